@@ -1,0 +1,34 @@
+"""nil-audit: is a small dense language model's depth and width a good split of its parameters?
+
+The public functions are loaded on first use, so that ``import nil_audit`` costs milliseconds and loads
+neither torch nor transformers.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "NilAuditError": "nil_audit.errors",
+    "Shape": "nil_audit.shape.architecture",
+    "read_shape": "nil_audit.shape.architecture",
+    "audit": "nil_audit.study.audit",
+    "read_record": "nil_audit.study.record",
+    "compare": "nil_audit.study.compare",
+    "check_candidate": "nil_audit.study.candidate",
+}
+
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from the module that defines it, on first use."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'nil_audit' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, for tab completion."""
+    return sorted(__all__)

@@ -1,0 +1,64 @@
+"""The ``nil-audit`` command: routes to one file a command and turns errors into sentences and exit codes."""
+
+import os
+import sys
+import traceback
+
+import typer
+
+from nil_audit import __version__
+from nil_audit.errors import EXIT_INTERRUPTED, NilAuditError
+
+app = typer.Typer(
+    name="nil-audit",
+    help="Is a small dense language model's depth and width a good split of its parameters?\n\n"
+    "A bare [bold]nil-audit MODEL[/bold] is [bold]nil-audit audit MODEL[/bold].",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"nil-audit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Options before any command."""
+
+
+def _register() -> dict[str, str]:
+    """Attach every command to the app; returns their names."""
+    return {}
+
+
+COMMANDS = _register()
+
+
+def route(arguments: list[str]) -> list[str]:
+    """Put the word 'audit' in front where the first argument is a model or an audit option."""
+    if not arguments or arguments[0] in COMMANDS or arguments[0] in ("--help", "--version"):
+        return arguments
+    return ["audit", *arguments]
+
+
+def main() -> None:
+    """Run the command: exit code 0 all well, 1 some model failed, 2 the command was wrong, 130 interrupted."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments or bool(os.environ.get("NIL_AUDIT_DEBUG"))
+    try:
+        app(route(arguments), prog_name="nil-audit")
+    except NilAuditError as error:
+        if debug:
+            traceback.print_exc()
+        sys.stderr.write(f"Error: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted: nothing half-written is left; the same command goes on where it can.\n")
+        sys.exit(EXIT_INTERRUPTED)

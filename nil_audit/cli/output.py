@@ -1,0 +1,82 @@
+"""The one place where commands print: results to stdout, everything else to stderr."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+
+@dataclass(kw_only=True)
+class Output:
+    """Where a command's words go.
+
+    Attributes:
+        as_json: Put one JSON document on stdout and nothing else there.
+        quiet: No progress and no notes on stderr; errors stay.
+        notes: Every note shown so far, so that a document can carry them too.
+    """
+
+    as_json: bool = False
+    quiet: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._out = Console(file=sys.stdout, highlight=False, soft_wrap=False)
+        self._err = Console(file=sys.stderr, highlight=False)
+
+    def show(self, result: RenderableType) -> None:
+        """Print a result for people on stdout; nothing under ``as_json``."""
+        if not self.as_json:
+            self._out.print(result)
+
+    def document(self, document: Any) -> None:
+        """Print one JSON document on stdout under ``as_json``; nothing otherwise."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def note(self, sentence: str) -> None:
+        """Print a remark on stderr."""
+        self.notes.append(sentence)
+        if not self.quiet:
+            self._err.print(sentence, style="dim", markup=False, soft_wrap=True)
+
+    def error(self, sentence: str) -> None:
+        """Print what was wrong and what to do, on stderr."""
+        self._err.print(f"Error: {sentence}", style="bold red", markup=False, soft_wrap=True)
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal that stdout shows on (80 where it is not a terminal)."""
+        return self._out.width
+
+    @contextmanager
+    def progress(self, description: str, total: int) -> Iterator["Advance"]:
+        """Show a bar with the time left on stderr; yields a function that advances it by a number of steps."""
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            console=self._err,
+            transient=True,
+            disable=self.quiet or not self._err.is_terminal,
+        )
+        with bar:
+            task = bar.add_task(description, total=total)
+            yield Advance(bar, task)
+
+
+class Advance:
+    """Advances one progress bar."""
+
+    def __init__(self, bar: Progress, task: Any) -> None:
+        self._bar, self._task = bar, task
+
+    def __call__(self, steps: int = 1) -> None:
+        """Advance by ``steps``."""
+        self._bar.advance(self._task, steps)

@@ -1,0 +1,1 @@
+"""Gradient-space interaction: the only room that runs a model's backward pass."""

@@ -1,0 +1,1 @@
+"""MMLU-Pro: published scores, and running lm-eval."""

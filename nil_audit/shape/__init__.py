@@ -1,0 +1,1 @@
+"""What an architecture is, from its configuration alone: no weights."""

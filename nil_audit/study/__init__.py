@@ -1,0 +1,1 @@
+"""Records on disk, one model's audit, and statistics over many models."""
