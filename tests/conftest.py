@@ -1,0 +1,48 @@
+"""What every test may use: the shared data where they are present, and the command as a user runs it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+# Set before any test imports huggingface_hub, which reads them once.
+os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", OMP_NUM_THREADS="1")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data and checkpoints beside the repository; skips where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("needs the folder 'shared' beside the repository (real data sets and checkpoints)")
+    return SHARED
+
+
+@pytest.fixture
+def run_command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs ``nil-audit`` in a process of its own, offline, with a cache of its own, in an empty folder."""
+
+    def run(*arguments: str | Path, columns: int = 80, **environment: str) -> subprocess.CompletedProcess[str]:
+        work = tmp_path / "cwd"
+        work.mkdir(exist_ok=True)
+        env = os.environ | {
+            "NIL_AUDIT_CACHE": str(tmp_path / "cache"),
+            "HF_HOME": str(tmp_path / "hf"),
+            "COLUMNS": str(columns),
+            "NO_COLOR": "1",
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "nil_audit", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=work,
+            env=env | environment,
+            timeout=240,
+        )
+
+    return run
