@@ -1,0 +1,164 @@
+"""What a page of results is made of: prose, figures and tables, before anyone chooses HTML or Markdown.
+
+Strings here are plain text, and may come from outside (a model's name); each renderer escapes them for its
+own format. A renderer links ``arXiv 2605.27989`` to the paper by itself.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        label: Its heading.
+        numeric: Aligned right, set in tabular figures, sorted by value and not by spelling.
+        help: A sentence that says what it holds, shown as a tooltip in HTML and below the table in Markdown.
+    """
+
+    label: str
+    numeric: bool = False
+    help: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One cell of a table.
+
+    Attributes:
+        text: What is shown.
+        value: What the table sorts by, where it is not ``text``; None sorts last in either direction.
+        href: An address that the text links to.
+        strong: Whether the text is set apart.
+    """
+
+    text: str
+    value: float | None = None
+    href: str | None = None
+    strong: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table with a caption.
+
+    Attributes:
+        caption: What the table shows, in a sentence.
+        columns: Its columns, from left to right.
+        rows: Its rows, each as long as ``columns``.
+        name: An identifier on the page, where the table can be sorted and filtered; None for a plain table.
+        choices: Positions of columns that a reader can choose one value of ("family"), in a sortable table.
+        note: A remark below it.
+    """
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    name: str | None = None
+    choices: tuple[int, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A plot with its caption.
+
+    Attributes:
+        name: The plot's file name without suffix; also prefixes every identifier inside the drawing.
+        caption: What it shows, in sentences.
+        description: What a reader who cannot see it should know, in a sentence.
+        wide: SVG text for a page's full width.
+        narrow: SVG text for a phone; None where the wide drawing serves.
+    """
+
+    name: str
+    caption: str
+    description: str
+    wide: str
+    narrow: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prose:
+    """One paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bullets:
+    """A list of sentences."""
+
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Text to be copied as it stands: a command, a formula, a configuration."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aside:
+    """Sentences set apart because a reader must not miss them."""
+
+    title: str
+    items: tuple[str, ...]
+
+
+Block = Prose | Bullets | Listing | Aside | Table | Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A titled part of a page.
+
+    Attributes:
+        name: Its anchor: lower-case letters, digits and hyphens.
+        title: Its heading.
+        blocks: What it holds, in order.
+    """
+
+    name: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyFigure:
+    """A number that the first screen shows.
+
+    Attributes:
+        label: What it is.
+        value: The number as it is shown.
+        detail: Its interval or what stands behind it.
+        span: (low, value, high) between -1 and 1, drawn as an interval against zero; None draws nothing.
+    """
+
+    label: str
+    value: str
+    detail: str = ""
+    span: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A whole page of results.
+
+    Attributes:
+        title: The question it answers.
+        kicker: What it is about, in a few words above the title.
+        answer: The answer in words, one string a paragraph; the first is set large.
+        figures: The key figures of the first screen.
+        sections: Everything else.
+        footer: Where it comes from: program, version, what it was made of.
+    """
+
+    title: str
+    kicker: str
+    answer: tuple[str, ...]
+    figures: tuple[KeyFigure, ...] = ()
+    sections: tuple[Section, ...] = ()
+    footer: tuple[str, ...] = ()

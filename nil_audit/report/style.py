@@ -1,0 +1,132 @@
+"""How every plot looks: colours, type, sizes, and how a figure becomes SVG and PNG bytes.
+
+Colours are told apart by readers with any common colour blindness: sizes run along one ramp from light orange
+to dark violet whose lightness falls steadily, and no meaning rests on red against green. Text stays text in SVG,
+and the same figure gives the same bytes on every run.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+INK = "#1c1f24"
+MUTED = "#6b7079"
+GRID = "#e4e1db"
+PAPER = "#ffffff"
+INTERVAL = "#2a8c82"
+LINE = "#0b5a73"
+ALERT = "#b3431f"
+RAMP = ("#e8952f", "#d9654b", "#b8346f", "#7e2a8e", "#46268a", "#1b1552")
+
+THEMED = {
+    INK: "plot-ink",
+    MUTED: "plot-muted",
+    GRID: "plot-grid",
+    PAPER: "plot-paper",
+    INTERVAL: "plot-interval",
+    LINE: "plot-line",
+    ALERT: "plot-alert",
+    **{colour: f"size-{step}" for step, colour in enumerate(RAMP, 1)},
+}
+"""Colour in a drawing -> the custom property that replaces it on a page, which follows light and dark."""
+
+WIDE = 7.0
+"""Width in inches of a figure across a paper's two columns."""
+NARROW = 3.5
+"""Width in inches of a figure in one column, or on a phone."""
+RASTER_FROM = 1500
+"""Number of points from which they are an image inside the SVG, which would be megabytes otherwise."""
+
+_SETTINGS: dict[Any, Any] = {
+    # DejaVu Sans ships with matplotlib, so a figure is laid out alike on every machine.
+    "font.family": ["DejaVu Sans"],
+    "font.size": 8.0,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8.0,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.facecolor": "none",
+    "figure.facecolor": PAPER,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.minor.width": 0.5,
+    "ytick.minor.width": 0.5,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.4,
+    "legend.frameon": False,
+    "legend.borderaxespad": 0.0,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "nil-audit",
+    "axes.unicode_minus": True,
+    "text.parse_math": False,
+}
+
+
+@contextmanager
+def plot_style() -> Iterator[None]:
+    """Draw under the settings of this module; what was set before comes back afterwards."""
+    with mpl.rc_context(_SETTINGS):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure of this many inches that no global state knows of (nothing to close, safe in threads)."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def steps(count: int) -> tuple[str, ...]:
+    """This many colours of the ramp, small to large, spread over all of it (at most six)."""
+    if count <= 1:
+        return (RAMP[2],)
+    last = len(RAMP) - 1
+    return tuple(RAMP[round(step * last / (count - 1))] for step in range(count))
+
+
+def svg_text(figure: Figure) -> str:
+    """The figure as an SVG document: the same text for the same figure, with no date in it."""
+    buffer = io.StringIO()
+    with plot_style(), _any_script():
+        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
+    text = re.sub(r"<!DOCTYPE.*?>\s*", "", text, flags=re.DOTALL)
+    return text.replace("'DejaVu Sans'", "'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif")
+
+
+def png_bytes(figure: Figure, dots: int = 200) -> bytes:
+    """The figure as PNG at this many dots per inch."""
+    buffer = io.BytesIO()
+    with plot_style(), _any_script():
+        figure.savefig(
+            buffer, format="png", dpi=dots, metadata={"Software": None}, pil_kwargs={"optimize": True}
+        )
+    return buffer.getvalue()
+
+
+@contextmanager
+def _any_script() -> Iterator[None]:
+    # A model's name may be in a script that the font lacks: SVG shows it by the reader's fonts, PNG as boxes.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
