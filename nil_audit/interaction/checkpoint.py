@@ -1,0 +1,304 @@
+"""A checkpoint, identified by its content, loaded, placed on a device and frozen."""
+
+import hashlib
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from nil_audit.errors import CheckpointError, SourceError, UsageError
+from nil_audit.interaction.gradients import freeze
+from nil_audit.shape.architecture import Shape, read_shape
+from nil_audit.shape.config import locate
+
+DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "float64": torch.float64,
+}
+Dtype = Literal["float32", "bfloat16", "float16", "float64"]
+
+_PICKLE = (".bin", ".pt", ".pth", ".ckpt")
+_CONTENT = {".safetensors", ".json", ".model", ".txt", ".tiktoken", ".py", *_PICKLE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Which checkpoint a name means, without loading it.
+
+    Attributes:
+        name: As asked for.
+        source: "hub" or "local".
+        reference: The repository id or the folder, as transformers takes it.
+        revision: Commit hash on the Hub, None for a folder.
+        digest: "git:COMMIT" for a Hub commit, "sha256:..." over the files of a folder: equal digests, equal weights.
+    """
+
+    name: str
+    source: str
+    reference: str
+    revision: str | None
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A frozen model with its tokenizer.
+
+    Attributes:
+        identity: Which checkpoint it is.
+        shape: Its architecture.
+        model: In evaluation mode, no parameter requires a gradient.
+        tokenizer: The model's own.
+        dtype: Of the loaded weights, "float32".
+        device: Where the input embedding lies, "cpu" or "cuda:0".
+        notes: Sentences for people.
+    """
+
+    identity: Identity
+    shape: Shape
+    model: torch.nn.Module
+    tokenizer: Any
+    dtype: str
+    device: str
+    notes: tuple[str, ...] = ()
+
+
+def identify(name: str) -> Identity:
+    """Find out which checkpoint a name means: the Hub's commit hash, or a hash of a folder's files.
+
+    Raises:
+        SourceError, ConfigError: The name leads nowhere (see ``nil_audit.shape.config.locate``).
+        UsageError: The name is a configuration file, which has no weights.
+    """
+    found = locate(name)
+    if found.kind == "hub":
+        return Identity(
+            name=name,
+            source="hub",
+            reference=str(found.repo_id),
+            revision=found.revision,
+            digest=f"git:{found.revision}",
+        )
+    if found.folder is None:
+        raise UsageError(
+            f"{name} is a configuration without weights; name its folder, or ask 'nil-audit candidate {name}'."
+        )
+    return Identity(
+        name=name,
+        source="local",
+        reference=str(found.folder),
+        revision=None,
+        digest=f"sha256:{_folder_digest(Path(found.folder))}",
+    )
+
+
+def _folder_digest(folder: Path) -> str:
+    """Sha256 over names and contents of the files that decide what a checkpoint computes."""
+    total = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix in _CONTENT:
+            with path.open("rb") as file:
+                total.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def load_checkpoint(
+    name: str,
+    *,
+    dtype: Dtype = "float32",
+    device: str = "auto",
+    allow_pickle: bool = False,
+    trust_remote_code: bool = False,
+) -> Checkpoint:
+    """Load a checkpoint's weights and tokenizer, check them, place them and freeze them.
+
+    Args:
+        name: A Hub id, ``id@revision`` or a local folder.
+        dtype: Of the weights in memory.
+        device: "auto" (the device of this process under accelerate; spread over several GPUs where one is too small),
+            or a torch device.
+        allow_pickle: Also load pickled weights, which can run code.
+        trust_remote_code: Run the repository's own model code.
+
+    Raises:
+        UnsupportedArchitectureError: Not a dense decoder-only language model.
+        CheckpointError: Weights or tokenizer are missing, damaged, pickled, not finite, or do not fit.
+        SourceError: They cannot be reached.
+    """
+    shape = read_shape(name, trust_remote_code=trust_remote_code)
+    identity = identify(name)
+    _quiet_transformers()
+    tokenizer = _load_tokenizer(identity, trust_remote_code)
+    model = _load_model(identity, dtype, device, allow_pickle, trust_remote_code)
+    freeze(model)
+    _check_weights(name, model)
+    rows = model.get_input_embeddings().weight.shape[0]  # type: ignore[operator,union-attr]
+    if len(tokenizer) < rows // 2:
+        shape = replace(
+            shape,
+            notes=(
+                *shape.notes,
+                f"The tokenizer of {name} knows {len(tokenizer):,} of the model's {rows:,} tokens.",
+            ),
+        )
+    place = str(model.get_input_embeddings().weight.device)  # type: ignore[operator,union-attr]
+    return Checkpoint(
+        identity=identity,
+        shape=shape,
+        model=model,
+        tokenizer=tokenizer,
+        dtype=dtype,
+        device=place,
+        notes=shape.notes,
+    )
+
+
+def _quiet_transformers() -> None:
+    """Keep the library's reports off stderr: what matters in them becomes an error here."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity(logging.CRITICAL)
+
+
+def _load_tokenizer(identity: Identity, trust_remote_code: bool) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(
+            identity.reference, revision=identity.revision, trust_remote_code=trust_remote_code
+        )
+    except (OSError, ValueError, ImportError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{identity.name} has no tokenizer that loads ({_first_line(error)}); add its tokenizer.json, or install "
+            "the package that the message names."
+        ) from error
+    except Exception as error:  # the Rust tokenizer raises bare Exception on a damaged file
+        raise CheckpointError(
+            f"The tokenizer of {identity.name} is damaged ({_first_line(error)}); fetch its files again."
+        ) from error
+
+
+def _model_class(identity: Identity, trust_remote_code: bool) -> Any:
+    """The auto class for the model type: text towers of multimodal checkpoints load as their whole model."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+
+    config = AutoConfig.from_pretrained(
+        identity.reference, revision=identity.revision, trust_remote_code=trust_remote_code
+    )
+    causal = type(config) in AutoModelForCausalLM._model_mapping or "AutoModelForCausalLM" in (
+        getattr(config, "auto_map", None) or {}
+    )
+    return AutoModelForCausalLM if causal else AutoModelForImageTextToText
+
+
+def _load_model(
+    identity: Identity, dtype: str, device: str, allow_pickle: bool, trust_remote_code: bool
+) -> torch.nn.Module:
+    from safetensors import SafetensorError
+
+    name = identity.name
+    arguments: dict[str, Any] = {"revision": identity.revision, "trust_remote_code": trust_remote_code}
+    if not allow_pickle:
+        arguments["use_safetensors"] = True
+    try:
+        auto = _model_class(identity, trust_remote_code)
+        model, info = auto.from_pretrained(
+            identity.reference,
+            dtype=DTYPES[dtype],
+            device_map=_device_map(identity, device, dtype),
+            output_loading_info=True,
+            **arguments,
+        )
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"The weights of {name} are damaged or cut short ({_first_line(error)}); fetch the file again."
+        ) from error
+    except OSError as error:
+        raise _no_weights(identity, error) from error
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise CheckpointError(
+            f"{name} does not fit into memory as {dtype}; use --dtype bfloat16, or a device with more memory."
+        ) from error
+    except (RuntimeError, ValueError, ImportError, KeyError) as error:
+        if "mismatched_sizes" in str(error):
+            message = (
+                f"Weights of {name} have other sizes than its config.json says; use the config of this checkpoint."
+            )
+        else:
+            message = f"{name} does not load ({_first_line(error)}); check its files, or update transformers."
+        raise CheckpointError(message) from error
+    if missing := sorted(info["missing_keys"]):
+        raise CheckpointError(
+            f"{name} lacks {len(missing)} weight tensor{'s' * (len(missing) > 1)} that its config.json asks for "
+            f"({', '.join(missing[:3])}{', ...' * (len(missing) > 3)}); fetch the checkpoint again, or correct the config."
+        )
+    return model
+
+
+def _no_weights(identity: Identity, error: OSError) -> SourceError | CheckpointError:
+    """Tell pickled weights from none and from an unreachable Hub."""
+    names = _file_names(identity)
+    if any(name.endswith(".safetensors") for name in names):
+        return CheckpointError(
+            f"The weights of {identity.name} cannot all be read ({_first_line(error)}); fetch the checkpoint again."
+        )
+    if any(name.endswith(_PICKLE) for name in names):
+        return CheckpointError(
+            f"{identity.name} has only pickled weights, which can run code when loaded; use a safetensors version, or "
+            "--allow-pickle if you trust where they come from."
+        )
+    if names:
+        return CheckpointError(
+            f"{identity.name} has no weights (no *.safetensors); name a folder or repository with weights."
+        )
+    return SourceError(
+        f"The weights of {identity.name} cannot be fetched ({_first_line(error)}); check the network, or use a local folder."
+    )
+
+
+def _file_names(identity: Identity) -> list[str]:
+    if identity.source == "local":
+        return [path.name for path in Path(identity.reference).iterdir()]
+    from huggingface_hub import HfApi
+
+    try:
+        return list(HfApi().list_repo_files(identity.reference, revision=identity.revision))
+    except Exception:  # offline: what is there is not known
+        return []
+
+
+def _device_map(identity: Identity, device: str, dtype: str) -> Any:
+    """Where the weights go: one device, or spread over the GPUs where one is too small for them."""
+    from accelerate import PartialState
+
+    if device != "auto":
+        try:
+            return {"": torch.device(device)}
+        except RuntimeError as error:
+            raise UsageError(f"There is no device {device!r}; use auto, cpu, cuda, cuda:1 or mps.") from error
+    state = PartialState()
+    if state.device.type == "cuda" and state.num_processes == 1 and torch.cuda.device_count() > 1:
+        counted = read_shape(identity.name).parameters
+        free, _ = torch.cuda.mem_get_info(state.device)
+        if counted is not None and counted.total * DTYPES[dtype].itemsize > 0.6 * free:
+            return "auto"
+    return {"": state.device}
+
+
+def _check_weights(name: str, model: torch.nn.Module) -> None:
+    for key, weight in model.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise CheckpointError(
+                f"The weights of {name} hold NaN or infinity in {key}; fetch the checkpoint again, or use --dtype "
+                "float32 if it was saved in a wider type."
+            )
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200].rstrip(".:") if lines else type(error).__name__

@@ -1,0 +1,101 @@
+"""The gradient of the loss with respect to the input embedding, for any architecture, weights frozen.
+
+Shape legend: B windows in a batch, T tokens a window, d channels, V vocabulary.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional as F
+
+from nil_audit.errors import MeasurementError
+
+
+class WindowGradients(NamedTuple):
+    """What one batch of windows gives.
+
+    Attributes:
+        gradients_BTD: ∂ℓ_w/∂e_{w,t}, ℓ_w the window's summed cross-entropy in nats.
+        embeddings_BTD: e, the output of the embedding module.
+        losses_BT: Cross-entropy of every position in nats.
+    """
+
+    gradients_BTD: torch.Tensor
+    embeddings_BTD: torch.Tensor
+    losses_BT: torch.Tensor
+
+
+def freeze(model: torch.nn.Module) -> None:
+    """Evaluation mode and no parameter gradients: only activations are differentiated."""
+    model.eval()
+    model.requires_grad_(False)
+
+
+@contextmanager
+def exact_matmul() -> Iterator[None]:
+    """Float32 matrix products in float32: no TF32, no reduced-precision passes, restored afterwards."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
+def _embedding_leaf(model: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
+    """Turn the output of the embedding module into a leaf that requires a gradient; yields where it is put.
+
+    A hook on the module reaches every architecture, whether it scales, projects or normalises embeddings later.
+    """
+    captured: list[torch.Tensor] = []
+
+    def capture(_module: torch.nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
+        leaf = output.detach().requires_grad_()
+        captured.append(leaf)
+        return leaf
+
+    handle = model.get_input_embeddings().register_forward_hook(capture)  # type: ignore[operator]
+    try:
+        yield captured
+    finally:
+        handle.remove()
+
+
+def window_gradients(model: torch.nn.Module, tokens_BT1: torch.Tensor) -> WindowGradients:
+    """One forward and one activation-only backward over a batch of windows.
+
+    The logits are the model's own, so caps and scales are in them; the loss is taken in float32 or better.
+
+    Args:
+        model: A frozen causal language model (see ``freeze``).
+        tokens_BT1: Token ids, shape (B, T+1): T inputs and their next-token targets.
+
+    Raises:
+        MeasurementError: A loss or a gradient is not finite, or the embedding module ran other than once.
+    """
+    device = model.get_input_embeddings().weight.device  # type: ignore[operator,union-attr]
+    inputs = tokens_BT1[:, :-1].to(device)
+    with torch.enable_grad(), _embedding_leaf(model) as captured:
+        logits = model(input_ids=inputs, use_cache=False).logits
+        if len(captured) != 1:
+            raise MeasurementError(
+                f"The input embedding ran {len(captured)} times in one forward pass; this architecture has no single "
+                "input whose gradient could be taken."
+            )
+        (embeddings,) = captured
+        wide = logits if logits.dtype == torch.float64 else logits.float()
+        targets = tokens_BT1[:, 1:].to(wide.device)
+        losses = F.cross_entropy(wide.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
+        (gradients,) = torch.autograd.grad(losses.sum(), embeddings)
+    if not torch.isfinite(losses).all():
+        raise MeasurementError(
+            "The loss is not finite on this text; try --dtype float32, and check that the weights are not damaged."
+        )
+    if not torch.isfinite(gradients).all():
+        raise MeasurementError(
+            "A gradient is not finite though the loss is: numbers overflow in the backward pass; use --dtype float32."
+        )
+    return WindowGradients(gradients, embeddings.detach(), losses.detach())

@@ -1,0 +1,201 @@
+"""From block products to numbers: the metrics of the loss AGOP, in both estimates, with jackknife errors.
+
+Shape legend: K blocks, d channels. G_a is the AGOP of block a (d x d, a mean over its tokens).
+
+Pure functions of the K x K matrices that a record keeps, so that every published number can be recomputed from a
+record alone. Definitions: DESIGN section 3 (docs/definitions.md); estimators: docs/definitions.md, 'Two estimates'.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nil_audit.errors import MeasurementError
+
+ESTIMATOR_VERSION = 1
+"""Raised whenever the same gradients would give other numbers; part of every cache key."""
+
+Kind = Literal["plugin", "unbiased"]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockProducts:
+    """All that the metrics need of K block AGOPs.
+
+    Attributes:
+        width: d, the length of a gradient.
+        tokens: n_a, tokens in each block, shape (K,).
+        gram: <G_a, G_b>, shape (K, K), nats⁴.
+        diagonal_gram: Σ_i G_a,ii G_b,ii, shape (K, K), nats⁴.
+        trace: tr G_a, shape (K,), nats² per token.
+        embedding_square: mean square of the entries of the embeddings in each block, shape (K,).
+    """
+
+    width: int
+    tokens: Floats
+    gram: Floats
+    diagonal_gram: Floats
+    trace: Floats
+    embedding_square: Floats
+
+    @property
+    def blocks(self) -> int:
+        """K."""
+        return len(self.tokens)
+
+    def without(self, block: int) -> "BlockProducts":
+        """The products with one block left out."""
+        keep = np.arange(self.blocks) != block
+        return BlockProducts(
+            width=self.width,
+            tokens=self.tokens[keep],
+            gram=self.gram[np.ix_(keep, keep)],
+            diagonal_gram=self.diagonal_gram[np.ix_(keep, keep)],
+            trace=self.trace[keep],
+            embedding_square=self.embedding_square[keep],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """One number with its jackknife error.
+
+    Attributes:
+        value: The estimate.
+        se: Jackknife standard error over blocks.
+        low: Lower end of the 95% interval, value - t(K-1) se.
+        high: Upper end.
+        bias: The jackknife's estimate of the remaining bias; value - bias is the bias-corrected number, of use under
+            64 windows.
+    """
+
+    value: float
+    se: float
+    low: float
+    high: float
+    bias: float
+
+
+def moments_to_metrics(
+    *, frobenius: float, diagonal: float, trace: float, trace_squared: float, scale: float, width: int
+) -> dict[str, float]:
+    """Every metric of DESIGN section 3 from the moments of one AGOP.
+
+    Args:
+        frobenius: ‖G‖_F², nats⁴.
+        diagonal: Σ_i G_ii².
+        trace: tr G, nats² per token.
+        trace_squared: tr(G)², which the unbiased estimate does not take as the square of ``trace``.
+        scale: s², mean square of the embedding's entries over the probe.
+        width: d.
+
+    Returns:
+        The metrics by name; NaN where noise makes a squared norm negative or a denominator vanish.
+    """
+    nan = float("nan")
+    aofe = frobenius - diagonal
+    ratio = 1 - diagonal / frobenius if frobenius > 0 else nan
+    rank = trace_squared / frobenius if frobenius > 0 else nan
+    null = 1 - (rank + 2) / (width + 2)
+    off_diagonal_mass = trace_squared - diagonal
+    return {
+        "trace": trace,
+        "frobenius_squared": frobenius,
+        "aofe": aofe,
+        "aofe_ratio": ratio,
+        "mean_cos2": aofe / off_diagonal_mass if off_diagonal_mass > 0 else nan,
+        "effective_rank": rank,
+        "spread": rank / width,
+        "sensitivity": scale * trace,
+        "interaction_efficiency": -0.5 * float(np.log(scale**2 * frobenius)) if frobenius > 0 else nan,
+        "normalised_aofe": aofe / trace_squared if trace_squared > 0 else nan,
+        "rotation_null": null,
+        "excess": ratio - null,
+        "kappa": (1 - ratio) / (1 - null),
+    }
+
+
+def plugin_metrics(products: BlockProducts) -> dict[str, float]:
+    """The formulas on G itself, biased upward in ‖G‖² by sampling noise (what the paper's code reports)."""
+    weight = products.tokens / products.tokens.sum()
+    trace = float(weight @ products.trace)
+    return moments_to_metrics(
+        frobenius=float(weight @ products.gram @ weight),
+        diagonal=float(weight @ products.diagonal_gram @ weight),
+        trace=trace,
+        trace_squared=trace**2,
+        scale=float(weight @ products.embedding_square),
+        width=products.width,
+    )
+
+
+def unbiased_metrics(products: BlockProducts) -> dict[str, float]:
+    """The same from products between different blocks only, which sampling noise does not bias.
+
+    ‖G‖², Σ G_ii² and tr(G)² become Σ_{a≠b} w_a w_b X_ab / Σ_{a≠b} w_a w_b with w the blocks' token shares (for equal
+    blocks: the mean over the K(K-1) pairs).
+    """
+    weight = products.tokens / products.tokens.sum()
+    pairs = np.outer(weight, weight)
+    np.fill_diagonal(pairs, 0.0)
+    pairs /= pairs.sum()
+    return moments_to_metrics(
+        frobenius=float((pairs * products.gram).sum()),
+        diagonal=float((pairs * products.diagonal_gram).sum()),
+        trace=float(weight @ products.trace),
+        trace_squared=float((pairs * np.outer(products.trace, products.trace)).sum()),
+        scale=float(weight @ products.embedding_square),
+        width=products.width,
+    )
+
+
+_ESTIMATORS: Mapping[Kind, Callable[[BlockProducts], dict[str, float]]] = {
+    "plugin": plugin_metrics,
+    "unbiased": unbiased_metrics,
+}
+
+
+def estimate(products: BlockProducts, kind: Kind) -> dict[str, Estimate]:
+    """Every metric with its delete-one-block jackknife error.
+
+    With θ the estimate on all blocks and θ_(a) the one without block a: se² = (K-1)/K Σ (θ_(a) - mean θ_(·))², bias =
+    (K-1)(mean θ_(·) - θ), interval θ ± t_{0.975}(K-1) se (Efron & Stein 1981).
+
+    Args:
+        products: Products of at least 3 blocks.
+        kind: "plugin" or "unbiased".
+
+    Raises:
+        MeasurementError: Fewer than 3 blocks, or a trace of zero.
+    """
+    from scipy.special import stdtrit
+
+    blocks = products.blocks
+    if blocks < 3:
+        raise MeasurementError(f"{blocks} blocks cannot give an error bar; measure with more text or shorter windows.")
+    if not products.trace.sum() > 0:
+        raise MeasurementError(
+            "All gradients with respect to the embeddings are zero: the loss does not depend on the input; check that "
+            "the weights are trained ones and not all zero."
+        )
+    compute = _ESTIMATORS[kind]
+    full = compute(products)
+    left_out = [compute(products.without(block)) for block in range(blocks)]
+    quantile = float(stdtrit(blocks - 1, 0.975))
+    result = {}
+    for name, value in full.items():
+        values = np.array([one[name] for one in left_out])
+        mean = values.mean()
+        se = float(np.sqrt((blocks - 1) / blocks * ((values - mean) ** 2).sum()))
+        result[name] = Estimate(
+            value=value,
+            se=se,
+            low=value - quantile * se,
+            high=value + quantile * se,
+            bias=float((blocks - 1) * (mean - value)),
+        )
+    return result

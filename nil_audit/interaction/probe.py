@@ -1,0 +1,172 @@
+"""Probe text: where it comes from, and how it becomes windows of tokens in blocks."""
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nil_audit.errors import ProbeError
+
+BLOCKS = 16
+"""K, the unit of resampling: 16 blocks of windows (DESIGN section 3)."""
+
+_WIKITEXT = ("Salesforce/wikitext", "wikitext-103-raw-v1", "test", "text")
+_ALTERNATIVES = "use --probe builtin (shipped, offline) or --probe FILE with a text file of your own"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """Text on which gradients are taken.
+
+    Attributes:
+        name: "wikitext", "builtin", a file's name, or "hf:..." as given.
+        text: The whole text.
+        sha256: Of the text in UTF-8.
+    """
+
+    name: str
+    text: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """A probe as one model's tokens.
+
+    Attributes:
+        tokens: Token ids, shape (W, T+1): T inputs and T targets, the last id of a row being the next row's first.
+        block_of: The block of each window, floor(i K / W), shape (W,).
+        block_bytes: UTF-8 bytes of the text that each block's targets cover, shape (K,).
+    """
+
+    tokens: NDArray[np.int64]
+    block_of: NDArray[np.int64]
+    block_bytes: NDArray[np.int64]
+
+    @property
+    def count(self) -> int:
+        """W, windows in use."""
+        return len(self.tokens)
+
+    @property
+    def length(self) -> int:
+        """T, input tokens a window."""
+        return self.tokens.shape[1] - 1
+
+
+def _probe(name: str, text: str) -> Probe:
+    if not text.strip():
+        raise ProbeError(f"The probe {name} holds no text; {_ALTERNATIVES}.")
+    return Probe(name=name, text=text, sha256=hashlib.sha256(text.encode()).hexdigest())
+
+
+def load_probe(name: str = "wikitext") -> Probe:
+    """The probe of a name.
+
+    Args:
+        name: "wikitext" (WikiText-103 raw, test split, from the Hub), "builtin" (shipped), a text file's path, or
+            "hf:DATASET[:CONFIG[:SPLIT[:COLUMN]]]" for any text data set of the Hub or in a local folder.
+
+    Raises:
+        ProbeError: It cannot be reached or is not text. Nothing is ever put in its place.
+    """
+    if name == "wikitext":
+        return _probe(name, _dataset_text(name, *_WIKITEXT))
+    if name == "builtin":
+        return _probe(name, (files("nil_audit") / "data" / "probe" / "builtin.txt").read_text(encoding="utf-8"))
+    if name.startswith("hf:"):
+        dataset, config, split, column = (*name[3:].split(":"), "", "", "")[:4]
+        return _probe(name, _dataset_text(name, dataset, config or None, split or "test", column or "text"))
+    return _probe(Path(name).name, _file_text(Path(name).expanduser()))
+
+
+def _file_text(path: Path) -> str:
+    if not path.is_file():
+        raise ProbeError(f"There is no probe file {path}; {_ALTERNATIVES}, or --probe wikitext.")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ProbeError(f"The probe file {path} cannot be read ({error.strerror}); {_ALTERNATIVES}.") from error
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ProbeError(
+            f"The probe file {path} is not UTF-8 text (byte {error.start}); convert it to UTF-8 or name another file."
+        ) from error
+    if "\x00" in text:
+        raise ProbeError(f"The probe file {path} is binary, not text (it holds NUL bytes); name a text file.")
+    return text
+
+
+def _dataset_text(name: str, dataset: str, config: str | None, split: str, column: str) -> str:
+    """Rows of a text column, in order, each ended by a newline (WikiText's empty rows are its blank lines)."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    try:
+        rows = datasets.load_dataset(dataset, config, split=split)
+        texts: list[Any] = rows[column][:]
+    except KeyError as error:
+        raise ProbeError(
+            f"The data set of probe {name} has no column {error}; name it: hf:DATASET:CONFIG:SPLIT:COLUMN."
+        ) from error
+    except Exception as error:  # the library raises a dozen unrelated classes for an unreachable data set
+        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+        raise ProbeError(f"The probe {name} cannot be reached ({reason}); {_ALTERNATIVES}.") from error
+    if not all(isinstance(text, str) for text in texts):
+        raise ProbeError(f"Column {column} of probe {name} does not hold text; name another column.")
+    return "".join(text if text.endswith("\n") else text + "\n" for text in texts)
+
+
+def make_windows(probe: Probe, tokenizer: Any, *, tokens: int, window: int) -> Windows:
+    """Tokenise the whole text once, without special tokens, and cut it into windows in blocks.
+
+    Window w holds the tokens w T to w T + T; the first floor(tokens / T) windows are used, fewer where the text ends.
+
+    Args:
+        probe: The text.
+        tokenizer: The model's own tokenizer.
+        tokens: How many input tokens to use at most.
+        window: T.
+
+    Raises:
+        ProbeError: The text or ``tokens`` gives fewer windows than blocks.
+    """
+    encoded = tokenizer(
+        probe.text, add_special_tokens=False, return_offsets_mapping=bool(tokenizer.is_fast), verbose=False
+    )
+    ids = np.asarray(encoded["input_ids"], dtype=np.int64)
+    asked, available = tokens // window, max(0, (len(ids) - 1) // window)
+    count = min(asked, available)
+    if count < BLOCKS:
+        if asked < BLOCKS:
+            raise ProbeError(
+                f"{tokens:,} tokens make {asked} windows of {window}, but {BLOCKS} are needed for error bars; use "
+                f"--tokens {BLOCKS * window} or more, or a shorter --window."
+            )
+        raise ProbeError(
+            f"The probe {probe.name} has {len(ids):,} tokens for this model, but {BLOCKS} windows of {window} need "
+            f"{BLOCKS * window + 1:,}; use a longer text, or --window {max(1, (len(ids) - 1) // BLOCKS)} or less."
+        )
+    rows = np.lib.stride_tricks.sliding_window_view(ids, window + 1)[: count * window : window]
+    block_of = np.arange(count) * BLOCKS // count
+    first_window = np.searchsorted(block_of, np.arange(BLOCKS + 1))
+    return Windows(
+        tokens=np.ascontiguousarray(rows),
+        block_of=block_of,
+        block_bytes=np.diff(_bytes_before(probe.text, encoded, tokenizer, first_window * window)),
+    )
+
+
+def _bytes_before(text: str, encoded: Any, tokenizer: Any, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """UTF-8 bytes of text up to the end of the token at each position."""
+    if "offset_mapping" in encoded:
+        ends = [encoded["offset_mapping"][int(position)][1] for position in positions]
+        pieces = [text[:end] for end in ends]
+    else:  # a slow tokenizer keeps no offsets: decode instead
+        pieces = [tokenizer.decode(encoded["input_ids"][: int(position) + 1]) for position in positions]
+    return np.array([len(piece.encode()) for piece in pieces], dtype=np.int64)
