@@ -1,21 +1,15 @@
 """What a model's configuration says about its architecture: depth, width and the numbers around them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
+from nil_audit.errors import ConfigError
+from nil_audit.shape import classification, declared
+from nil_audit.shape.config import locate
+from nil_audit.shape.parameters import Parameters
 
-@dataclass(frozen=True, kw_only=True)
-class Parameters:
-    """Exact parameter counts of an architecture.
-
-    Attributes:
-        total: Every parameter, a tied matrix counted once.
-        embedding: Input embedding, position embeddings and the output matrix where it is not tied.
-        body: total - embedding: the decoder blocks and the norms between and after them.
-    """
-
-    total: int
-    embedding: int
-    body: int
+__all__ = ["Parameters", "Shape", "read_shape", "shape_from_config"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,3 +56,159 @@ class Shape:
     def ratio(self) -> float:
         """R_D/W = depth / width, in blocks per channel (arXiv 2605.27989)."""
         return self.depth / self.width
+
+
+def read_shape(source: str, *, trust_remote_code: bool = False) -> Shape:
+    """Read the shape of a dense decoder-only language model, or of the text tower of a multimodal checkpoint.
+
+    Args:
+        source: Hub id, "id@revision", local folder, or config file. Only config.json is fetched.
+        trust_remote_code: Let a model type that transformers does not know run its repository's code, so that its
+            parameters can be counted; depth and width never need it.
+
+    Raises:
+        SourceError: The source cannot be reached.
+        ConfigError: The config is not JSON, lacks its depth or width, or holds a number that cannot be.
+        UnsupportedArchitectureError: It is not dense and decoder-only; the sentence names the reason.
+    """
+    found = locate(source)
+    shape = shape_from_config(found.config, name=source)
+    return replace(shape, source=found.kind, revision=found.revision)
+
+
+def shape_from_config(config: Mapping[str, Any], name: str = "config") -> Shape:
+    """Read the shape from a configuration already at hand, without any file or network.
+
+    Raises:
+        ConfigError, UnsupportedArchitectureError: As :func:`read_shape`.
+    """
+    from nil_audit.shape.library import knows
+
+    model_type = config.get("model_type")
+    classification.refuse(name, classification.find_in_type(model_type))
+    if not knows(model_type):
+        return _from_raw(config, name)
+    return _from_library(config, name)
+
+
+def _from_library(config: Mapping[str, Any], name: str) -> Shape:
+    from nil_audit.shape import library, parameters
+
+    declared.check_declared(config, name)
+    read = library.library_config(config, name)
+    classification.refuse(name, classification.find_in_config(read))
+    notes = _check_presence(config, read, name)
+    model = library.skeleton(read, name)
+    classification.refuse(name, classification.find_in_modules(model, read))
+    text = read.text
+    heads = text.num_attention_heads
+    kv_heads = _kv_heads(text, heads)
+    if heads % kv_heads:
+        raise ConfigError(
+            f"The config of {name} has {heads} heads, which {kv_heads} key-value heads do not divide; correct"
+            " num_key_value_heads."
+        )
+    tower_of = read.full.model_type if read.multimodal else None
+    if tower_of:
+        notes.insert(0, f"Text tower of a {tower_of} checkpoint; the rest is not counted.")
+    mlp = declared.scalar(getattr(text, "intermediate_size", None))
+    return Shape(
+        name=name,
+        source="config",
+        revision=None,
+        model_type=text.model_type,
+        text_tower_of=tower_of,
+        depth=text.num_hidden_layers,
+        width=text.hidden_size,
+        heads=heads,
+        kv_heads=kv_heads,
+        head_size=getattr(text, "head_dim", None) or text.hidden_size // heads,
+        mlp_width=mlp if isinstance(mlp, int) else parameters.mlp_width(model.blocks[0], text.hidden_size),
+        vocab_size=model.model.get_input_embeddings().weight.shape[0],
+        tied=parameters.tied(model),
+        context=_context(text),
+        parameters=parameters.count(model),
+        notes=tuple(notes),
+    )
+
+
+def _check_presence(config: Mapping[str, Any], read: Any, name: str) -> list[str]:
+    """The config must say depth and width itself; a nested text section may lean on its class's defaults."""
+    section: Any = config
+    for key in read.path:
+        section = section.get(key) if isinstance(section, Mapping) else None
+    nested = bool(read.path) and isinstance(section, Mapping)
+    notes = []
+    names = read.text.attribute_map
+    for quantity in ("num_hidden_layers", "hidden_size"):
+        target = names.get(quantity, quantity)
+        keys = tuple(dict.fromkeys((target, quantity, *(key for key, to in names.items() if to == target))))
+        value = declared.declared(section if nested else config, keys, name)
+        if value is None and not nested:
+            raise declared.missing(name, quantity, keys)
+        if value is None:
+            notes.append(
+                f"The text section does not say its {declared.MEANING[quantity]}; {getattr(read.text, quantity)} is the"
+                f" default of {read.text.model_type}, which configs of multimodal models leave out."
+            )
+    return notes
+
+
+def _kv_heads(text: Any, heads: int) -> int:
+    if getattr(text, "multi_query", False) and not getattr(text, "new_decoder_architecture", False):
+        return 1  # Falcon 7B and GPT-BigCode: a flag, whatever the number beside it says
+    for key in ("num_key_value_heads", "num_kv_heads"):
+        if isinstance(value := getattr(text, key, None), int):
+            return value
+    return heads
+
+
+def _context(text: Any) -> int | None:
+    value = getattr(text, "max_position_embeddings", None)
+    return value if isinstance(value, int) and value > 0 else None
+
+
+def _from_raw(config: Mapping[str, Any], name: str) -> Shape:
+    """The shape of a model type that transformers does not know, from its config's own words; no code is run."""
+    for key in declared.TEXT_KEYS:
+        section = config.get(key)
+        if isinstance(section, Mapping) and (section.get("model_type") or section.get("hidden_size")):
+            inner = shape_from_config(section, name)
+            tower_of = str(config.get("model_type") or "multimodal")
+            note = f"Text tower of a {tower_of} checkpoint, which needs remote code; the rest is not counted."
+            return replace(inner, text_tower_of=tower_of, notes=(note, *inner.notes))
+    declared.check_declared(config, name)
+    classification.refuse(name, classification.find_in_raw(config))
+
+    def value(quantity: str) -> int | None:
+        return declared.declared(config, declared.ALIASES[quantity], name)
+
+    for quantity in ("num_hidden_layers", "hidden_size", "vocab_size"):
+        if value(quantity) is None:
+            raise declared.missing(name, quantity, declared.ALIASES[quantity])
+    depth, width, heads = value("num_hidden_layers"), value("hidden_size"), value("num_attention_heads")
+    vocabulary = value("vocab_size")
+    assert depth is not None and width is not None and vocabulary is not None
+    model_type = str(config.get("model_type") or (config.get("architectures") or ["unknown"])[0])
+    return Shape(
+        name=name,
+        source="config",
+        revision=None,
+        model_type=model_type,
+        text_tower_of=None,
+        depth=depth,
+        width=width,
+        heads=heads,
+        kv_heads=value("num_key_value_heads") or heads,
+        head_size=value("head_dim") or (width // heads if heads else None),
+        mlp_width=value("intermediate_size"),
+        vocab_size=vocabulary,
+        # save_pretrained leaves the key out only where it has the base class's default, which was true
+        tied=bool(config.get("tie_word_embeddings", True)),
+        context=value("max_position_embeddings"),
+        parameters=None,
+        notes=(
+            f"transformers does not know the type {model_type}: depth and width are the config's own words, no code"
+            " of the model was run, and its parameters cannot be counted without it.",
+        ),
+    )

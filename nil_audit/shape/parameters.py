@@ -1,0 +1,91 @@
+"""Exact parameter counts from a config: the model is built on the meta device, so no weight is ever made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nil_audit.shape.library import Skeleton, knows, library_config, skeleton
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """Exact parameter counts of a language model; of a multimodal checkpoint, of its text tower alone.
+
+    Attributes:
+        total: Every parameter, a tied matrix counted once.
+        embedding: Input embedding, learned position embeddings and other tables outside the blocks, and the output
+            matrix (with its bias) where it is not tied.
+        body: total - embedding: the decoder blocks, the norms between and after them, and the projections between
+            an embedding of another width and the blocks (OPT-350m).
+    """
+
+    total: int
+    embedding: int
+    body: int
+
+
+def count_parameters(config: Mapping[str, Any], name: str = "config") -> Parameters | None:
+    """Count the parameters of the model that a raw config describes.
+
+    Returns:
+        The counts, or None where the model type is unknown to transformers, so that counting needs remote code.
+
+    Raises:
+        ConfigError: transformers cannot read the config or build its model.
+        UnsupportedArchitectureError: transformers has no language model of this type.
+    """
+    if not knows(config.get("model_type")):
+        return None
+    return count(skeleton(library_config(config, name), name))
+
+
+def count(model: Skeleton) -> Parameters:
+    """Count the language model's parameters in a model on any device; each tensor once, however often it is used."""
+    from torch.nn import Embedding
+
+    output = model.model.get_output_embeddings()
+    towers = () if model.text_only else tuple(_towers(model.decoder))
+    left_out = {id(parameter) for tower in towers for parameter in tower.parameters()}
+    source = model.model if model.text_only else model.decoder
+    everything = {id(p): p for p in source.parameters() if id(p) not in left_out}
+    if output is not None:
+        everything |= {id(p): p for p in output.parameters()}
+    in_blocks = {id(p) for block in model.blocks for p in block.parameters()}
+    tables = [m for m in source.modules() if isinstance(m, Embedding)] + ([output] if output is not None else [])
+    embedding = {id(p): p for table in tables for p in table.parameters()}
+    embedding = {key: p for key, p in embedding.items() if key in everything and key not in in_blocks}
+    total = sum(p.numel() for p in everything.values())
+    outside = sum(p.numel() for p in embedding.values())
+    return Parameters(total=total, embedding=outside, body=total - outside)
+
+
+def _towers(decoder: Any) -> list[Any]:
+    """Modules inside a decoder that turn images or sound into tokens (Phi-4 multimodal, GIT)."""
+    words = ("vision", "visual", "image", "audio", "speech", "embed_tokens_extend")
+    return [m for path, m in decoder.named_modules() if any(word in path.rsplit(".", 1)[-1] for word in words)]
+
+
+def tied(model: Skeleton) -> bool:
+    """Whether input and output embedding are one matrix in the model as built."""
+    output = model.model.get_output_embeddings()
+    table = model.model.get_input_embeddings()
+    return output is not None and getattr(output, "weight", None) is getattr(table, "weight", False)
+
+
+def mlp_width(block: Any, width: int) -> int | None:
+    """Hidden width of a block's feed-forward part: the input size of the widest map back onto the residual stream.
+
+    For the families whose config leaves it to a convention (four times the width in GPT-2, Bloom, Falcon, MPT).
+    """
+    from torch.nn import Linear
+    from transformers.pytorch_utils import Conv1D
+
+    inputs = [0]
+    for path, module in block.named_modules():
+        if any("att" in part for part in path.split(".")):
+            continue
+        if isinstance(module, Linear) and module.out_features == width:
+            inputs.append(module.in_features)
+        elif isinstance(module, Conv1D) and module.nf == width:
+            inputs.append(module.nx)
+    return max(inputs) or None
