@@ -81,9 +81,7 @@ def published_scores(
     """
     table = _table()
     if protocol is not None and protocol not in PROTOCOL_TITLES:
-        raise DataError(
-            f"No published scores of protocol '{protocol}'; there are {', '.join(PROTOCOL_TITLES)}."
-        )
+        raise DataError(f"No published scores of protocol '{protocol}'; there are {', '.join(PROTOCOL_TITLES)}.")
     if kind not in (None, "base", "instruct"):
         raise DataError(f"No published scores of kind '{kind}'; there are base and instruct.")
     keep = (table["flag"] == "") | include_flagged
@@ -99,12 +97,7 @@ def _one_per_model(table: "DataFrame") -> "DataFrame":
     """One row a model and protocol: the precision most models were trained in, then the latest."""
     rank = table["precision"].map({"bfloat16": 0, "float16": 1}).fillna(2)
     ordered = table.assign(rank=rank).sort_values(["rank", "date"], ascending=[True, False], kind="stable")
-    return (
-        ordered.drop_duplicates(["model", "protocol"])
-        .drop(columns="rank")
-        .sort_index()
-        .reset_index(drop=True)
-    )
+    return ordered.drop_duplicates(["model", "protocol"]).drop(columns="rank").sort_index().reset_index(drop=True)
 
 
 def published_for(model: str, *, include_flagged: bool = False) -> list[dict[str, Any]]:

@@ -1,0 +1,48 @@
+"""Several processes under ``accelerate launch`` or ``torchrun``: who this one is, and how results come together."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Team:
+    """The processes of one run; a run without a launcher is a team of one.
+
+    Attributes:
+        rank: This process, from 0.
+        size: Number of processes.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @classmethod
+    def join(cls) -> "Team":
+        """The team of this process; waits for the others where there are any.
+
+        A category of the full benchmark can take a process an hour more than another, so the group's time-out
+        is set to a week; that only holds where nothing has started the group before.
+        """
+        if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+            return cls()
+        from accelerate import PartialState
+
+        state = PartialState(timeout=timedelta(weeks=1))
+        return cls(rank=state.process_index, size=state.num_processes)
+
+    def gather(self, mine: Any) -> list[Any]:
+        """Every process's object, in the order of ranks, on every process."""
+        if self.size == 1:
+            return [mine]
+        import torch.distributed
+
+        everyone: list[Any] = [None] * self.size
+        torch.distributed.all_gather_object(everyone, mine)
+        return everyone
+
+    def from_first(self, make: Callable[[], Any]) -> Any:
+        """What ``make`` returns on the first process, on every process."""
+        return self.gather(make() if self.rank == 0 else None)[0]

@@ -1,0 +1,43 @@
+"""The vLLM backend: the same questions through vLLM where it is installed (the extra ``nil-audit[vllm]``)."""
+
+from importlib.util import find_spec
+from typing import Any
+
+from nil_audit.errors import UsageError
+
+
+def require_vllm() -> None:
+    """Raise a UsageError that says what to do where vLLM is missing."""
+    if find_spec("vllm") is None:
+        raise UsageError(
+            "vLLM is not installed; install it with pip install 'nil-audit[vllm]', or use --backend hf, "
+            "which runs the same questions through transformers."
+        )
+
+
+def wrap_vllm(reference: str, *, revision: str | None, dtype: str, batch_size: int, trust_remote_code: bool) -> Any:
+    """An engine of vLLM as lm-eval takes it; it loads the checkpoint itself.
+
+    Args:
+        reference: A Hub id or a folder, as transformers takes it.
+        revision: Commit on the Hub, or None.
+        dtype: Of the weights.
+        batch_size: Questions a call; vLLM schedules within it.
+        trust_remote_code: Run the repository's own model code.
+
+    Raises:
+        UsageError: vLLM is not installed.
+    """
+    require_vllm()
+    from lm_eval.models.vllm_causallms import VLLM
+
+    from nil_audit.score.harness import quiet_libraries
+
+    with quiet_libraries():
+        return VLLM(
+            pretrained=reference,
+            revision=revision,
+            dtype=dtype,
+            batch_size=batch_size,
+            trust_remote_code=trust_remote_code,
+        )
