@@ -68,7 +68,8 @@ def inline_svg(svg: str, name: str, description: str = "") -> Markup:
         An ``<svg>`` element, safe to print in a template: matplotlib has escaped its text.
     """
     body = svg[svg.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    # A style element would rule the whole page; the page's own style sheet says the same of drawings.
+    body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)
     body = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', body)
     body = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', body)
     body = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", body)

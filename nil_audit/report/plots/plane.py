@@ -1,0 +1,228 @@
+"""The depth-width plane: where shapes stand between contours of equal size and the studies' intervals."""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from numpy.typing import NDArray
+
+from nil_audit.report.plots.points import label_points
+from nil_audit.report.style import (
+    ALERT,
+    HALO,
+    INK,
+    INTERVAL,
+    LINE,
+    MUTED,
+    NARROW,
+    PAPER,
+    RASTER_FROM,
+    WIDE,
+    new_figure,
+    plot_style,
+)
+from nil_audit.report.text import count
+from nil_audit.shape.interval import Study
+
+_WIDTHS = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
+_DEPTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192)
+_DASHES = ((0, (5, 2.5)), (0, (1.5, 1.5)))
+_GOLDEN = math.pi * (3 - math.sqrt(5))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spot:
+    """A shape on the plane.
+
+    Attributes:
+        name: Its label.
+        depth: Decoder blocks.
+        width: Channels.
+        adjusted: Size-adjusted score in fractions of 1: the sign is the colour, the size the area; None is grey.
+        role: "model", "candidate", "alternative" or "recommended": the marker.
+    """
+
+    name: str
+    depth: int
+    width: int
+    adjusted: float | None = None
+    role: str = "model"
+
+
+_MARKERS: dict[str, dict[str, Any]] = {
+    "candidate": {"marker": "*", "s": 150, "color": ALERT, "zorder": 6},
+    "recommended": {"marker": "D", "s": 42, "color": LINE, "zorder": 5.5},
+    "alternative": {"marker": "o", "s": 22, "color": LINE, "zorder": 5},
+}
+
+
+def depth_width_plane(
+    models: Sequence[Spot],
+    *,
+    intervals: Sequence[Study],
+    highlights: Sequence[Spot] = (),
+    budgets: Sequence[float] = (),
+    notable: Sequence[str] = (),
+    narrow: bool = False,
+) -> Figure:
+    """Shapes on logarithmic axes of width and depth.
+
+    Contours of equal size are N = 12 L d², the parameters of the blocks of a standard transformer (Kaplan et al.
+    2020, arXiv 2001.08361, equation 2.1). An interval is the wedge between L = low d and L = high d, its ends
+    taken at the size of each point of the contour.
+
+    Args:
+        models: Real models.
+        intervals: Studies; the first is shaded, the others outlined.
+        highlights: Shapes drawn over the models and labelled first: candidates and alternatives.
+        budgets: Parameters of the contours; empty: powers of ten across the plane.
+        notable: Names of models to label, the most notable first.
+        narrow: One column of a paper (3.5 inches) and not two (7).
+
+    Returns:
+        The figure. Models of the very same depth and width are fanned out around it.
+    """
+    spots = [*highlights, *models]
+    width, depth = (np.array([getattr(spot, key) for spot in spots], dtype=float) for key in ("width", "depth"))
+    with plot_style():
+        figure = new_figure(NARROW, 3.8) if narrow else new_figure(WIDE, 5.0)
+        axes = figure.add_subplot()
+        axes.set(xscale="log", yscale="log", xlabel="width d (channels)", ylabel="depth L (blocks)")
+        axes.set_xlim(width.min() * 0.72, width.max() * 1.4)
+        axes.set_ylim(depth.min() * 0.72, depth.max() * 1.4)
+        for axis, ticks in ((axes.xaxis, _WIDTHS), (axes.yaxis, _DEPTHS)):
+            axis.set_major_locator(FixedLocator(ticks))
+            axis.set_minor_locator(NullLocator())
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.tick_params(axis="x", labelsize=6.8 if narrow else 7.5)
+        _contours(axes, budgets)
+        _wedges(axes, intervals)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        x, y = _fan(axes, width, depth) if len(spots) < RASTER_FROM else (width, depth)
+        _draw(axes, spots, x, y)
+        axes.legend(
+            loc="lower left",
+            bbox_to_anchor=(0.0, 1.01),
+            ncols=2 if narrow else 3,
+            columnspacing=1.2,
+            labelspacing=0.3,
+            handlelength=1.8,
+        )
+        figure.set_layout_engine("constrained")
+        wanted = {name: rank for rank, name in enumerate(notable)}
+        order = [
+            *range(len(highlights)),
+            *sorted(
+                (i for i in range(len(highlights), len(spots)) if spots[i].name in wanted),
+                key=lambda i: wanted[spots[i].name],
+            ),
+        ]
+        names = [spot.name for spot in spots]
+        label_points(axes, names, x, y, order, radius=3.2, most=9 if narrow else 28)
+        return figure
+
+
+def _contours(axes: Axes, budgets: Sequence[float]) -> None:
+    """Lines of equal 12 L d², each named where it leaves the plane."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    smallest, largest = 12 * bottom * left**2, 12 * top * right**2
+    if not budgets:
+        steps = range(math.floor(math.log10(smallest)), math.ceil(math.log10(largest)) + 1)
+        budgets = [m * 10.0**power for power in steps for m in (1, 3)]
+    for budget in budgets:
+        if not 1.4 * smallest < budget < largest / 1.4:
+            continue
+        ends = np.array([left, right])
+        axes.plot(ends, budget / (12 * ends**2), color=MUTED, lw=0.5, alpha=0.55, zorder=0.6)
+        # A contour falls from left to right: it leaves by the lower edge or by the right one.
+        across = min(math.sqrt(budget / (12 * bottom)), right)
+        axes.annotate(
+            count(budget).replace(".00", "").replace(".0", ""),
+            (across, budget / (12 * across**2)),
+            xytext=(-3, 4) if across < right else (-3, 2),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            fontsize=6.5,
+            color=MUTED,
+            label=HALO,
+            zorder=1,
+        )
+
+
+def _wedges(axes: Axes, intervals: Sequence[Study]) -> None:
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    sizes = np.geomspace(12 * bottom * left**2 / 1e3, 12 * top * right**2 * 1e3, 160)
+    for rank, study in enumerate(intervals):
+        bounds = [study.interval(float(size)) for size in sizes]
+        low, best, high = (_edge([getattr(b, key) for b in bounds], sizes) for key in ("low", "optimum", "high"))
+        if rank == 0:
+            outline = np.vstack([low, high[::-1]])
+            axes.fill(*outline.T, color=INTERVAL, alpha=0.14, lw=0, zorder=0.3, label=f"{study.name}: within 1%")
+            axes.plot(*best.T, color=INTERVAL, lw=1.1, zorder=0.8, label=f"{study.name}: optimum")
+        else:
+            dashes = _DASHES[(rank - 1) % len(_DASHES)]
+            for edge, label in ((low, f"{study.name}: within 1%"), (high, None)):
+                axes.plot(*edge.T, color=MUTED, lw=0.9, ls=dashes, zorder=0.7, label=label)
+
+
+def _edge(ratios: Sequence[float], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(len(sizes), 2) width and depth at each size: N = 12 L d² and L = R d give d = (N / 12 R)^(1/3)."""
+    ratio = np.array(ratios)
+    width = np.cbrt(sizes / (12 * ratio))
+    return np.column_stack([width, ratio * width])
+
+
+def _fan(
+    axes: Axes, width: NDArray[np.float64], depth: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Shapes that coincide, spread along a sunflower's spiral around their common place, in data coordinates."""
+    pixels = axes.transData.transform(np.column_stack([width, depth]))
+    point = axes.figure.dpi / 72.0
+    seen: dict[tuple[float, float], int] = defaultdict(int)
+    for index, shape in enumerate(zip(width.tolist(), depth.tolist(), strict=True)):
+        turn = seen[shape]
+        seen[shape] += 1
+        step = 3.4 * point * math.sqrt(turn)
+        pixels[index] += step * np.array([math.cos(turn * _GOLDEN), math.sin(turn * _GOLDEN)])
+    data = axes.transData.inverted().transform(pixels)
+    return data[:, 0], data[:, 1]
+
+
+def _draw(axes: Axes, spots: Sequence[Spot], x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+    plain = [index for index, spot in enumerate(spots) if spot.role == "model"]
+    adjusted = np.array([spots[index].adjusted or 0.0 for index in plain])
+    known = np.array([spots[index].adjusted is not None for index in plain], dtype=bool)
+    typical = float(np.sqrt(np.mean(adjusted[known] ** 2))) if known.any() else 1.0
+    area = 10 + 16 * np.minimum(np.abs(adjusted) / (typical or 1.0), 3.0)
+    groups = (
+        (known & (adjusted >= 0), LINE, "above its size's score"),
+        (known & (adjusted < 0), ALERT, "below"),
+        (~known, MUTED, "real models"),
+    )
+    where = np.array(plain, dtype=int)
+    for chosen, colour, label in groups:
+        if chosen.any():
+            axes.scatter(
+                x[where[chosen]],
+                y[where[chosen]],
+                s=area[chosen],
+                facecolors=colour,
+                edgecolors=PAPER,
+                linewidths=0.4,
+                alpha=0.85,
+                zorder=3,
+                label=label,
+                rasterized=len(spots) >= RASTER_FROM,
+            )
+    for role, look in _MARKERS.items():
+        chosen_spots = [index for index, spot in enumerate(spots) if spot.role == role]
+        if chosen_spots:
+            axes.scatter(x[chosen_spots], y[chosen_spots], edgecolors=INK, linewidths=0.6, label=role, **look)
