@@ -50,6 +50,7 @@ class Table:
         name: An identifier on the page, where the table can be sorted and filtered; None for a plain table.
         choices: Positions of columns that a reader can choose one value of ("family"), in a sortable table.
         note: A remark below it.
+        file: The file beside the page that holds all rows, named where a format shows only some of them.
     """
 
     caption: str
@@ -58,6 +59,7 @@ class Table:
     name: str | None = None
     choices: tuple[int, ...] = ()
     note: str = ""
+    file: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
