@@ -3,10 +3,13 @@
 import os
 import sys
 import traceback
+from collections.abc import Callable
 
 import typer
 
 from nil_audit import __version__
+from nil_audit.cli.audit import audit
+from nil_audit.cli.demo import demo
 from nil_audit.errors import EXIT_INTERRUPTED, NilAuditError
 
 app = typer.Typer(
@@ -33,9 +36,12 @@ def root(
     """Options before any command."""
 
 
-def _register() -> dict[str, str]:
-    """Attach every command to the app; returns their names."""
-    return {}
+def _register() -> frozenset[str]:
+    """Attach every command to the app, in the order of the help; returns their names."""
+    commands: dict[str, Callable[..., None]] = {"audit": audit, "demo": demo}
+    for name, command in commands.items():
+        app.command(name)(command)
+    return frozenset(commands)
 
 
 COMMANDS = _register()

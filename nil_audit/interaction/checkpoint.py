@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 
 from nil_audit.errors import CheckpointError, SourceError, UsageError
-from nil_audit.interaction.gradients import freeze
+from nil_audit.interaction.gradients import embedding_weight, freeze
 from nil_audit.shape.architecture import Shape, read_shape
 from nil_audit.shape.config import locate
 
@@ -136,7 +136,7 @@ def load_checkpoint(
     model = _load_model(identity, dtype, device, allow_pickle, trust_remote_code)
     freeze(model)
     _check_weights(name, model)
-    rows = model.get_input_embeddings().weight.shape[0]  # type: ignore[operator,union-attr]
+    rows = embedding_weight(model).shape[0]
     if len(tokenizer) < rows // 2:
         shape = replace(
             shape,
@@ -145,7 +145,7 @@ def load_checkpoint(
                 f"The tokenizer of {name} knows {len(tokenizer):,} of the model's {rows:,} tokens.",
             ),
         )
-    place = str(model.get_input_embeddings().weight.device)  # type: ignore[operator,union-attr]
+    place = str(embedding_weight(model).device)
     return Checkpoint(
         identity=identity,
         shape=shape,
@@ -235,7 +235,7 @@ def _load_model(
     if missing := sorted(info["missing_keys"]):
         raise CheckpointError(
             f"{name} lacks {len(missing)} weight tensor{'s' * (len(missing) > 1)} that its config.json asks for "
-            f"({', '.join(missing[:3])}{', ...' * (len(missing) > 3)}); fetch the checkpoint again, or correct the config."
+            f"({', '.join(missing[:3])}{', ...' * (len(missing) > 3)}); fetch it again, or correct the config."
         )
     return model
 
@@ -257,7 +257,8 @@ def _no_weights(identity: Identity, error: OSError) -> SourceError | CheckpointE
             f"{identity.name} has no weights (no *.safetensors); name a folder or repository with weights."
         )
     return SourceError(
-        f"The weights of {identity.name} cannot be fetched ({_first_line(error)}); check the network, or use a local folder."
+        f"The weights of {identity.name} cannot be fetched ({_first_line(error)}); check the network, or use a local "
+        "folder."
     )
 
 

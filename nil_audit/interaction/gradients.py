@@ -44,6 +44,11 @@ def exact_matmul() -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
+def embedding_weight(model: torch.nn.Module) -> torch.Tensor:
+    """The input embedding matrix of a transformers model, shape (V, d)."""
+    return model.get_input_embeddings().weight  # type: ignore[operator]
+
+
 @contextmanager
 def _embedding_leaf(model: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
     """Turn the output of the embedding module into a leaf that requires a gradient; yields where it is put.
@@ -76,8 +81,7 @@ def window_gradients(model: torch.nn.Module, tokens_BT1: torch.Tensor) -> Window
     Raises:
         MeasurementError: A loss or a gradient is not finite, or the embedding module ran other than once.
     """
-    device = model.get_input_embeddings().weight.device  # type: ignore[operator,union-attr]
-    inputs = tokens_BT1[:, :-1].to(device)
+    inputs = tokens_BT1[:, :-1].to(embedding_weight(model).device)
     with torch.enable_grad(), _embedding_leaf(model) as captured:
         logits = model(input_ids=inputs, use_cache=False).logits
         if len(captured) != 1:

@@ -11,7 +11,7 @@ import torch
 from nil_audit.errors import CheckpointError, MeasurementError, UsageError
 from nil_audit.interaction.agop import BlockAccumulator
 from nil_audit.interaction.checkpoint import Checkpoint
-from nil_audit.interaction.gradients import exact_matmul, window_gradients
+from nil_audit.interaction.gradients import embedding_weight, exact_matmul, window_gradients
 from nil_audit.interaction.memory import first_batch_size, peak_memory, shrink
 from nil_audit.interaction.metrics import BlockProducts
 from nil_audit.interaction.probe import BLOCKS, Probe, Windows, make_windows
@@ -115,8 +115,7 @@ def measure(
     )
     _check_ids(checkpoint, windows)
     model = checkpoint.model
-    embedding = model.get_input_embeddings().weight  # type: ignore[operator,union-attr]
-    sums = _Sums(windows, VARIANTS if robust else VARIANTS[:1], embedding)
+    sums = _Sums(windows, VARIANTS if robust else VARIANTS[:1], embedding_weight(model))
     mine = np.array_split(np.arange(windows.count), state.num_processes)[state.process_index]
     batch = batch_size or first_batch_size(model, windows.length)
     start, begun = 0, time.perf_counter()
@@ -159,7 +158,7 @@ def measure(
 
 
 def _check_ids(checkpoint: Checkpoint, windows: Windows) -> None:
-    rows = checkpoint.model.get_input_embeddings().weight.shape[0]  # type: ignore[operator,union-attr]
+    rows = embedding_weight(checkpoint.model).shape[0]
     if (largest := int(windows.tokens.max())) >= rows:
         raise CheckpointError(
             f"The tokenizer of {checkpoint.identity.name} gives token {largest}, but the model's vocabulary ends at "

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from nil_audit.errors import MeasurementError
+from nil_audit.interaction.gradients import embedding_weight
 
 _LARGEST_CPU, _LARGEST_GPU = 4, 32
 
@@ -18,7 +19,7 @@ def first_batch_size(model: Any, window: int) -> int:
     Counts three float32 copies of the logits and about 40 numbers of the residual width a block and token.
     """
     config = model.config.get_text_config()
-    weight = model.get_input_embeddings().weight
+    weight = embedding_weight(model)
     a_token = 12 * config.vocab_size + 40 * weight.element_size() * config.hidden_size * config.num_hidden_layers
     if weight.device.type == "cuda":
         free, largest = torch.cuda.mem_get_info(weight.device)[0], _LARGEST_GPU

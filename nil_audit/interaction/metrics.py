@@ -3,7 +3,7 @@
 Shape legend: K blocks, d channels. G_a is the AGOP of block a (d x d, a mean over its tokens).
 
 Pure functions of the K x K matrices that a record keeps, so that every published number can be recomputed from a
-record alone. Definitions: DESIGN section 3 (docs/definitions.md); estimators: docs/definitions.md, 'Two estimates'.
+record alone. Definitions and estimators: docs/definitions.md.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,16 +47,15 @@ class BlockProducts:
         """K."""
         return len(self.tokens)
 
-    def without(self, block: int) -> "BlockProducts":
-        """The products with one block left out."""
-        keep = np.arange(self.blocks) != block
+    def keep(self, mask: NDArray[np.bool_]) -> "BlockProducts":
+        """The products of the blocks that a mask of shape (K,) keeps."""
         return BlockProducts(
             width=self.width,
-            tokens=self.tokens[keep],
-            gram=self.gram[np.ix_(keep, keep)],
-            diagonal_gram=self.diagonal_gram[np.ix_(keep, keep)],
-            trace=self.trace[keep],
-            embedding_square=self.embedding_square[keep],
+            tokens=self.tokens[mask],
+            gram=self.gram[np.ix_(mask, mask)],
+            diagonal_gram=self.diagonal_gram[np.ix_(mask, mask)],
+            trace=self.trace[mask],
+            embedding_square=self.embedding_square[mask],
         )
 
 
@@ -83,7 +82,7 @@ class Estimate:
 def moments_to_metrics(
     *, frobenius: float, diagonal: float, trace: float, trace_squared: float, scale: float, width: int
 ) -> dict[str, float]:
-    """Every metric of DESIGN section 3 from the moments of one AGOP.
+    """Every metric of docs/definitions.md from the moments of one AGOP.
 
     Args:
         frobenius: ‖G‖_F², nats⁴.
@@ -159,32 +158,26 @@ _ESTIMATORS: Mapping[Kind, Callable[[BlockProducts], dict[str, float]]] = {
 }
 
 
-def estimate(products: BlockProducts, kind: Kind) -> dict[str, Estimate]:
-    """Every metric with its delete-one-block jackknife error.
+def jackknife(compute: Callable[[NDArray[np.bool_]], Mapping[str, float]], blocks: int) -> dict[str, Estimate]:
+    """Delete-one-block jackknife of several numbers at once.
 
-    With θ the estimate on all blocks and θ_(a) the one without block a: se² = (K-1)/K Σ (θ_(a) - mean θ_(·))², bias =
-    (K-1)(mean θ_(·) - θ), interval θ ± t_{0.975}(K-1) se (Efron & Stein 1981).
+    With θ the estimate on all blocks and θ_(a) the one without block a: se² = (K-1)/K Σ (θ_(a) - mean θ_(·))²,
+    bias = (K-1)(mean θ_(·) - θ), interval θ ± t_{0.975}(K-1) se (Efron & Stein 1981).
 
     Args:
-        products: Products of at least 3 blocks.
-        kind: "plugin" or "unbiased".
+        compute: Numbers by name from the blocks that a mask of shape (K,) keeps.
+        blocks: K, at least 3.
 
     Raises:
-        MeasurementError: Fewer than 3 blocks, or a trace of zero.
+        MeasurementError: Fewer than 3 blocks.
     """
     from scipy.special import stdtrit
 
-    blocks = products.blocks
     if blocks < 3:
         raise MeasurementError(f"{blocks} blocks cannot give an error bar; measure with more text or shorter windows.")
-    if not products.trace.sum() > 0:
-        raise MeasurementError(
-            "All gradients with respect to the embeddings are zero: the loss does not depend on the input; check that "
-            "the weights are trained ones and not all zero."
-        )
-    compute = _ESTIMATORS[kind]
-    full = compute(products)
-    left_out = [compute(products.without(block)) for block in range(blocks)]
+    everything = np.ones(blocks, dtype=bool)
+    full = compute(everything)
+    left_out = [compute(np.arange(blocks) != block) for block in range(blocks)]
     quantile = float(stdtrit(blocks - 1, 0.975))
     result = {}
     for name, value in full.items():
@@ -199,3 +192,45 @@ def estimate(products: BlockProducts, kind: Kind) -> dict[str, Estimate]:
             bias=float((blocks - 1) * (mean - value)),
         )
     return result
+
+
+def estimate(products: BlockProducts, kind: Kind) -> dict[str, Estimate]:
+    """Every metric of ``moments_to_metrics`` with its jackknife error.
+
+    Args:
+        products: Products of at least 3 blocks.
+        kind: "plugin" or "unbiased".
+
+    Raises:
+        MeasurementError: Fewer than 3 blocks.
+    """
+    compute = _ESTIMATORS[kind]
+    return jackknife(lambda keep: compute(products.keep(keep)), products.blocks)
+
+
+def estimate_loss(products: BlockProducts, block_loss: Floats, block_bytes: NDArray[np.int64]) -> dict[str, Estimate]:
+    """Cross-entropy and sensitivity by token and by byte of text, with jackknife errors.
+
+    Tokenizers differ, so numbers per token do not compare across families; numbers per byte do.
+
+    Args:
+        products: Block products of all tokens.
+        block_loss: Mean cross-entropy of each block in nats per token, shape (K,).
+        block_bytes: Bytes of text that each block's targets cover, shape (K,).
+
+    Returns:
+        "loss_per_token" and "loss_per_byte" in nats, "sensitivity_per_byte" in nats² per byte, "bytes_per_token".
+    """
+
+    def compute(keep: NDArray[np.bool_]) -> dict[str, float]:
+        tokens, size = products.tokens[keep], float(block_bytes[keep].sum())
+        nats = float(tokens @ block_loss[keep])
+        scale = float(tokens @ products.embedding_square[keep]) / tokens.sum()
+        return {
+            "loss_per_token": nats / tokens.sum(),
+            "loss_per_byte": nats / size,
+            "sensitivity_per_byte": scale * float(tokens @ products.trace[keep]) / size,
+            "bytes_per_token": size / tokens.sum(),
+        }
+
+    return jackknife(compute, products.blocks)

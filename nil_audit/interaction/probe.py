@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nil_audit.errors import ProbeError
 
 BLOCKS = 16
-"""K, the unit of resampling: 16 blocks of windows (DESIGN section 3)."""
+"""K, the unit of resampling: 16 blocks of windows."""
 
 _WIKITEXT = ("Salesforce/wikitext", "wikitext-103-raw-v1", "test", "text")
 _ALTERNATIVES = "use --probe builtin (shipped, offline) or --probe FILE with a text file of your own"

@@ -1,11 +1,18 @@
 """Files that are either whole or not there: atomic writes, and where results are kept."""
 
+import hashlib
+import json
 import os
 import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from nil_audit.errors import UsageError
+from nil_audit.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from nil_audit.study.record import Record
 
 
 def cache_folder() -> Path:
@@ -47,3 +54,28 @@ def write_atomically(path: Path, content: str | bytes) -> Path:
     finally:
         Path(temporary).unlink(missing_ok=True)
     return path
+
+
+def _record_path(name: str, key: Mapping[str, Any]) -> Path:
+    """Where the record of a model under a key is kept; the name is only there for people."""
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    return cache_folder() / "records" / f"{safe_name(name)}-{digest[:20]}.json"
+
+
+def find_record(name: str, key: Mapping[str, Any]) -> "Record | None":
+    """The kept record of a key (everything that decides its numbers), or None; a damaged file counts as none."""
+    from nil_audit.study.record import read_record
+
+    path = _record_path(name, key)
+    if not path.is_file():
+        return None
+    try:
+        return read_record(path)
+    except DataError:
+        return None
+
+
+def keep_record(record: "Record", key: Mapping[str, Any]) -> None:
+    """Keep a record for its key. Under several processes only the first writes."""
+    if int(os.environ.get("RANK", "0")) == 0:
+        write_atomically(_record_path(record.name, key), record.to_json())

@@ -1,0 +1,173 @@
+"""The audit of one or several models as terminal tables: what matters at 80 columns, everything when wide."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from nil_audit.interaction.metrics import Estimate
+from nil_audit.report.text import MISSING, count, signed
+from nil_audit.study.record import Record
+
+METRICS = {
+    "interaction_efficiency": "Efficiency",
+    "spread": "Spread",
+    "sensitivity": "Sensitivity",
+    "loss_per_token": "Loss/token",
+    "loss_per_byte": "Loss/byte",
+    "aofe": "AOFE",
+    "aofe_ratio": "AOFE-ratio",
+    "excess": "Excess",
+}
+_INTERACTION = ("interaction_efficiency", "spread", "sensitivity")
+_PAPER = ("aofe", "aofe_ratio", "excess")
+_LOSS = ("loss_per_token", "loss_per_byte")
+_TITLES = {
+    _INTERACTION: "Interaction (unbiased ± jackknife standard error)",
+    _PAPER: "The paper's numbers, and what the spectrum does not say",
+    _LOSS: "Probe loss, nats",
+}
+_LAYOUTS = {0: (_INTERACTION, _PAPER, _LOSS), 118: (_INTERACTION + _LOSS, _PAPER), 168: (tuple(METRICS),)}
+"""Which metrics share a table, by the columns of the terminal from which they do."""
+_DETAILS = {
+    "effective_rank": "Effective rank r",
+    "mean_cos2": "Mean cos²",
+    "normalised_aofe": "Normalised AOFE",
+    "rotation_null": "Rotation null",
+    "kappa": "Kappa",
+    "trace": "Trace, nats²/token",
+}
+_COLOURS = {"inside": "green", "disputed": "yellow", "outside": "red"}
+
+
+def with_error(found: Estimate | None, digits: int = 2) -> str:
+    """A number and its standard error to the error's leading digits: "1.946 ± 0.013"."""
+    if found is None:
+        return MISSING
+    value, error = found.value, found.se
+    if not math.isfinite(error) or error <= 0 or error < 1e-12 * abs(value):
+        return f"{value:.4g}"
+    if abs(value) >= 1e5 or 0 < abs(value) < 1e-3:
+        power = math.floor(math.log10(abs(value)))
+        scale = 10.0**power
+        places = max(0, digits - 1 - math.floor(math.log10(error / scale)))
+        return f"({value / scale:.{places}f} ± {error / scale:.{places}f})e{power}"
+    places = max(0, digits - 1 - math.floor(math.log10(error)))
+    return f"{value:,.{places}f} ± {error:,.{places}f}"
+
+
+def label(record: Record) -> str:
+    """A model's name in a table: the Hub id, or a folder's own name without its parents."""
+    return record.name if record.model["source"] == "hub" else Path(record.name).resolve().name
+
+
+def distance_words(record: Record) -> str:
+    """Which side of the law's interval a shape lies on, and how far."""
+    away = record.verdict["distance"]
+    if away == 0:
+        return "0, within"
+    return f"{signed(away)}, " + ("too deep and narrow" if away > 0 else "too shallow and wide")
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+    return table
+
+
+def shape_table(records: Sequence[Record]) -> Table:
+    """Model, parameters, depth x width, R, verdict and distance to the law's interval."""
+    table = _table("Shape", "Model", "Params", "L x d", "R = L/d", "Verdict", "Distance to law")
+    for record in records:
+        shape, verdict = record.shape, record.verdict["label"]
+        table.add_row(
+            Text(label(record)),
+            count(shape.parameters.total if shape.parameters else None),
+            f"{shape.depth} x {shape.width}",
+            f"{shape.ratio:.4f}",
+            Text(verdict, style=_COLOURS[verdict]),
+            distance_words(record),
+        )
+    return table
+
+
+def _metric_table(title: str, records: Sequence[Record], names: Sequence[str]) -> Table:
+    table = _table(title, "Model", *(METRICS[name] for name in names))
+    for record in records:
+        table.add_row(Text(label(record)), *(with_error(record.metric(name)) for name in names))
+    return table
+
+
+def interaction_tables(records: Sequence[Record], width: int) -> list[Table]:
+    """Interaction of each model, unbiased estimates: three tables at 80 columns, two from 118, one from 168."""
+    layout = _LAYOUTS[max(least for least in _LAYOUTS if width >= least)]
+    return [_metric_table(_TITLES.get(names, _TITLES[_INTERACTION]), records, names) for names in layout]
+
+
+def details_table(record: Record) -> Table:
+    """Every metric of one model in both estimates, with weight superposition beside them."""
+    table = _table(f"{label(record)}: all metrics", "Metric", "Unbiased", "Plug-in", "WtW (weights)")
+    weights = record.superposition or {}
+    own = [name for name in METRICS if not name.startswith("loss")]
+    for name, title in {**{name: METRICS[name] for name in own}, **_DETAILS}.items():
+        table.add_row(
+            title,
+            with_error(record.metric(name)),
+            with_error(record.metric(name, "plugin")),
+            f"{weights[name]:.4g}" if name in weights else MISSING,
+        )
+    return table
+
+
+def score_cells(score: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Accuracy with its error, protocol and origin of one benchmark result."""
+    error = score.get("stderr")
+    accuracy = f"{score['accuracy']:.4f}" + (f" ± {error:.4f}" if error else "")
+    origin = score["origin"] if score["origin"] == "measured" else f"{score['origin']}: {score['source']}"
+    return accuracy, score["protocol"], origin
+
+
+def score_table(records: Sequence[Record]) -> Table:
+    """MMLU-Pro of each model, measured and published rows apart, each with its protocol."""
+    table = _table("MMLU-Pro (accuracy, raw)", "Model", "Accuracy", "Protocol", "Origin")
+    for record in records:
+        for score in record.scores:
+            table.add_row(Text(label(record)), *map(Text, score_cells(score)))
+    return table
+
+
+def footer(records: Sequence[Record]) -> Text:
+    """What the numbers were measured on, in one or two lines."""
+    probes: dict[str, Any] = {}
+    for record in records:
+        if record.interaction is not None:
+            found = record.interaction
+            probes[f"{found['tokens']:,} tokens of {found['probe']['name']} in windows of {found['window']}"] = None
+    measured = "; ".join(probes)
+    return Text(f"Measured on {measured}, 16 blocks." if measured else "", style="dim")
+
+
+def audit_view(records: Sequence[Record], width: int, *, details: bool = False) -> RenderableType:
+    """All tables of an audit.
+
+    Args:
+        records: One a model.
+        width: Columns of the terminal.
+        details: Also every metric of each model in both estimates.
+    """
+    parts: list[RenderableType] = [shape_table(records)]
+    if any(record.interaction for record in records):
+        parts += interaction_tables([record for record in records if record.interaction], width)
+    if any(record.scores for record in records):
+        parts.append(score_table(records))
+    if details:
+        parts += [details_table(record) for record in records if record.interaction]
+    if any(record.interaction for record in records):
+        parts.append(footer(records))
+    return Group(*parts)
