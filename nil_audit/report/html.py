@@ -17,10 +17,10 @@ from markupsafe import Markup, escape
 
 from nil_audit import __version__
 from nil_audit.report.page import Page
-from nil_audit.report.style import THEMED
+from nil_audit.report.palette import THEMED
+from nil_audit.report.text import ARXIV
 
 TEMPLATES = Path(__file__).parent / "templates"
-ARXIV = re.compile(r"\barXiv[: ](\d{4}\.\d{4,5})\b")
 
 
 def render_page(template: str, **context: Any) -> str:
@@ -57,7 +57,7 @@ def inline_svg(svg: str, name: str, description: str = "") -> Markup:
     """Prepare a drawing for the inside of a page.
 
     Identifiers get a prefix, so that two drawings on one page do not share clip paths or markers; the colours
-    of ``style.THEMED`` become custom properties, so that the drawing follows the page's light and dark colours.
+    of ``palette.THEMED`` become custom properties, so that the drawing follows the page's light and dark colours.
 
     Args:
         svg: A whole SVG document, as ``style.figure_files`` makes it.

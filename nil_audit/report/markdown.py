@@ -3,9 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from nil_audit.report.html import ARXIV
 from nil_audit.report.page import Aside, Block, Bullets, Cell, Figure, KeyFigure, Listing, Page, Prose, Table
-from nil_audit.report.text import clean
+from nil_audit.report.text import ARXIV, clean
 
 LONGEST = 200
 """Rows of the longest table that is printed whole."""

@@ -1,8 +1,6 @@
-"""How every plot looks: colours, type, sizes, and how a figure becomes SVG and PNG bytes.
+"""How every plot looks: type, lines, sizes, and how a figure becomes SVG and PNG bytes.
 
-Colours are told apart by readers with any common colour blindness: sizes run along one ramp from light orange
-to dark violet whose lightness falls steadily, and no meaning rests on red against green. Text stays text in SVG,
-and the same figure gives the same bytes on every run.
+Text stays text in SVG, and the same figure gives the same bytes on every run.
 """
 
 import io
@@ -19,26 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-INK = "#1c1f24"
-MUTED = "#6b7079"
-GRID = "#e4e1db"
-PAPER = "#ffffff"
-INTERVAL = "#2a8c82"
-LINE = "#0b5a73"
-ALERT = "#b3431f"
-RAMP = ("#e8952f", "#d9654b", "#b8346f", "#7e2a8e", "#46268a", "#1b1552")
-
-THEMED = {
-    INK: "plot-ink",
-    MUTED: "plot-muted",
-    GRID: "plot-grid",
-    PAPER: "plot-paper",
-    INTERVAL: "plot-interval",
-    LINE: "plot-line",
-    ALERT: "plot-alert",
-    **{colour: f"size-{step}" for step, colour in enumerate(RAMP, 1)},
-}
-"""Colour in a drawing -> the custom property that replaces it on a page, which follows light and dark."""
+from nil_audit.report.palette import GRID, INK, MUTED, PAPER, RAMP
 
 WIDE = 7.0
 """Width in inches of a figure across a paper's two columns."""

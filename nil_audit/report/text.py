@@ -1,9 +1,12 @@
 """Numbers and names as they are printed: one place, so that HTML, Markdown and plots agree."""
 
+import re
 import unicodedata
 
 MISSING = "–"
 MINUS = "−"
+ARXIV = re.compile(r"\barXiv[: ](\d{4}\.\d{4,5})\b")
+"""A paper's number: renderers link it."""
 
 
 def clean(text: str) -> str:

@@ -6,8 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from nil_audit.report.palette import INTERVAL, LINE, MUTED
 from nil_audit.report.plots.points import draw_models, label_points, size_legend
-from nil_audit.report.style import INTERVAL, LINE, MUTED, NARROW, WIDE, new_figure, plot_style
+from nil_audit.report.style import NARROW, WIDE, new_figure, plot_style
 from nil_audit.report.text import MINUS
 from nil_audit.study.comparison import ModelRow
 from nil_audit.study.findings import Band, Curve

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from nil_audit.report.style import INK, LINE, MUTED, NARROW, WIDE, new_figure, plot_style
+from nil_audit.report.palette import INK, LINE, MUTED
+from nil_audit.report.style import NARROW, WIDE, new_figure, plot_style
 from nil_audit.report.text import MINUS, clean, signed
 
 

@@ -12,21 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
+from nil_audit.report.palette import ALERT, INK, INTERVAL, LINE, MUTED, PAPER
 from nil_audit.report.plots.points import label_points
-from nil_audit.report.style import (
-    ALERT,
-    HALO,
-    INK,
-    INTERVAL,
-    LINE,
-    MUTED,
-    NARROW,
-    PAPER,
-    RASTER_FROM,
-    WIDE,
-    new_figure,
-    plot_style,
-)
+from nil_audit.report.style import HALO, NARROW, RASTER_FROM, WIDE, new_figure, plot_style
 from nil_audit.report.text import count
 from nil_audit.shape.interval import Study
 

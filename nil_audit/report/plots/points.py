@@ -11,8 +11,9 @@ from matplotlib.textpath import TextPath
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
+from nil_audit.report.palette import INK, MUTED, PAPER
 from nil_audit.report.plots.labels import Box, place_labels
-from nil_audit.report.style import HALO, INK, MUTED, PAPER, RASTER_FROM, steps
+from nil_audit.report.style import HALO, RASTER_FROM, steps
 from nil_audit.report.text import short_name
 from nil_audit.study.comparison import ModelRow
 from nil_audit.study.findings import Band
