@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nil_audit.errors import ConfigError
+from nil_audit.errors import ConfigError, NilAuditError
 from nil_audit.shape import classification, declared
 from nil_audit.shape.config import locate
 from nil_audit.shape.parameters import Parameters
@@ -94,12 +94,22 @@ def shape_from_config(config: Mapping[str, Any], name: str = "config") -> Shape:
 def _from_library(config: Mapping[str, Any], name: str) -> Shape:
     from nil_audit.shape import library, parameters
 
+    declared.check_declared(config, name, declared.ESSENTIAL)
+    try:
+        read = library.library_config(config, name)
+    except ConfigError:
+        declared.check_declared(config, name)
+        raise
+    findings = classification.find_in_config(read)
+    try:
+        model = library.skeleton(read, name)
+    except NilAuditError:
+        classification.refuse(name, findings)
+        declared.check_declared(config, name)
+        raise
+    classification.refuse(name, findings + classification.find_in_modules(model, read))
     declared.check_declared(config, name)
-    read = library.library_config(config, name)
-    classification.refuse(name, classification.find_in_config(read))
     notes = _check_presence(config, read, name)
-    model = library.skeleton(read, name)
-    classification.refuse(name, classification.find_in_modules(model, read))
     text = read.text
     heads = text.num_attention_heads
     kv_heads = _kv_heads(text, heads)
@@ -111,6 +121,8 @@ def _from_library(config: Mapping[str, Any], name: str) -> Shape:
     tower_of = read.full.model_type if read.multimodal else None
     if tower_of:
         notes.insert(0, f"Text tower of a {tower_of} checkpoint; the rest is not counted.")
+    if (streams := getattr(text, "altup_num_inputs", 1)) > 1:
+        notes.append(f"AltUp keeps {streams} residual streams of this width, of which each block computes one.")
     mlp = declared.scalar(getattr(text, "intermediate_size", None))
     return Shape(
         name=name,
@@ -122,7 +134,7 @@ def _from_library(config: Mapping[str, Any], name: str) -> Shape:
         width=text.hidden_size,
         heads=heads,
         kv_heads=kv_heads,
-        head_size=getattr(text, "head_dim", None) or text.hidden_size // heads,
+        head_size=_head_size(text, heads),
         mlp_width=mlp if isinstance(mlp, int) else parameters.mlp_width(model.blocks[0], text.hidden_size),
         vocab_size=model.model.get_input_embeddings().weight.shape[0],
         tied=parameters.tied(model),
@@ -163,8 +175,15 @@ def _kv_heads(text: Any, heads: int) -> int:
     return heads
 
 
+def _head_size(text: Any, heads: int) -> int:
+    # multi-head latent attention calls the rotated channels head_dim; a query has these and the others
+    if isinstance(rest := getattr(text, "qk_nope_head_dim", None), int):
+        return rest + int(text.qk_rope_head_dim)
+    return getattr(text, "head_dim", None) or text.hidden_size // heads
+
+
 def _context(text: Any) -> int | None:
-    value = getattr(text, "max_position_embeddings", None)
+    value = getattr(text, "max_position_embeddings", None) or getattr(text, "max_seq_len", None)
     return value if isinstance(value, int) and value > 0 else None
 
 

@@ -39,6 +39,15 @@ class Finding:
     sign: str
 
 
+# Attributes that one number must describe for all blocks of a model.
+UNIFORM = (
+    "num_hidden_layers",
+    "hidden_size",
+    "intermediate_size",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+)
 _SENTENCES = {
     Kind.MOE: "is a mixture of experts",
     Kind.STATE_SPACE: "is a state-space model or a hybrid with one",
@@ -53,24 +62,39 @@ _SENTENCES = {
 
 # What neither a config nor a module's name shows. Read from the modeling source of each type.
 KNOWN: Mapping[str, Finding] = {
-    "xlnet": Finding(kind=Kind.ENCODER, sign="permutation language model: its attention sees both sides"),
+    "blt": Finding(kind=Kind.NON_UNIFORM, sign="byte and patch transformers of different depth and width, joined"),
+    "diffusion_gemma": Finding(kind=Kind.OTHER, sign="it denoises whole blocks of text"),
+    "dots1": Finding(kind=Kind.MOE, sign="routed experts"),
+    "gemma4_assistant": Finding(kind=Kind.OTHER, sign="a draft model that reads the states of a larger one"),
+    "gemma4_unified_assistant": Finding(kind=Kind.OTHER, sign="a draft model that reads the states of a larger one"),
     "hrm_text": Finding(kind=Kind.RECURRENT, sign="two stacks of blocks run over and over in nested cycles"),
-    "trocr": Finding(kind=Kind.ENCODER_DECODER, sign="every block attends to an image encoder"),
-    "musicgen": Finding(kind=Kind.ENCODER_DECODER, sign="every block attends to a text encoder"),
-    "musicgen_melody": Finding(kind=Kind.ENCODER_DECODER, sign="it continues the states of a text encoder"),
+    "hunyuan_v1_moe": Finding(kind=Kind.MOE, sign="routed experts"),
+    # by default every layer_type is attention, which no released checkpoint has
+    "lfm2": Finding(kind=Kind.CONVOLUTION, sign="short convolutions between its attention blocks"),
+    "musicgen": Finding(kind=Kind.ENCODER_DECODER, sign="it writes music under a text encoder"),
+    "musicgen_melody": Finding(kind=Kind.ENCODER_DECODER, sign="it writes music under a text encoder"),
+    "pi0": Finding(kind=Kind.OTHER, sign="it predicts a robot's actions"),
+    "reformer": Finding(
+        kind=Kind.NON_UNIFORM,
+        sign="reversible blocks carry two residual streams, read side by side at twice the width",
+    ),
+    "xlm": Finding(kind=Kind.ENCODER, sign="trained with attention to both sides of a token"),
+    "xlnet": Finding(kind=Kind.ENCODER, sign="permutation language model: its attention sees both sides of a token"),
 }
-# Their modules carry no is_causal flag; they are causal whatever is_decoder says.
+# Their modules carry no is_causal flag and their config a meaningless is_decoder; they are causal all the same.
 CAUSAL_WITHOUT_FLAG = frozenset({"gpt_neox_japanese"})
 
 _MODULES = {
-    Kind.MOE: re.compile(r"moe|experts?(?![a-z])|router|gating", re.IGNORECASE),
-    Kind.STATE_SPACE: re.compile(r"mamba|ssm|falconh1mixer|bambamixer", re.IGNORECASE),
-    Kind.LINEAR_ATTENTION: re.compile(r"delta|linear_?attention|lightning|retention", re.IGNORECASE),
-    Kind.RECURRENT: re.compile(r"rglru|rwkv|lstm|recurrentblock|gru(?![a-z])", re.IGNORECASE),
-    Kind.CONVOLUTION: re.compile(r"shortconv", re.IGNORECASE),
-    Kind.ENCODER_DECODER: re.compile(r"cross_?att", re.IGNORECASE),
+    Kind.STATE_SPACE: re.compile(r"Mamba|SSM|Ssm|StateSpace"),
+    Kind.LINEAR_ATTENTION: re.compile(r"Delta|Linear_?Attention|LightningAttention|Retention"),
+    Kind.RECURRENT: re.compile(r"Rglru|RGLRU|Rwkv|RWKV|LSTM|GRU|RecurrentBlock"),
+    Kind.CONVOLUTION: re.compile(r"ShortConv"),
 }
-_ATTENTION = re.compile(r"att(ention|n)|mla", re.IGNORECASE)
+_EXPERTS = re.compile(r"M[oO][eE](?![a-z])|Experts?(?![a-z])|Router")
+_ATTENTION = re.compile(r"[Aa]tt(entio)?n|MLA")
+_CROSS = re.compile(r"cross_?att|encoder_att", re.IGNORECASE)
+_EXPERT_COUNT = re.compile(r"(?<!shared)(^|_)experts$")
+_EXPERT_SWITCHES = ("is_moe", "enable_moe_block")
 
 
 def refuse(name: str, findings: list[Finding]) -> None:
@@ -87,20 +111,20 @@ def refuse(name: str, findings: list[Finding]) -> None:
         )
 
 
-def find_in_type(model_type: Any) -> list[Finding]:
-    """What the model type alone gives away."""
-    return [KNOWN[model_type]] if model_type in KNOWN else []
+def find_in_type(*model_types: Any) -> list[Finding]:
+    """What a model type alone gives away, of the whole checkpoint or of its text tower."""
+    return [KNOWN[model_type] for model_type in model_types if model_type in KNOWN][:1]
 
 
 def find_in_config(config: LibraryConfig) -> list[Finding]:
-    """What the normalised config shows: encoder halves, per-layer shapes, layer types."""
+    """What the normalised config shows: encoders, experts, attributes that differ from layer to layer."""
     full, text = config.full, config.text
-    findings = []
+    findings = find_in_type(full.model_type, text.model_type)
     if getattr(full, "is_encoder_decoder", False) or getattr(text, "is_encoder_decoder", False):
         findings.append(Finding(kind=Kind.ENCODER_DECODER, sign="is_encoder_decoder is set"))
     elif getattr(text, "add_cross_attention", False):
         findings.append(Finding(kind=Kind.ENCODER_DECODER, sign="add_cross_attention is set"))
-    for key in ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads"):
+    for key in UNIFORM:
         try:
             value = getattr(text, key, None)
         except RuntimeError:  # transformers' word for an attribute that differs from layer to layer
@@ -108,66 +132,74 @@ def find_in_config(config: LibraryConfig) -> list[Finding]:
             continue
         if isinstance(value, list | tuple) and len(set(value)) > 1:
             findings.append(Finding(kind=Kind.NON_UNIFORM, sign=f"{key} runs from {min(value)} to {max(value)}"))
-    return findings
+    return findings + _experts(text.to_dict())
+
+
+def _experts(config: Mapping[str, Any]) -> list[Finding]:
+    """Experts that a config counts, unless it also says that it does not use them (Doge, Gemma 4)."""
+    if any(config.get(switch) is False for switch in _EXPERT_SWITCHES):
+        return []
+    counts = ((key, value) for key, value in _flat(config) if _EXPERT_COUNT.search(key))
+    return [
+        Finding(kind=Kind.MOE, sign=f"{key} = {value}")
+        for key, value in counts
+        if isinstance(value, int) and value is not True and value > 1
+    ][:1]
 
 
 def find_in_modules(model: Skeleton, config: LibraryConfig) -> list[Finding]:
     """What the modules of the model show."""
-    findings: list[Finding] = []
-    seen: set[Kind] = set()
-
-    def add(kind: Kind, sign: str) -> None:
-        if kind not in seen:
-            seen.add(kind)
-            findings.append(Finding(kind=kind, sign=sign))
-
+    findings: dict[Kind, str] = {}
+    family = re.sub("(Text)?Config$", "", type(config.text).__name__)
     for block in model.blocks:
+        for kind, sign in _mixers(block, family):
+            findings.setdefault(kind, sign)
         names = [type(module).__name__ for module in block.modules()]
-        for class_name, kind in _kinds(block):
-            add(kind, f"its blocks hold {class_name}")
-        if not any(_ATTENTION.search(class_name) for class_name in names) and not seen:
-            add(Kind.OTHER, f"{names[0]} holds no self-attention")
-    if not seen & {Kind.ENCODER_DECODER}:
-        for finding in _direction(model, config):
-            add(finding.kind, finding.sign)
-    depth = config.text.num_hidden_layers if hasattr(config.text, "num_hidden_layers") else None
-    if not seen and depth != len(model.blocks):
-        add(Kind.RECURRENT, f"its config counts {depth} blocks where the model holds {len(model.blocks)}")
-    return findings
+        if not findings and not any(_ATTENTION.search(class_name) for class_name in names):
+            findings[Kind.OTHER] = f"{names[0]} holds no self-attention"
+    if crossed := next((path for path in model.paths if _CROSS.search(path)), None):
+        findings.setdefault(Kind.ENCODER_DECODER, f"it attends to another sequence in {crossed}")
+    if Kind.ENCODER_DECODER not in findings and (sign := _looks_ahead(model, config.text)):
+        findings.setdefault(Kind.ENCODER, sign)
+    depth = getattr(config.text, "num_hidden_layers", None)
+    if not findings and depth != len(model.blocks):
+        findings[Kind.RECURRENT] = f"its config counts {depth} blocks where the model holds {len(model.blocks)}"
+    return [Finding(kind=kind, sign=sign) for kind, sign in findings.items()]
 
 
-def _kinds(block: Any) -> Iterator[tuple[str, Kind]]:
+def _mixers(block: Any, family: str) -> Iterator[tuple[Kind, str]]:
+    """What a block holds besides attention and a dense MLP, from the names of its classes and from its tensors."""
     from torch.nn import Conv1d
 
-    for path, module in block.named_modules():
+    named = False
+    for module in block.modules():
         class_name = type(module).__name__
+        # a family's own name may hold the word (Olmoe, GraniteMoeHybrid), which then says nothing of this block
+        if _EXPERTS.search(class_name.removeprefix(family)):
+            yield Kind.MOE, f"its blocks hold {class_name}"
         for kind, pattern in _MODULES.items():
             if pattern.search(class_name):
-                yield class_name, kind
+                named = True
+                yield kind, f"its blocks hold {class_name}"
+    if named:  # a convolution or a decay inside these is a part of them
+        return
+    for path, module in block.named_modules():
+        if "A_log" in module._parameters:
+            yield Kind.STATE_SPACE, f"its blocks hold {type(module).__name__}"
+            return
         if isinstance(module, Conv1d) and max(module.kernel_size) > 1:
             owner = type(block.get_submodule(path.rpartition(".")[0])).__name__
-            if not any(pattern.search(owner) for pattern in _MODULES.values()):
-                yield f"{owner} with a convolution over positions", Kind.CONVOLUTION
+            yield Kind.CONVOLUTION, f"{owner} convolves over positions"
 
 
-def _direction(model: Skeleton, config: LibraryConfig) -> Iterator[Finding]:
-    """Whether attention looks ahead: from the modules' is_causal flags, else from the config's is_decoder."""
-    flags = {
-        module.is_causal
-        for block in model.blocks
-        for module in block.modules()
-        if isinstance(getattr(module, "is_causal", None), bool)
-    }
-    if flags == {True, False}:
-        yield Finding(kind=Kind.ENCODER_DECODER, sign="its blocks also attend to another sequence")
-    elif flags == {False}:
-        yield Finding(kind=Kind.ENCODER, sign="its attention sees both sides of a token")
-    elif (
-        not flags
-        and getattr(config.text, "is_decoder", True) is False
-        and config.text.model_type not in CAUSAL_WITHOUT_FLAG
-    ):
-        yield Finding(kind=Kind.ENCODER, sign="its attention sees both sides of a token unless is_decoder is set")
+def _looks_ahead(model: Skeleton, text: Any) -> str | None:
+    """Whether attention sees later tokens: from the modules' is_causal, else from the config's is_decoder."""
+    flags = {getattr(module, "is_causal", None) for block in model.blocks for module in block.modules()} - {None}
+    if False in flags:
+        return "its attention sees both sides of a token"
+    if not flags and getattr(text, "is_decoder", True) is False and text.model_type not in CAUSAL_WITHOUT_FLAG:
+        return "its attention sees both sides of a token unless is_decoder is set"
+    return None
 
 
 # Signs in the raw config of a model type that transformers does not know.

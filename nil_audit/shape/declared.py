@@ -4,7 +4,7 @@ transformers gives every missing number its class's default, so a config without
 the depth of the family's first model. The checks here run on the file's own words.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nil_audit.errors import ConfigError, UnsupportedArchitectureError
@@ -57,18 +57,19 @@ ALIASES = {
 TEXT_KEYS = ("text_config", "llm_config", "language_config", "thinker_config", "decoder", "generator")
 
 
-def check_declared(config: Mapping[str, Any], name: str) -> None:
-    """Check every number of an architecture that a config declares, also inside its text section.
+ESSENTIAL = ("num_hidden_layers", "hidden_size", "vocab_size")
+
+
+def check_declared(config: Mapping[str, Any], name: str, quantities: Iterable[str] = tuple(LIMITS)) -> None:
+    """Check the numbers of an architecture that a config declares, also inside its text section.
 
     Raises:
         ConfigError: A number is zero, negative, absurd or not a whole number; the sentence names key and value.
         UnsupportedArchitectureError: A number is a list of different values: layers of different width.
     """
     for prefix, section in sections(config):
-        for quantity, keys in ALIASES.items():
-            if quantity not in LIMITS:
-                continue
-            for key in keys:
+        for quantity in quantities:
+            for key in ALIASES[quantity]:
                 if section.get(key) is not None:
                     _check(name, prefix + key, section[key], quantity)
 
@@ -84,7 +85,7 @@ def sections(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 def _check(name: str, key: str, value: Any, quantity: str) -> None:
     meaning, limit = MEANING[quantity], LIMITS[quantity]
     if isinstance(value, list):
-        if not value or quantity in ("num_hidden_layers", "hidden_size", "vocab_size"):
+        if not value or quantity in ESSENTIAL:
             raise ConfigError(
                 f"The config of {name} has a list for {key}, but {meaning} is one whole number; correct {key}."
             )

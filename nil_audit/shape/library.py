@@ -6,6 +6,7 @@ the caller trusts it.
 
 import contextlib
 import json
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -92,17 +93,30 @@ class Skeleton:
     text_only: bool
 
     @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """Paths of the decoder's modules, without those that turn images or sound into tokens."""
+        return tuple(path for path, _ in self.decoder.named_modules() if not _TOWER.search(path))
+
+    @cached_property
     def blocks(self) -> tuple[Any, ...]:
         """The decoder blocks in order: the outermost module list that holds most parameters."""
         from torch.nn import ModuleList
 
-        found: list[Any] = []
-        prefixes: list[str] = []
-        for path, module in self.decoder.named_modules():
-            if isinstance(module, ModuleList) and not any(path.startswith(prefix) for prefix in prefixes):
-                found.append(module)
-                prefixes.append(path + ".")
-        return tuple(max(found, key=_size, default=()))
+        found: dict[str, Any] = {}
+        for path in self.paths:
+            module = self.decoder.get_submodule(path)
+            if isinstance(module, ModuleList) and not any(path.startswith(f"{outer}.") for outer in found):
+                found[path] = module
+        return tuple(max(found.values(), key=_size, default=()))
+
+
+# What phi4_multimodal, fuyu, git and their like call the parts that are not the language model.
+_TOWER = re.compile(r"vision|visual|image|img|audio|speech|embed_tokens_extend")
+
+
+def towers(decoder: Any) -> list[Any]:
+    """The modules inside a decoder that turn images or sound into tokens."""
+    return [module for path, module in decoder.named_modules() if _TOWER.search(path)]
 
 
 def _size(module: Any) -> int:
@@ -129,10 +143,16 @@ def skeleton(config: LibraryConfig, name: str) -> Skeleton:
         except Exception as error:  # a model class raises whatever its first impossible shape raises
             raise ConfigError(
                 f"transformers cannot build the model that the config of {name} describes ({reason(error)});"
-                " correct that value."
+                " a number is missing or does not fit the others: compare it with the model's own config.json."
             ) from error
+    return Skeleton(model=model, decoder=_decoder(model), text_only=part is config.text and not config.multimodal)
+
+
+def _decoder(model: Any) -> Any:
     decoder = model.get_decoder()
-    return Skeleton(model=model, decoder=decoder, text_only=part is config.text and not config.multimodal)
+    table = model.get_input_embeddings()
+    # get_decoder looks for an attribute of that name, which in ModernBERT is the output matrix
+    return decoder if any(module is table for module in decoder.modules()) else model.base_model
 
 
 def _factory(config: LibraryConfig, name: str) -> tuple[Any, Any]:
@@ -144,9 +164,14 @@ def _factory(config: LibraryConfig, name: str) -> tuple[Any, Any]:
         ("MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES", "AutoModelForImageTextToText"),
         ("MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES", "AutoModelForMultimodalLM"),
     )
-    for mapping, factory in choices:
-        if config.full.model_type in getattr(modeling_auto, mapping, {}):
-            return getattr(transformers, factory), config.full
+    # innermost first: of Qwen2.5-Omni the thinker, which is all of it that predicts text
+    sections = [config.full]
+    for key in config.path[:-1]:
+        sections.insert(0, getattr(sections[0], key))
+    for section in sections:
+        for mapping, factory in choices:
+            if section.model_type in getattr(modeling_auto, mapping, {}):
+                return getattr(transformers, factory), section
     return _text_factory(config, name)
 
 
@@ -166,8 +191,9 @@ def reason(error: BaseException) -> str:
     """The telling line of a library's error, without its final full stop."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     # huggingface_hub's strict dataclasses put the cause on the second line: "ValueError: ..."
-    text = lines[1] if len(lines) > 1 and lines[0].endswith(":") else lines[0] if lines else type(error).__name__
-    return text.rstrip(".")
+    text = lines[1] if len(lines) > 1 and lines[0].endswith(":") else lines[0] if lines else ""
+    # a bare TypeError or KeyError says little without its name
+    return text.rstrip(".") if " " in text and isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nil_audit.shape.library import Skeleton, knows, library_config, skeleton
+from nil_audit.shape.library import Skeleton, knows, library_config, skeleton, towers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +44,7 @@ def count(model: Skeleton) -> Parameters:
     from torch.nn import Embedding
 
     output = model.model.get_output_embeddings()
-    towers = () if model.text_only else tuple(_towers(model.decoder))
-    left_out = {id(parameter) for tower in towers for parameter in tower.parameters()}
+    left_out = set() if model.text_only else {id(p) for tower in towers(model.decoder) for p in tower.parameters()}
     source = model.model if model.text_only else model.decoder
     everything = {id(p): p for p in source.parameters() if id(p) not in left_out}
     if output is not None:
@@ -57,12 +56,6 @@ def count(model: Skeleton) -> Parameters:
     total = sum(p.numel() for p in everything.values())
     outside = sum(p.numel() for p in embedding.values())
     return Parameters(total=total, embedding=outside, body=total - outside)
-
-
-def _towers(decoder: Any) -> list[Any]:
-    """Modules inside a decoder that turn images or sound into tokens (Phi-4 multimodal, GIT)."""
-    words = ("vision", "visual", "image", "audio", "speech", "embed_tokens_extend")
-    return [m for path, m in decoder.named_modules() if any(word in path.rsplit(".", 1)[-1] for word in words)]
 
 
 def tied(model: Skeleton) -> bool:
