@@ -33,10 +33,11 @@ class Association:
 
     Attributes:
         predictor: Key of the predictor.
-        method: "spearman", "kendall" or "pearson" (Pearson takes ln of ratio, depth, width and parameters).
-        given: What is held fixed: "nothing", "size" (log parameters, linearly), "size_curve" (a natural
-            cubic spline of log parameters; what the conclusion rests on) or "size_tokens" (log parameters
-            and log tokens).
+        method: "spearman", "kendall" or "pearson" (on ln of ratio, depth, width and parameters).
+        given: What is held fixed: "nothing", "size" (the rank of parameters), "size_tokens" (and that of
+            training tokens), "size_curve" (the rank of parameters and a natural cubic spline of log
+            parameters: what the conclusion rests on), "size_curve_tokens" or "size_curve_release" (and the
+            rank of training tokens, of the release month). Pearson takes logarithms instead of ranks.
         subset: "all" (every model that is not flagged), "above_floor", "with_flagged", "from_scratch", or
             "band:KEY" for one size band.
         models: Models in it.
