@@ -1,0 +1,165 @@
+"""Metrics and estimators against closed forms, identities and direct computation."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nil_audit.errors import MeasurementError
+from nil_audit.interaction.metrics import (
+    BlockProducts,
+    estimate,
+    estimate_loss,
+    jackknife,
+    moments_to_metrics,
+    plugin_metrics,
+    unbiased_metrics,
+)
+
+
+def products_of(blocks: list[np.ndarray], embedding_square: float = 1.0) -> BlockProducts:
+    """Block products of (n_a, d) matrices of gradients, computed directly."""
+    means = np.array([g.T @ g / len(g) for g in blocks])
+    diagonals = np.array([np.diag(m) for m in means])
+    return BlockProducts(
+        width=means.shape[1],
+        tokens=np.array([len(g) for g in blocks], dtype=float),
+        gram=np.einsum("aij,bij->ab", means, means),
+        diagonal_gram=diagonals @ diagonals.T,
+        trace=diagonals.sum(axis=1),
+        embedding_square=np.full(len(blocks), embedding_square),
+    )
+
+
+def of_matrix(G: np.ndarray) -> dict[str, float]:
+    return moments_to_metrics(
+        frobenius=float((G**2).sum()),
+        diagonal=float((np.diag(G) ** 2).sum()),
+        trace=float(np.trace(G)),
+        trace_squared=float(np.trace(G) ** 2),
+        scale=1.0,
+        width=len(G),
+    )
+
+
+def test_isotropic_matrix_has_full_rank_and_no_off_diagonal_energy() -> None:
+    found = of_matrix(3.0 * np.eye(7))
+    assert found["aofe"] == 0
+    assert found["aofe_ratio"] == 0
+    assert found["effective_rank"] == pytest.approx(7)
+    assert found["spread"] == pytest.approx(1)
+    assert found["rotation_null"] == pytest.approx(0)
+    assert found["interaction_efficiency"] == pytest.approx(-0.5 * np.log(9 * 7))
+
+
+def test_one_direction_spread_over_all_channels() -> None:
+    d = 8
+    found = of_matrix(np.ones((d, d)))
+    assert found["effective_rank"] == pytest.approx(1)
+    assert found["aofe_ratio"] == pytest.approx(1 - 1 / d)
+    assert found["mean_cos2"] == pytest.approx(1)
+    assert found["rotation_null"] == pytest.approx(1 - 3 / (d + 2))
+
+
+def test_rotation_null_is_the_mean_over_random_orthogonal_bases() -> None:
+    source = np.random.default_rng(0)
+    spectrum = np.diag(1.0 / np.arange(1, 13))
+    ratios = []
+    for _ in range(4000):
+        Q, _ = np.linalg.qr(source.standard_normal((12, 12)))
+        ratios.append(of_matrix(Q @ spectrum @ Q.T)["aofe_ratio"])
+    error = np.std(ratios) / np.sqrt(len(ratios))
+    assert np.mean(ratios) == pytest.approx(of_matrix(spectrum)["rotation_null"], abs=4 * error)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), d=st.integers(2, 12), scale=st.floats(0.1, 50))
+def test_identities_of_the_metrics(seed: int, d: int, scale: float) -> None:
+    source = np.random.default_rng(seed)
+    blocks = [source.standard_normal((5, d)) * scale * np.linspace(0.2, 1, d) for _ in range(6)]
+    found = plugin_metrics(products_of(blocks, embedding_square=0.3))
+    G = np.concatenate(blocks).T @ np.concatenate(blocks) / 30
+    cv2 = np.var(np.diag(G)) / np.mean(np.diag(G)) ** 2
+    r, rho = found["effective_rank"], found["aofe_ratio"]
+    assert 1 - 1e-9 <= r <= d + 1e-9
+    assert rho == pytest.approx(1 - r / d * (1 + cv2), abs=1e-9)
+    assert found["aofe"] == pytest.approx(rho * found["trace"] ** 2 / r, rel=1e-6)
+    assert found["mean_cos2"] == pytest.approx(rho / (r - 1 + rho), rel=1e-5, abs=1e-9)
+    assert found["interaction_efficiency"] == pytest.approx(0.5 * np.log(r) - np.log(found["sensitivity"]), abs=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), factor=st.floats(0.05, 20))
+def test_what_a_rescaled_embedding_changes(seed: int, factor: float) -> None:
+    """Embeddings a e have gradients g/a: AOFE goes with a⁻⁴; sensitivity, efficiency and ratios stay."""
+    source = np.random.default_rng(seed)
+    blocks = [source.standard_normal((4, 5)) for _ in range(8)]
+    before = unbiased_metrics(products_of(blocks, 0.7))
+    after = unbiased_metrics(products_of([g / factor for g in blocks], 0.7 * factor**2))
+    assert after["aofe"] == pytest.approx(before["aofe"] / factor**4, rel=1e-9)
+    for name in ("aofe_ratio", "sensitivity", "interaction_efficiency", "spread", "excess"):
+        assert after[name] == pytest.approx(before[name], rel=1e-7, nan_ok=True)
+
+
+def test_rotation_moves_the_ratio_but_not_rank_or_efficiency() -> None:
+    source = np.random.default_rng(1)
+    G = np.cov(source.standard_normal((6, 300)) * np.linspace(0.1, 2, 6)[:, None])
+    values, vectors = np.linalg.eigh(G)
+    there, eigen = of_matrix(G), of_matrix(np.diag(values))
+    assert eigen["aofe_ratio"] == pytest.approx(0, abs=1e-12)
+    assert there["aofe_ratio"] > 1e-4
+    for name in ("effective_rank", "trace", "interaction_efficiency"):
+        assert there[name] == pytest.approx(eigen[name])
+    np.testing.assert_allclose(vectors @ np.diag(values) @ vectors.T, G, atol=1e-12)
+
+
+def test_unbiased_estimate_is_the_mean_over_pairs_of_blocks_weighted_by_tokens() -> None:
+    source = np.random.default_rng(2)
+    blocks = [source.standard_normal((n, 4)) for n in (3, 5, 4, 7)]
+    means = [g.T @ g / len(g) for g in blocks]
+    expected = mass = 0.0
+    for a in range(4):
+        for b in range(4):
+            if a != b:
+                weight = len(blocks[a]) * len(blocks[b])
+                expected += weight * np.sum(means[a] * means[b])
+                mass += weight
+    assert unbiased_metrics(products_of(blocks))["frobenius_squared"] == pytest.approx(expected / mass)
+
+
+def test_noise_that_drowns_the_norm_gives_nan_not_nonsense() -> None:
+    found = moments_to_metrics(frobenius=-1.0, diagonal=0.5, trace=1.0, trace_squared=1.0, scale=1.0, width=4)
+    assert np.isnan(found["aofe_ratio"])
+    assert np.isnan(found["interaction_efficiency"])
+    assert found["aofe"] == -1.5
+
+
+def test_jackknife_of_a_mean_is_the_classical_standard_error() -> None:
+    values = np.random.default_rng(3).standard_normal(16)
+    found = jackknife(lambda keep: {"mean": float(values[keep].mean())}, 16)["mean"]
+    assert found.se == pytest.approx(values.std(ddof=1) / 4)
+    assert found.bias == pytest.approx(0, abs=1e-12)
+    from scipy.stats import t
+
+    assert (found.low, found.high) == pytest.approx(t.interval(0.95, 15, values.mean(), found.se))
+
+
+def test_jackknife_estimates_the_bias_of_the_plugin_variance() -> None:
+    values = np.random.default_rng(4).standard_normal(16)
+    found = jackknife(lambda keep: {"variance": float(values[keep].var())}, 16)["variance"]
+    assert found.value - found.bias == pytest.approx(values.var(ddof=1))
+
+
+def test_too_few_blocks_are_an_error() -> None:
+    with pytest.raises(MeasurementError, match="2 blocks cannot give an error bar"):
+        estimate(products_of([np.ones((2, 3)), np.ones((2, 3))]), "plugin")
+
+
+def test_loss_per_byte_weighs_blocks_by_their_text() -> None:
+    source = np.random.default_rng(5)
+    products = products_of([source.standard_normal((4, 3)) for _ in range(4)])
+    loss, size = np.array([1.0, 2.0, 3.0, 4.0]), np.array([10, 20, 10, 20])
+    found = estimate_loss(products, loss, size)
+    assert found["loss_per_token"].value == pytest.approx(2.5)
+    assert found["loss_per_byte"].value == pytest.approx(4 * 10 / 60)
+    assert found["bytes_per_token"].value == pytest.approx(60 / 16)
