@@ -1,0 +1,166 @@
+"""Model lists: CSV files of models with their shapes, parameters, training tokens, and the source of each.
+
+``model_lists/README.md`` says what each column means. Only ``model`` is required of a list that is audited;
+a list that is compared also needs ``depth`` and ``width``.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nil_audit.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nil_audit.shape.architecture import Shape
+
+WHOLE_NUMBERS = ("depth", "width", "mlp_width", "heads", "kv_heads", "head_size", "vocab_size")
+NUMBERS = ("parameters_b", "parameters", "tokens_t", "tokens", "score", "stderr", "chance")
+REQUIRED_SHAPE = ("depth", "width")
+DEFAULT = "small_dense_llms"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disagreement:
+    """A number of a list that the model's configuration contradicts.
+
+    Attributes:
+        model: Hub id.
+        field: Column of the list.
+        listed: The list's number.
+        config: The configuration's.
+    """
+
+    model: str
+    field: str
+    listed: float
+    config: float
+
+    def __str__(self) -> str:
+        return f"{self.model}: the list says {self.field} {self.listed:g}, its configuration {self.config:g}"
+
+
+def lists_folder() -> Path:
+    """The folder of the lists that ship with nil-audit: in the package, or at the root of a checkout."""
+    packaged = Path(str(files("nil_audit"))) / "model_lists"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "model_lists"
+
+
+def shipped_list(name: str = DEFAULT) -> "pd.DataFrame":
+    """One of the lists that ship with nil-audit, by its file name without ``.csv``.
+
+    Raises:
+        DataError: There is no such list.
+    """
+    path = lists_folder() / f"{name.removesuffix('.csv')}.csv"
+    if not path.is_file() or path.parent != lists_folder():
+        names = ", ".join(sorted(one.stem for one in lists_folder().glob("*.csv")))
+        raise DataError(f"There is no model list {name!r}; nil-audit ships {names or 'none here'}.")
+    return read_model_list(path)
+
+
+def read_model_list(path: Path | str) -> "pd.DataFrame":
+    """Read and check a model list.
+
+    Args:
+        path: A CSV file with a header.
+
+    Returns:
+        One row a model, the file's columns, numbers as numbers (NaN where empty), text as text ("" where empty).
+        ``parameters`` and ``tokens`` (counts) are made from ``parameters_b`` (billions) and ``tokens_t``
+        (trillions) where the file gives those.
+
+    Raises:
+        DataError: The file cannot be read, has no column ``model``, names a model twice, or holds a number that
+            is none, is not above zero, or (depth, width and the like) is not whole.
+    """
+    import pandas as pd
+
+    path = Path(path)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+    except OSError as error:
+        raise DataError(f"The model list {path} cannot be read ({error.strerror}); check the path.") from error
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise DataError(
+            f"{path} is not a CSV table in UTF-8 ({str(error).splitlines()[0]}); its first line names the columns."
+        ) from error
+    table.columns = [str(column).strip() for column in table.columns]
+    if "model" not in table:
+        raise DataError(
+            f"The model list {path} has no column 'model' (it has {', '.join(table.columns[:6])});"
+            " name the column of Hub ids 'model'."
+        )
+    table = table.apply(lambda column: column.str.strip())
+    return _checked(table, str(path))
+
+
+def _checked(table: "pd.DataFrame", source: str) -> "pd.DataFrame":
+    """A list with its names checked and its numbers as numbers."""
+    empty = table.index[table["model"] == ""]
+    if len(empty):
+        raise DataError(f"{source}, line {empty[0] + 2}: no model is named; fill the column 'model' or drop the line.")
+    if table.empty:
+        raise DataError(f"{source} names no model; add a line a model.")
+    twice = table["model"][table["model"].str.lower().duplicated()]
+    if len(twice):
+        raise DataError(f"{source} names {twice.iloc[0]} more than once; keep one line a model.")
+    for column in (*WHOLE_NUMBERS, *NUMBERS):
+        if column in table:
+            table[column] = _numbers(table, column, source)
+    for column, made, unit in (("parameters_b", "parameters", 1e9), ("tokens_t", "tokens", 1e12)):
+        if column in table and made not in table:
+            table[made] = table[column] * unit
+    return table
+
+
+def _numbers(table: "pd.DataFrame", column: str, source: str) -> "pd.Series[float]":
+    """A column as numbers; empty cells are NaN."""
+    import numpy as np
+    import pandas as pd
+
+    text = table[column]
+    values = pd.to_numeric(text.str.replace("_", ""), errors="coerce").astype(float)
+    signed = column in ("score", "stderr", "chance")
+    wrong = (text != "") & (~np.isfinite(values) | ((values <= 0) & (not signed)))
+    kind = "a number" if signed else "a number above zero"
+    if column in WHOLE_NUMBERS:
+        wrong |= values.notna() & (values % 1 != 0)
+        kind = "a whole number above zero"
+    if wrong.any():
+        first = int(np.flatnonzero(wrong.to_numpy())[0])
+        raise DataError(
+            f"{source}, {table['model'].iloc[first]}: {column} is {text.iloc[first]!r}, which is not {kind};"
+            " correct it or leave the cell empty."
+        )
+    return values
+
+
+def check_against_hub(listed: "pd.DataFrame", shapes: Iterable["Shape"]) -> list[Disagreement]:
+    """Where a list and the models' own configurations disagree.
+
+    Args:
+        listed: A list, as `read_model_list` gives it.
+        shapes: Shapes read from configurations (``nil_audit.read_shape``); matched to the list by name.
+
+    Returns:
+        One entry a number that differs: depth, width, MLP width, heads, key-value heads, head size, vocabulary,
+        parameters (by more than 0.5%); empty cells of the list and numbers a configuration does not give agree.
+    """
+    import math
+
+    rows = {str(row["model"]).lower(): row for row in listed.to_dict("records")}
+    found = []
+    for shape in shapes:
+        row = rows.get(shape.name.split("@")[0].lower(), {})
+        for field in WHOLE_NUMBERS:
+            value, own = row.get(field, math.nan), getattr(shape, field)
+            if own is not None and not math.isnan(value) and value != own:
+                found.append(Disagreement(model=shape.name, field=field, listed=value, config=own))
+        value, counted = row.get("parameters", math.nan), shape.parameters
+        if counted is not None and not math.isnan(value) and abs(value / counted.total - 1) > 0.005:
+            found.append(Disagreement(model=shape.name, field="parameters", listed=value, config=counted.total))
+    return found

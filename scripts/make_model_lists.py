@@ -1,0 +1,90 @@
+"""Write the smaller model lists from ``model_lists/small_dense_llms.csv``; ``--check`` only says which are stale.
+
+python scripts/make_model_lists.py
+"""
+
+import argparse
+import csv
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent.parent / "model_lists"
+WHOLE = FOLDER / "small_dense_llms.csv"
+
+Row = dict[str, str]
+
+
+def _family(*prefixes: str) -> Callable[[Row], bool]:
+    return lambda row: row["family"].startswith(prefixes)
+
+
+def _size(low: float, high: float) -> Callable[[Row], bool]:
+    return lambda row: low <= float(row["parameters_b"]) < high
+
+
+LISTS: dict[str, Callable[[Row], bool]] = {
+    "qwen": _family("Qwen"),
+    "llama": _family("Llama-"),
+    "gemma": _family("Gemma"),
+    "pythia": _family("Pythia"),
+    "gpt": _family("GPT-"),
+    "smollm": _family("SmolLM"),
+    "olmo": _family("OLMo"),
+    "falcon": _family("Falcon"),
+    "granite": _family("Granite"),
+    "under_1b": _size(0, 1),
+    "under_2b": _size(0, 2),
+    "2b_to_5b": _size(2, 5),
+    "7b_class": _size(5, 9.5),
+    "over_9b": _size(9.5, float("inf")),
+    "from_scratch": lambda row: row["lineage"] == "from_scratch",
+    "open_data": _family(
+        "Pythia", "OLMo", "SmolLM", "DCLM", "Amber", "MAP-Neo", "GPT-Neo", "GPT-J", "RedPajama", "BLOOM"
+    ),
+}
+"""Name of a list and which rows of the whole are in it; post-trained models are in none."""
+
+
+def smaller_lists() -> dict[str, str]:
+    """The text of every smaller list, by file name."""
+    with WHOLE.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        columns, rows = list(reader.fieldnames or ()), list(reader)
+    made = {}
+    for name, wanted in LISTS.items():
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row for row in rows if row["kind"] == "base" and wanted(row))
+        made[f"{name}.csv"] = text.getvalue()
+    return made
+
+
+def stale() -> list[str]:
+    """File names of lists that differ from what the whole gives, or are not wanted any more."""
+    made = smaller_lists()
+    there = {path.name for path in FOLDER.glob("*.csv")} - {WHOLE.name}
+    changed = [
+        name for name, text in made.items() if name not in there or (FOLDER / name).read_text(encoding="utf-8") != text
+    ]
+    return sorted([*changed, *(there - made.keys())])
+
+
+def main() -> int:
+    """Write the lists, or with ``--check`` name the stale ones and return 1 when there are any."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 when a list is stale")
+    if parser.parse_args().check:
+        behind = stale()
+        print("\n".join(f"stale: {name}" for name in behind) or "all lists are in step")
+        return 1 if behind else 0
+    for name, text in smaller_lists().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+        print(f"{name}: {text.count(chr(10)) - 1} models")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
