@@ -50,7 +50,7 @@ def adjusted_against_distance(
         if inside is not None:
             axes.axvspan(min(0.0, float(x.min())), inside, color=INTERVAL, alpha=0.13, lw=0, zorder=0)
             axes.annotate(
-                "inside the interval",
+                "inside" if narrow else "inside the interval",
                 (inside, 1.0),
                 xycoords=("data", "axes fraction"),
                 xytext=(-4, -3),

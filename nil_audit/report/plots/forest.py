@@ -9,8 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from nil_audit.report.palette import INK, LINE, MUTED
+from nil_audit.report.plots.points import text_size
 from nil_audit.report.style import NARROW, WIDE, new_figure, plot_style
 from nil_audit.report.text import MINUS, clean, signed
+
+SIZE = 7.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +46,10 @@ def forest(
     lines = sum(len(rows) + 1.35 for _, rows in groups)
     with plot_style():
         figure = new_figure(NARROW if narrow else WIDE, (0.90 if narrow else 0.78) + 0.185 * lines)
-        left, right = (0.43, 0.03) if narrow else (0.25, 0.30)
+        longest = max(text_size(clean(row.label), SIZE)[0] for _, rows in groups for row in rows)
+        longest = max(longest, *(1.08 * text_size(title, SIZE)[0] for title, _ in groups))
+        inches = figure.get_figwidth()
+        left, right = min((longest + 10.0) / 72.0 / inches, 0.52), (0.12 if narrow else 2.1) / inches
         bottom, top = (0.62 if narrow else 0.50) / figure.get_figheight(), 0.22 / figure.get_figheight()
         figure.set_layout_engine("none")
         axes = figure.add_axes((left, bottom, 1 - left - right, 1 - bottom - top))
@@ -114,7 +120,7 @@ def _text(
         transform=axes.get_yaxis_transform(),
         ha=ha,
         va=va,
-        fontsize=7.0,
+        fontsize=SIZE,
         weight=weight,
         color=colour,
         parse_math=False,

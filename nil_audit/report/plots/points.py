@@ -107,10 +107,10 @@ def label_points(
     to_points = figure.dpi_scale_trans.inverted()
     pixels = axes.transData.transform(np.column_stack([x, y]))
     points = to_points.transform(pixels) * 72.0
-    area = Bbox(to_points.transform(axes.get_window_extent().get_points()) * 72.0)
+    area = Bbox(to_points.transform(axes.get_windowtext_size().get_points()) * 72.0)
     bounds = (area.x0 + 2, area.y0 + 2, area.x1 - 1, area.y1 - headroom)
     texts = {index: short_name(names[index]) for index in notable}
-    sizes = {index: _extent(text, size) for index, text in texts.items()}
+    sizes = {index: text_size(text, size) for index, text in texts.items()}
     placed = place_labels(points, sizes, bounds, radius=radius, most=most)
     unit = figure.dpi_scale_trans
     for label in placed:
@@ -135,6 +135,7 @@ def label_points(
     return tuple(label.box for label in placed)
 
 
-def _extent(text: str, size: float) -> tuple[float, float]:
+def text_size(text: str, size: float) -> tuple[float, float]:
+    """Width and height in points of a line of text at a type size."""
     outline = TextPath((0, 0), text, size=size, prop=FontProperties(family="DejaVu Sans"), usetex=False)
     return float(outline.get_extents().width) + 1.0, 1.16 * size

@@ -35,7 +35,7 @@
     const count = element("output", {});
     count.setAttribute("aria-live", "polite");
     const more = element("button", { type: "button", className: "more" });
-    const search = element("input", { type: "search", placeholder: "part of a name, a family, a verdict" });
+    const search = element("input", { type: "search", placeholder: "part of any cell" });
     const controls = element("div", { className: "controls" }, element("label", {}, "Filter", search));
 
     function show() {
@@ -78,7 +78,7 @@
       const values = [...new Set(rows.map((row) => row.cells[column].textContent.trim()))].filter(Boolean);
       values.sort((a, b) => a.localeCompare(b, "en", { numeric: true, sensitivity: "base" }));
       const label = button.textContent;
-      const select = element("select", {}, new Option(`any ${label.toLowerCase()}`, ""), ...values.map((v) => new Option(v, v)));
+      const select = element("select", {}, new Option("any", ""), ...values.map((v) => new Option(v, v)));
       select.addEventListener("change", () => { chosen.set(column, select.value); limit = PAGE; show(); });
       controls.append(element("label", {}, label, select));
     });
