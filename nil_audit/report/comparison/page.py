@@ -174,7 +174,7 @@ def _limits(comparison: Comparison) -> tuple[Block, ...]:
     if comparison.excluded:
         blocks.append(
             Table(
-                caption=f"{len(comparison.excluded):,} models that the inputs name and the study leaves out.",
+                caption=f"Models that the inputs name and the study leaves out: {len(comparison.excluded):,}.",
                 columns=(Column(label="Model"), Column(label="Reason")),
                 rows=tuple((Cell(text=one.model), Cell(text=one.reason)) for one in comparison.excluded),
                 file="study.json",

@@ -107,7 +107,7 @@ def label_points(
     to_points = figure.dpi_scale_trans.inverted()
     pixels = axes.transData.transform(np.column_stack([x, y]))
     points = to_points.transform(pixels) * 72.0
-    area = Bbox(to_points.transform(axes.get_windowtext_size().get_points()) * 72.0)
+    area = Bbox(to_points.transform(axes.get_window_extent().get_points()) * 72.0)
     bounds = (area.x0 + 2, area.y0 + 2, area.x1 - 1, area.y1 - headroom)
     texts = {index: short_name(names[index]) for index in notable}
     sizes = {index: text_size(text, size) for index, text in texts.items()}
