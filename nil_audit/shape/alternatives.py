@@ -1,7 +1,7 @@
 """Shapes of one budget: the same architecture at other depths and widths, with the same number of parameters."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from nil_audit.errors import ConfigError, UnsupportedArchitectureError
@@ -187,7 +187,9 @@ def _stretched(parts: Anatomy, wider: Anatomy, steps: int) -> Anatomy:
     )
 
 
-def build(template: Template, parts: Anatomy, proposal: Proposal, *, match: Match, context: int) -> Alternative | None:
+def build(
+    template: Template, parts: Anatomy, proposal: Proposal, *, match: Match, context: int, whole: bool
+) -> Alternative | None:
     """Build a proposal's model on the meta device and read its shape and exact budget back.
 
     Args:
@@ -196,31 +198,35 @@ def build(template: Template, parts: Anatomy, proposal: Proposal, *, match: Matc
         proposal: What to build.
         match: What is held equal.
         context: Window length in tokens, for "flops".
+        whole: Build every block; two blocks otherwise, which is exact where the blocks of a type are alike.
 
     Returns:
         The alternative, or None where the architecture does not come out as proposed (a type that ties these numbers
         to others).
     """
     shape = template.shape
-    edited = template.with_numbers(
-        depth=proposal.depth,
-        width=proposal.width,
-        heads=proposal.heads,
-        kv_heads=proposal.kv_heads,
-        mlp_width=proposal.mlp_width,
-    )
+    numbers = {"width": proposal.width, "heads": proposal.heads, "kv_heads": proposal.kv_heads}
+    if proposal.mlp_width is not None:
+        numbers["mlp_width"] = proposal.mlp_width
+    depth = proposal.depth if whole else 2
     try:
-        built = shape_from_config(edited, name=f"{proposal.depth} x {proposal.width}")
+        built = shape_from_config(template.with_numbers(depth=depth, **numbers), f"{proposal.depth} x {proposal.width}")
     except (ConfigError, UnsupportedArchitectureError):
         return None
-    asked = (proposal.depth, proposal.width, proposal.heads, proposal.kv_heads, shape.head_size)
+    asked = (depth, proposal.width, proposal.heads, proposal.kv_heads, shape.head_size)
     if (built.depth, built.width, built.heads, built.kv_heads, built.head_size) != asked:
         return None
-    if built.parameters != proposal.parts.parameters(built.depth):
+    if built.parameters != proposal.parts.parameters(depth):
         return None
+    built = replace(built, depth=proposal.depth, parameters=proposal.parts.parameters(proposal.depth))
     exact = budget(match, built, proposal.parts, built.depth, context)
     wanted = budget(match, shape, parts, shape.depth, context)
-    return Alternative(shape=built, parts=proposal.parts, config=edited, deviation=exact / wanted - 1)
+    return Alternative(
+        shape=built,
+        parts=proposal.parts,
+        config=template.with_numbers(depth=proposal.depth, **numbers),
+        deviation=exact / wanted - 1,
+    )
 
 
 def multiple(width: int) -> int:

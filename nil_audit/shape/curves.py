@@ -13,7 +13,7 @@ import numpy as np
 UNKNOWN_BUDGET = 1e9  # parameters: where a study that depends on the budget is read when it is not known
 TOKENS_PER_PARAMETER = 20.0  # Hoffmann et al. 2022: the budget's tokens where a form asks for them
 FEWEST_BLOCKS = 3.0  # depths 1 and 2 are another regime, and the depth-width form diverges at 2
-_RATIOS = np.geomspace(1e-4, 1.0, 2001)
+_RATIOS = np.geomspace(1e-4, 1e2, 3001)
 
 
 class LossCurve(Protocol):
@@ -138,8 +138,35 @@ FORMS: dict[str, type[QuadraticCurve] | type[DepthWidthCurve]] = {
     "quadratic": QuadraticCurve,
     "depth-width": DepthWidthCurve,
 }
+Draws = tuple[tuple[float, ...], ...]
 
 
 def curve(form: str, coefficients: Sequence[float]) -> LossCurve:
     """The curve of a named form with its coefficients in the order of the form's attributes."""
     return FORMS[form](*coefficients)
+
+
+def excess_of_draws(form: str, draws: Draws, ratio: float, parameters: float) -> np.ndarray:
+    """The excess of many curves of one form at once, shape (draws,)."""
+    coefficients = np.array(draws).T
+    if form == "quadratic":
+        ln_optimum, curvature = coefficients
+        return np.asarray(np.expm1(curvature * (np.log(ratio) - ln_optimum) ** 2))
+    best = _optima(draws, parameters)[1]
+    here = DepthWidthCurve(*coefficients).at(np.asarray(ratio), parameters)
+    return np.asarray(np.maximum(here / best - 1, 0.0))
+
+
+def optima_of_draws(form: str, draws: Draws, parameters: float) -> np.ndarray:
+    """The optima of many curves of one form at once, shape (draws,)."""
+    if form == "quadratic":
+        return np.asarray(np.exp(np.array(draws)[:, 0]))
+    return _optima(draws, parameters)[0]
+
+
+@lru_cache(maxsize=64)
+def _optima(draws: Draws, parameters: float) -> tuple[np.ndarray, np.ndarray]:
+    """Best ratio and smallest loss of depth-width curves on the grid of ratios, each of shape (draws,)."""
+    grid = _RATIOS[shallowest(parameters) <= _RATIOS]
+    loss = DepthWidthCurve(*np.array(draws).T[:, :, None]).at(grid, parameters)
+    return grid[loss.argmin(axis=1)], loss.min(axis=1)

@@ -14,7 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from nil_audit.shape.curves import UNKNOWN_BUDGET, LossCurve, curve, shallowest
+from nil_audit.shape.curves import (
+    UNKNOWN_BUDGET,
+    LossCurve,
+    curve,
+    excess_of_draws,
+    optima_of_draws,
+    shallowest,
+)
 
 _NAMES = ("law", "morph", "chinchilla")
 
@@ -105,7 +112,7 @@ class Study:
     def optimum_interval(self, parameters: float | None = None) -> tuple[float, float]:
         """95% bootstrap interval of the optimum at a budget."""
         budget = parameters or UNKNOWN_BUDGET
-        low, high = np.percentile([curve(self.form, draw).optimum(budget) for draw in self.draws], [2.5, 97.5])
+        low, high = np.percentile(optima_of_draws(self.form, self.draws, budget), [2.5, 97.5])
         return float(low), float(high)
 
     def excess(self, ratio: float, parameters: float | None = None) -> Excess:
@@ -114,25 +121,29 @@ class Study:
         Raises:
             ValueError: The ratio is not above zero.
         """
+        draws = self.excess_draws(ratio, parameters)
+        value = self.curve.excess(ratio, parameters or UNKNOWN_BUDGET)
+        return self._with_interval(value, draws, self.reach(ratio, parameters))
+
+    def excess_draws(self, ratio: float, parameters: float | None = None) -> np.ndarray:
+        """The relative excess loss under every bootstrap draw, shape (draws,).
+
+        Raises:
+            ValueError: The ratio is not above zero.
+        """
         if not ratio > 0:
             raise ValueError(f"a depth-width ratio is above zero, not {ratio}")
-        budget = parameters or UNKNOWN_BUDGET
-        value = self.curve.excess(ratio, budget)
-        draws = [curve(self.form, draw).excess(ratio, budget) for draw in self.draws]
-        return self._with_interval(value, draws, self.reach(ratio, parameters))
+        return excess_of_draws(self.form, self.draws, ratio, parameters or UNKNOWN_BUDGET)
 
     def change(self, ratio: float, other: float, parameters: float | None = None) -> Excess:
         """Relative change in loss from going to the ratio ``other`` at the same budget: below zero is better.
 
         Both ratios are read on the same bootstrap draw, so the interval is that of the difference.
         """
+        draws = (1 + self.excess_draws(other, parameters)) / (1 + self.excess_draws(ratio, parameters)) - 1
         budget = parameters or UNKNOWN_BUDGET
-
-        def difference(one: LossCurve) -> float:
-            return (1 + one.excess(other, budget)) / (1 + one.excess(ratio, budget)) - 1
-
-        draws = [difference(curve(self.form, draw)) for draw in self.draws]
-        return self._with_interval(difference(self.curve), draws, self.reach(other, parameters))
+        value = (1 + self.curve.excess(other, budget)) / (1 + self.curve.excess(ratio, budget)) - 1
+        return self._with_interval(value, draws, self.reach(other, parameters))
 
     def reach(self, ratio: float, parameters: float | None) -> str:
         """How far a budget and a ratio lie outside the runs of the fit, in words."""
@@ -146,7 +157,7 @@ class Study:
         return "; ".join(words)
 
     @staticmethod
-    def _with_interval(value: float, draws: list[float], words: str) -> Excess:
+    def _with_interval(value: float, draws: np.ndarray, words: str) -> Excess:
         low, high = np.percentile(draws, [2.5, 97.5])
         return Excess(value=value, low=min(float(low), value), high=max(float(high), value), words=words)
 
