@@ -4,6 +4,8 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import typer
 
@@ -40,8 +42,23 @@ def _register() -> frozenset[str]:
     """Attach every command to the app, in the order of the help; returns their names."""
     commands: dict[str, Callable[..., None]] = {"audit": audit, "demo": demo}
     for name, command in commands.items():
-        app.command(name)(command)
+        app.command(name)(_interruptible(command))
     return frozenset(commands)
+
+
+class _Interrupted(Exception):
+    """Ctrl-C inside a command; typer would end on the bare KeyboardInterrupt without a word."""
+
+
+def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except KeyboardInterrupt as error:
+            raise _Interrupted from error
+
+    return run
 
 
 COMMANDS = _register()
@@ -65,6 +82,6 @@ def main() -> None:
             traceback.print_exc()
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (_Interrupted, KeyboardInterrupt):
         sys.stderr.write("Interrupted: nothing half-written is left; the same command goes on where it can.\n")
         sys.exit(EXIT_INTERRUPTED)

@@ -24,7 +24,8 @@ def audit(
     probe: Annotated[
         str,
         typer.Option(
-            help="Text to take gradients on: wikitext, builtin (offline), a text FILE, or hf:DATASET[:CONFIG[:SPLIT[:COLUMN]]]."
+            help="Text to take gradients on: wikitext, builtin (offline), a text FILE, or "
+            "hf:DATASET[:CONFIG[:SPLIT[:COLUMN]]]."
         ),
     ] = "wikitext",
     tokens: Annotated[int, typer.Option(min=1, help="Input tokens to use at most.")] = 131_072,

@@ -1,0 +1,299 @@
+"""``nil-audit MODEL`` as a user runs it: tables, JSON, files, cache, and every bad input."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.tiny import byte_tokenizer, checkpoint_folder, english
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+SMALL = ("--window", "16", "--tokens", "512")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkpoint_folder(tmp_path_factory.mktemp("models") / "tiny-llama")
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("probe") / "probe.txt"
+    file.write_text(english(2000))
+    return file
+
+
+def test_table_at_80_columns_and_files(run_command: Run, model: Path, probe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "audit"
+    done = run_command(model, "--probe", probe, *SMALL, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    for word in ("tiny-llama", "2 x 24", "0.0833", "Efficiency", "Spread", "Sensitivity", "AOFE-ratio", "Excess"):
+        assert word in done.stdout
+    assert re.search(r"Loss/token +Loss/byte", done.stdout)
+    assert done.stdout.count("±") == 9  # eight numbers and the title
+    record = json.loads((out / "records" / "tiny-llama.json").read_text())
+    assert record["schema"] == 1
+    assert len(record["interaction"]["products"]["gram"]) == 16
+    header, row = (out / "audit.csv").read_text().splitlines()
+    assert header.startswith("model,revision,model_type,depth,width,ratio")
+    assert ",24," in row
+    page = (out / "audit.md").read_text()
+    assert "nil-audit" in page and "--window 16" in page
+
+
+def test_json_is_one_document_and_nothing_else(run_command: Run, model: Path, probe: Path) -> None:
+    from nil_audit.study.record import record_from, recompute
+
+    done = run_command(model, "--probe", probe, *SMALL, "--json", "--robust")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    record = record_from(document["records"][0])
+    assert record.to_dict() == document["records"][0]
+    again = recompute(record)
+    for kind in ("plugin", "unbiased"):
+        for name, kept in record.interaction["estimates"][kind].items():
+            assert again["all"][kind][name].value == pytest.approx(kept["value"], rel=1e-12)
+            assert again["all"][kind][name].se == pytest.approx(kept["se"], rel=1e-9)
+    assert set(again) == {"all", "late", "direction"}
+    assert again["all"]["loss"]["loss_per_byte"].value == pytest.approx(
+        record.interaction["loss"]["loss_per_byte"]["value"]
+    )
+
+
+def test_kept_record_is_used_again_until_something_that_matters_changes(
+    model: Path, probe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import nil_audit
+
+    monkeypatch.setenv("NIL_AUDIT_CACHE", str(tmp_path / "cache"))
+
+    def seconds(**settings: object) -> float:
+        options = {"probe": str(probe), "window": 16, "tokens": 512, **settings}
+        record = nil_audit.audit(str(copy), **options)
+        assert record.interaction is not None
+        return record.interaction["cost"]["seconds"]
+
+    copy = tmp_path / "copy"
+    shutil.copytree(model, copy)
+    first = seconds()
+    assert seconds() == first
+    assert seconds(window=8) != first
+    assert seconds(tokens=400) != first
+    assert seconds(dtype="float64") != first
+    assert seconds(robust=True) != first
+    assert seconds() == first
+    assert seconds(fresh=True) != first
+    second = seconds()
+    weights = load_file(copy / "model.safetensors")
+    weights["model.norm.weight"] *= 1.5
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    assert seconds() != second
+
+
+def test_damaged_kept_record_is_measured_again(run_command: Run, model: Path, probe: Path, tmp_path: Path) -> None:
+    assert run_command(model, "--probe", probe, *SMALL).returncode == 0
+    (kept,) = (tmp_path / "cache" / "records").iterdir()
+    kept.write_text('{"schema": 1, "model"')
+    done = run_command(model, "--probe", probe, *SMALL)
+    assert done.returncode == 0, done.stderr
+    json.loads(kept.read_text())
+
+
+def test_shape_only_reads_no_weights(run_command: Run, model: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    shutil.copy(model / "config.json", bare)
+    done = run_command(bare, "--shape-only")
+    assert done.returncode == 0, done.stderr
+    assert "2 x 24" in done.stdout
+    assert "Efficiency" not in done.stdout
+
+
+def broken(model: Path, folder: Path) -> dict[str, tuple[Path, str]]:
+    """Checkpoints that cannot be audited, each with words that its one sentence must hold."""
+
+    def variant(name: str) -> Path:
+        shutil.copytree(model, folder / name)
+        return folder / name
+
+    def config(name: str, **changes: object) -> Path:
+        copy = variant(name)
+        values = json.loads((copy / "config.json").read_text())
+        values |= changes
+        (copy / "config.json").write_text(json.dumps({k: v for k, v in values.items() if v != "delete"}))
+        return copy
+
+    cases = {
+        "no depth": (config("no-depth", num_hidden_layers="delete"), "num_hidden_layers"),
+        "zero depth": (config("zero-depth", num_hidden_layers=0), "num_hidden_layers"),
+        "negative width": (config("negative-width", hidden_size=-24), "hidden_size"),
+        "absurd width": (config("absurd-width", hidden_size=10**9), "hidden_size"),
+        "half a layer": (config("half-layer", num_hidden_layers=2.5), "num_hidden_layers"),
+    }
+    copy = variant("no-config")
+    (copy / "config.json").unlink()
+    cases["no config"] = (copy, "config.json")
+    copy = variant("not-json")
+    (copy / "config.json").write_text("{depth: 2")
+    cases["not json"] = (copy, "JSON")
+
+    copy = variant("truncated")
+    data = (copy / "model.safetensors").read_bytes()
+    (copy / "model.safetensors").write_bytes(data[: len(data) // 2])
+    cases["truncated"] = (copy, "damaged or cut short")
+    weights = load_file(model / "model.safetensors")
+    copy = variant("missing-tensor")
+    part = {key: value for key, value in weights.items() if "layers.1.mlp.up_proj" not in key}
+    save_file(part, copy / "model.safetensors", metadata={"format": "pt"})
+    cases["missing tensor"] = (copy, "layers.1.mlp.up_proj")
+    copy = variant("wrong-size")
+    wrong = {key: value[:3].contiguous() if "up_proj" in key else value for key, value in weights.items()}
+    save_file(wrong, copy / "model.safetensors", metadata={"format": "pt"})
+    cases["wrong size"] = (copy, "other sizes")
+    copy = variant("nan")
+    bad = {key: value.clone() for key, value in weights.items()}
+    bad["model.layers.0.mlp.down_proj.weight"][0, 0] = float("nan")
+    save_file(bad, copy / "model.safetensors", metadata={"format": "pt"})
+    cases["nan"] = (copy, "NaN or infinity in model.layers.0.mlp.down_proj.weight")
+    copy = variant("zeros")
+    save_file(
+        {k: torch.zeros_like(v) for k, v in weights.items()}, copy / "model.safetensors", metadata={"format": "pt"}
+    )
+    cases["zeros"] = (copy, "are zero")
+    copy = variant("pickled")
+    (copy / "model.safetensors").unlink()
+    torch.save(weights, copy / "pytorch_model.bin")
+    cases["pickled"] = (copy, "--allow-pickle")
+    copy = variant("no-weights")
+    (copy / "model.safetensors").unlink()
+    cases["no weights"] = (copy, "no weights")
+
+    copy = variant("no-tokenizer")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (copy / name).unlink()
+    cases["no tokenizer"] = (copy, "no tokenizer")
+    copy = variant("bad-tokenizer")
+    (copy / "tokenizer.json").write_text("{}")
+    cases["damaged tokenizer"] = (copy, "tokenizer")
+    copy = config("small-vocabulary", vocab_size=60)
+    small = {key: value[:60].contiguous() if len(value) == 256 else value for key, value in weights.items()}
+    save_file(small, copy / "model.safetensors", metadata={"format": "pt"})
+    cases["tokenizer too large"] = (copy, "do not belong together")
+    return cases
+
+
+def test_every_broken_checkpoint_gets_one_sentence_and_the_good_one_is_still_reported(
+    run_command: Run, model: Path, probe: Path, tmp_path: Path
+) -> None:
+    cases = broken(model, tmp_path)
+    folders = [str(folder) for folder, _ in cases.values()]
+    done = run_command(*folders, model, "--probe", probe, *SMALL, "--json")
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    assert [Path(record["model"]["name"]).name for record in document["records"]] == ["tiny-llama"]
+    assert "Traceback" not in done.stderr
+    said = {failure["model"]: failure["error"] for failure in document["failed"]}
+    assert list(said) == folders
+    for name, (folder, words) in cases.items():
+        sentence = said[str(folder)]
+        assert words in sentence, (name, sentence)
+        assert "\n" not in sentence, name
+        assert f"Error: {sentence}" in done.stderr, name
+    assert f"{len(cases)} of {len(cases) + 1} models failed" in done.stderr
+
+
+def test_pickled_weights_load_where_they_are_allowed(
+    run_command: Run, model: Path, probe: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(model, tmp_path / "pickled")
+    weights = load_file(tmp_path / "pickled" / "model.safetensors")
+    (tmp_path / "pickled" / "model.safetensors").unlink()
+    torch.save(weights, tmp_path / "pickled" / "pytorch_model.bin")
+    done = run_command(tmp_path / "pickled", "--probe", probe, *SMALL, "--allow-pickle")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "holds no text"),
+        (b"too short", "windows of 16 need"),
+        (b"\xff\xfe\x00binary", "not UTF-8"),
+        (b"nul\x00bytes " * 200, "binary"),
+        (None, "no probe file"),
+    ],
+)
+def test_bad_probe_files(model: Path, tmp_path: Path, content: bytes | None, words: str) -> None:
+    from nil_audit.errors import ProbeError
+    from nil_audit.interaction.probe import load_probe, make_windows
+
+    file = tmp_path / "probe.txt"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ProbeError, match=words):
+        make_windows(load_probe(str(file)), byte_tokenizer(), tokens=512, window=16)
+
+
+def test_bad_probe_ends_the_command_with_one_sentence(run_command: Run, model: Path, tmp_path: Path) -> None:
+    done = run_command(model, "--probe", tmp_path / "nowhere.txt")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert re.fullmatch(r"Error: There is no probe file .*--probe builtin .*\n", done.stderr)
+
+
+def test_unreachable_data_set_names_the_alternatives_and_nothing_takes_its_place(run_command: Run, model: Path) -> None:
+    done = run_command(model)
+    assert done.returncode == 1
+    assert "The probe wikitext cannot be reached" in done.stderr
+    assert "--probe builtin" in done.stderr
+    assert done.stdout == ""
+
+
+def test_wrong_options_are_exit_code_2(run_command: Run, model: Path, tmp_path: Path) -> None:
+    wall = tmp_path / "wall"
+    wall.write_text("a file, not a folder")
+    for arguments, words in (
+        (("--dtype", "int3"), "int3"),
+        (("--window", "4096", "--probe", "builtin"), "context of 64"),
+        (("--out", str(wall / "folder")), "Cannot write to"),
+        (("--device", "toaster", "--probe", "builtin", *SMALL), "toaster"),
+        (("--mmlu-pro", "--shape-only"), "--mmlu-pro needs the weights"),
+        (("--no-such-option",), "No such option"),
+    ):
+        done = run_command(model, *arguments)
+        assert done.returncode == 2, (arguments, done.stderr)
+        assert words in done.stderr, arguments
+        assert done.stdout == ""
+        assert "Traceback" not in done.stderr
+
+
+def test_interrupt_ends_at_once_and_leaves_nothing_half_written(model: Path, tmp_path: Path) -> None:
+    text = tmp_path / "long.txt"
+    text.write_text(english(400_000))
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "nil_audit", model, "--probe", text, "--window", "16", "--tokens", "400000"]
+    running = subprocess.Popen(
+        [*map(str, command), "--batch-size", "1", "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "NIL_AUDIT_CACHE": str(tmp_path / "cache")},
+    )
+    with pytest.raises(subprocess.TimeoutExpired):  # 25,000 windows, one by one: it is still at work
+        running.wait(timeout=12)
+    running.send_signal(signal.SIGINT)
+    stdout, stderr = running.communicate(timeout=60)
+    assert running.returncode == 130, stderr
+    assert stdout == ""
+    assert "Interrupted" in stderr and "Traceback" not in stderr
+    assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
+    assert [path for path in out.rglob("*") if path.is_file()] == []
