@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nil_audit.errors import ConfigError, NilAuditError
-from nil_audit.shape import classification, declared
+from nil_audit.shape import classification, declared, unknown
 from nil_audit.shape.config import locate
 from nil_audit.shape.parameters import Parameters
 
@@ -73,7 +73,11 @@ def read_shape(source: str, *, trust_remote_code: bool = False) -> Shape:
     """
     found = locate(source)
     shape = shape_from_config(found.config, name=source)
-    return replace(shape, source=found.kind, revision=found.revision)
+    shape = replace(shape, source=found.kind, revision=found.revision)
+    where = found.repo_id or (str(found.folder) if found.folder else None)
+    if shape.parameters is None and trust_remote_code and where and "auto_map" in found.config:
+        return _counted_by_own_code(shape, where)
+    return shape
 
 
 def shape_from_config(config: Mapping[str, Any], name: str = "config") -> Shape:
@@ -89,6 +93,15 @@ def shape_from_config(config: Mapping[str, Any], name: str = "config") -> Shape:
     if not knows(model_type):
         return _from_raw(config, name)
     return _from_library(config, name)
+
+
+def _counted_by_own_code(shape: Shape, where: str) -> Shape:
+    from nil_audit.shape import library, parameters
+
+    config, model = library.trusted_skeleton(where, shape.revision, shape.name)
+    classification.refuse(shape.name, classification.find_in_modules(model, config))
+    note = f"transformers does not know the type {shape.model_type}: its parameters were counted by its own code."
+    return replace(shape, parameters=parameters.count(model), tied=parameters.tied(model), notes=(note,))
 
 
 def _from_library(config: Mapping[str, Any], name: str) -> Shape:
@@ -123,6 +136,10 @@ def _from_library(config: Mapping[str, Any], name: str) -> Shape:
         notes.insert(0, f"Text tower of a {tower_of} checkpoint; the rest is not counted.")
     if (streams := getattr(text, "altup_num_inputs", 1)) > 1:
         notes.append(f"AltUp keeps {streams} residual streams of this width, of which each block computes one.")
+    if read.full.model_type in classification.PREFIX:
+        notes.append(
+            f"{read.full.model_type} reads its prompt in both directions and predicts causally only what follows it."
+        )
     mlp = declared.scalar(getattr(text, "intermediate_size", None))
     return Shape(
         name=name,
@@ -197,7 +214,7 @@ def _from_raw(config: Mapping[str, Any], name: str) -> Shape:
             note = f"Text tower of a {tower_of} checkpoint, which needs remote code; the rest is not counted."
             return replace(inner, text_tower_of=tower_of, notes=(note, *inner.notes))
     declared.check_declared(config, name)
-    classification.refuse(name, classification.find_in_raw(config))
+    classification.refuse(name, unknown.find_in_raw(config))
 
     def value(quantity: str) -> int | None:
         return declared.declared(config, declared.ALIASES[quantity], name)

@@ -63,6 +63,7 @@ _SENTENCES = {
 # What neither a config nor a module's name shows. Read from the modeling source of each type.
 KNOWN: Mapping[str, Finding] = {
     "blt": Finding(kind=Kind.NON_UNIFORM, sign="byte and patch transformers of different depth and width, joined"),
+    "cpmant": Finding(kind=Kind.ENCODER, sign="a prefix language model that reads all of its input both ways"),
     "diffusion_gemma": Finding(kind=Kind.OTHER, sign="it denoises whole blocks of text"),
     "dots1": Finding(kind=Kind.MOE, sign="routed experts"),
     "gemma4_assistant": Finding(kind=Kind.OTHER, sign="a draft model that reads the states of a larger one"),
@@ -83,6 +84,9 @@ KNOWN: Mapping[str, Finding] = {
 }
 # Their modules carry no is_causal flag and their config a meaningless is_decoder; they are causal all the same.
 CAUSAL_WITHOUT_FLAG = frozenset({"gpt_neox_japanese"})
+
+# Prefix language models whose text after the prompt is predicted causally, though their modules say is_causal=False.
+PREFIX = frozenset({"paligemma"})
 
 _MODULES = {
     Kind.STATE_SPACE: re.compile(r"Mamba|SSM|Ssm|StateSpace"),
@@ -105,9 +109,12 @@ def refuse(name: str, findings: list[Finding]) -> None:
     """
     if findings:
         kinds = {finding.kind: finding.sign for finding in reversed(findings)}
+        if Kind.ENCODER_DECODER in kinds:
+            kinds.pop(Kind.ENCODER, None)  # its encoder half
         parts = " and ".join(f"{_SENTENCES[kind]} ({kinds[kind]})" for kind in reversed(kinds))
         raise UnsupportedArchitectureError(
-            f"{name} {parts}, so one depth and one width do not describe it; choose a dense decoder-only language model."
+            f"{name} {parts}, so one depth and one width do not describe it; choose a dense decoder-only language"
+            " model."
         )
 
 
@@ -139,12 +146,26 @@ def _experts(config: Mapping[str, Any]) -> list[Finding]:
     """Experts that a config counts, unless it also says that it does not use them (Doge, Gemma 4)."""
     if any(config.get(switch) is False for switch in _EXPERT_SWITCHES):
         return []
-    counts = ((key, value) for key, value in _flat(config) if _EXPERT_COUNT.search(key))
+    counts = ((key, value) for key, value in flat(config) if _EXPERT_COUNT.search(key))
     return [
         Finding(kind=Kind.MOE, sign=f"{key} = {value}")
         for key, value in counts
         if isinstance(value, int) and value is not True and value > 1
     ][:1]
+
+
+def flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every key and value of a raw config, also of its nested sections, without those of its other towers."""
+    for key, value in config.items():
+        yield key, value
+        if isinstance(value, Mapping) and key not in (
+            "auto_map",
+            "vision_config",
+            "audio_config",
+            "id2label",
+            "label2id",
+        ):
+            yield from flat(value)
 
 
 def find_in_modules(model: Skeleton, config: LibraryConfig) -> list[Finding]:
@@ -159,8 +180,8 @@ def find_in_modules(model: Skeleton, config: LibraryConfig) -> list[Finding]:
             findings[Kind.OTHER] = f"{names[0]} holds no self-attention"
     if crossed := next((path for path in model.paths if _CROSS.search(path)), None):
         findings.setdefault(Kind.ENCODER_DECODER, f"it attends to another sequence in {crossed}")
-    if Kind.ENCODER_DECODER not in findings and (sign := _looks_ahead(model, config.text)):
-        findings.setdefault(Kind.ENCODER, sign)
+    if config.full.model_type not in PREFIX and (ahead := _looks_ahead(model, config.text)):
+        findings.setdefault(Kind.ENCODER, ahead)
     depth = getattr(config.text, "num_hidden_layers", None)
     if not findings and depth != len(model.blocks):
         findings[Kind.RECURRENT] = f"its config counts {depth} blocks where the model holds {len(model.blocks)}"
@@ -200,86 +221,3 @@ def _looks_ahead(model: Skeleton, text: Any) -> str | None:
     if not flags and getattr(text, "is_decoder", True) is False and text.model_type not in CAUSAL_WITHOUT_FLAG:
         return "its attention sees both sides of a token unless is_decoder is set"
     return None
-
-
-# Signs in the raw config of a model type that transformers does not know.
-_RAW_TYPES = {
-    Kind.STATE_SPACE: re.compile(r"mamba|ssm|hyena|jamba|zamba|samba|hymba", re.IGNORECASE),
-    Kind.RECURRENT: re.compile(r"rwkv|lstm|griffin|recurrent|hgrn|looped|universal", re.IGNORECASE),
-    Kind.LINEAR_ATTENTION: re.compile(r"retnet|retention|gla(?![a-z])|delta_?net|linear_?att|lightning", re.IGNORECASE),
-    Kind.MOE: re.compile(r"moe(?![a-z])|mixtral|experts?", re.IGNORECASE),
-    Kind.ENCODER: re.compile(r"bert(?!a?-?decoder)|electra", re.IGNORECASE),
-    Kind.ENCODER_DECODER: re.compile(r"(^|[_-]|m|by|um)t5|bart|pegasus|enc(oder)?_?dec(oder)?", re.IGNORECASE),
-}
-_RAW_KEYS = {
-    Kind.MOE: re.compile(r"experts?($|_)|(^|_)moe(_|$)"),
-    Kind.STATE_SPACE: re.compile(r"^(ssm|mamba)(_|$)|^(d_state|state_size|ssm_state_size|dt_rank|d_conv)$"),
-    Kind.LINEAR_ATTENTION: re.compile(r"^linear_(num|key|value|conv|attn|attention)|delta_?net|lightning|retention"),
-    Kind.RECURRENT: re.compile(r"^(lru_width|num_loops|n_loops|loop_count|mean_recurrence|recurrent_\w+)$"),
-    Kind.CONVOLUTION: re.compile(r"^(conv_L_cache|conv_kernel|conv_kernel_size|short_conv\w*)$"),
-    Kind.ENCODER_DECODER: re.compile(
-        r"^(encoder_layers|decoder_layers|num_encoder_layers|num_decoder_layers|n_encoder_layers)$"
-    ),
-}
-_GENERATES = re.compile(r"CausalLM|LMHead|ConditionalGeneration|ForGeneration|ChatModel|Decoder", re.IGNORECASE)
-_LAYER_TYPES = {
-    "mamba": Kind.STATE_SPACE,
-    "ssm": Kind.STATE_SPACE,
-    "linear": Kind.LINEAR_ATTENTION,
-    "conv": Kind.CONVOLUTION,
-    "recurrent": Kind.RECURRENT,
-}
-
-
-def find_in_raw(config: Mapping[str, Any]) -> list[Finding]:
-    """What the raw config of an unknown model type shows; its numbers must say that it is none of these."""
-    findings = []
-    model_type = str(config.get("model_type") or "")
-    names = [str(entry) for entry in config.get("architectures") or []]
-    auto = config.get("auto_map") if isinstance(config.get("auto_map"), Mapping) else {}
-    for kind, pattern in _RAW_TYPES.items():
-        if pattern.search(model_type) or any(pattern.search(entry) for entry in names):
-            findings.append(Finding(kind=kind, sign=f"its model type is {model_type or names[0]}"))
-    for key, value in _flat(config):
-        for kind, pattern in _RAW_KEYS.items():
-            if pattern.search(key) and _says_something(value, kind):
-                findings.append(Finding(kind=kind, sign=f"its config has {key}"))
-    for entry in {str(entry) for key in ("layer_types", "layers_block_type") for entry in config.get(key) or ()}:
-        findings += [
-            Finding(kind=kind, sign=f"it has layers of type {entry}")
-            for word, kind in _LAYER_TYPES.items()
-            if word in entry
-        ]
-    if config.get("is_encoder_decoder"):
-        findings.append(Finding(kind=Kind.ENCODER_DECODER, sign="is_encoder_decoder is set"))
-    if not findings and not any(_GENERATES.search(entry) for entry in [*names, *map(str, auto or {})]):
-        findings.append(
-            Finding(
-                kind=Kind.OTHER,
-                sign="transformers does not know its model type and the config names no causal LM class",
-            )
-        )
-    return findings
-
-
-def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        yield key, value
-        if isinstance(value, Mapping) and key not in (
-            "auto_map",
-            "vision_config",
-            "audio_config",
-            "id2label",
-            "label2id",
-        ):
-            yield from _flat(value)
-
-
-def _says_something(value: Any, kind: Kind) -> bool:
-    """Configs of dense models also carry such keys, as null, zero, false or one expert."""
-    least = 2 if kind is Kind.MOE else 1
-    return (
-        value is not None
-        and value is not False
-        and not (isinstance(value, int | float) and value is not True and value < least)
-    )

@@ -14,6 +14,7 @@ from nil_audit.errors import ConfigError, SourceError
 
 CONFIG_NAME = "config.json"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9_][\w.-]*)?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _REVISION = re.compile(r"[A-Za-z0-9][\w./-]*")
 
 
@@ -57,7 +58,8 @@ def locate(source: str) -> ConfigSource:
     if path.is_dir():
         if not (path / CONFIG_NAME).is_file():
             raise ConfigError(
-                f"The folder {source} has no {CONFIG_NAME}; name a folder that a model was saved to with save_pretrained."
+                f"The folder {source} has no {CONFIG_NAME}; name a folder that a model was saved to with"
+                " save_pretrained."
             )
         return _local(source, path / CONFIG_NAME, folder=path)
     if path.is_file():
@@ -69,7 +71,8 @@ def locate(source: str) -> ConfigSource:
         or (revision and not _REVISION.fullmatch(revision))
     ):
         raise SourceError(
-            f"{source!r} is neither an existing folder or file nor a Hub id such as Qwen/Qwen2.5-0.5B; check the spelling."
+            f"{source!r} is neither an existing folder or file nor a Hub id such as Qwen/Qwen2.5-0.5B; check the"
+            " spelling."
         )
     if source.endswith("@"):
         raise SourceError(f"{source!r} names no revision after '@'; add a branch, tag or commit, or leave out the '@'.")
@@ -99,10 +102,23 @@ def fetch(repo_id: str, filename: str, revision: str | None) -> Path:
         SourceError: One sentence for each way in which the Hub refuses or cannot be reached.
         ConfigError: The repository has no such file.
     """
-    from huggingface_hub import constants, errors, hf_hub_download
+    from huggingface_hub import (
+        constants,
+        errors,
+        get_hf_file_metadata,
+        hf_hub_download,
+        hf_hub_url,
+        try_to_load_from_cache,
+    )
 
     asked = f"{repo_id}@{revision}" if revision else repo_id
+    cached: Any = None
     try:
+        cached = try_to_load_from_cache(repo_id, filename, revision=revision)
+        if isinstance(cached, str) and (constants.is_offline_mode() or _COMMIT.fullmatch(revision or "")):
+            return Path(cached)
+        # asked once before the download, which would try an unreachable Hub six times
+        get_hf_file_metadata(hf_hub_url(repo_id, filename, revision=revision))
         return Path(hf_hub_download(repo_id, filename, revision=revision))
     except errors.HFValidationError as error:
         raise SourceError(f"{repo_id!r} is not a valid Hub id; it should look like Qwen/Qwen2.5-0.5B.") from error
@@ -113,7 +129,8 @@ def fetch(repo_id: str, filename: str, revision: str | None) -> Path:
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise SourceError(
-            f"There is no model {repo_id} on the Hub, or it is private; check the spelling, or sign in with 'hf auth login'."
+            f"There is no model {repo_id} on the Hub, or it is private; check the spelling, or sign in with"
+            " 'hf auth login'."
         ) from error
     except errors.DisabledRepoError as error:
         raise SourceError(f"{repo_id} has been disabled on the Hub; choose another model.") from error
@@ -121,27 +138,31 @@ def fetch(repo_id: str, filename: str, revision: str | None) -> Path:
         raise SourceError(
             f"{repo_id} has no revision {revision!r}; see {constants.ENDPOINT}/{repo_id}/commits/main for those it has."
         ) from error
-    except errors.LocalEntryNotFoundError as error:
-        if constants.is_offline_mode():
-            raise SourceError(
-                f"{asked} is not in the local cache ({constants.HF_HUB_CACHE}) and HF_HUB_OFFLINE forbids the network;"
-                " unset HF_HUB_OFFLINE, or name a local folder."
-            ) from error
-        raise SourceError(
-            f"No network connection to {constants.ENDPOINT}, and {asked} is not in the local cache;"
-            " check the connection and HF_ENDPOINT, or name a local folder."
-        ) from error
-    except errors.EntryNotFoundError as error:
+    except errors.RemoteEntryNotFoundError as error:
         raise ConfigError(f"The Hub model {asked} has no {filename}; choose a model in Hugging Face format.") from error
-    except errors.HfHubHTTPError as error:
-        status = getattr(getattr(error, "response", None), "status_code", "an unknown status")
+    except errors.OfflineModeIsEnabled as error:
         raise SourceError(
-            f"The Hub answered {status} for {asked}; check your token and access, or try again later."
+            f"{asked} is not in the local cache ({constants.HF_HUB_CACHE}) and HF_HUB_OFFLINE forbids the network;"
+            " unset HF_HUB_OFFLINE, or name a local folder."
         ) from error
-    except OSError as error:  # also huggingface_hub's FileMetadataError, and a cache that cannot be written
+    except errors.HfHubHTTPError as error:
+        if error.response.status_code >= 500 and isinstance(cached, str):
+            return Path(cached)
+        raise SourceError(
+            f"The Hub answered with status {error.response.status_code} for {asked}; check your token and access, or"
+            " try again later."
+        ) from error
+    except (errors.HTTPError, errors.LocalEntryNotFoundError) as error:
+        if isinstance(cached, str):
+            return Path(cached)
+        raise SourceError(
+            f"No network connection to {constants.ENDPOINT}, and {asked} is not in the local cache; check the"
+            " connection and HF_ENDPOINT, or name a local folder."
+        ) from error
+    except OSError as error:  # a cache that cannot be written, a server that is not a Hub
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise SourceError(
-            f"Could not fetch {filename} of {asked} ({reason[0].rstrip('.')}); check the connection, HF_ENDPOINT and HF_HOME."
+            f"Could not fetch {filename} of {asked} ({reason[0].rstrip('.')}); check HF_ENDPOINT and HF_HOME."
         ) from error
 
 

@@ -145,12 +145,49 @@ def skeleton(config: LibraryConfig, name: str) -> Skeleton:
                 f"transformers cannot build the model that the config of {name} describes ({reason(error)});"
                 " a number is missing or does not fit the others: compare it with the model's own config.json."
             ) from error
-    return Skeleton(model=model, decoder=_decoder(model), text_only=part is config.text and not config.multimodal)
+    return Skeleton(model=model, decoder=_decoder(model, name), text_only=part is config.text and not config.multimodal)
 
 
-def _decoder(model: Any) -> Any:
-    decoder = model.get_decoder()
-    table = model.get_input_embeddings()
+def trusted_skeleton(where: str, revision: str | None, name: str) -> tuple[LibraryConfig, Skeleton]:
+    """Build a model on the meta device by running the code that its repository holds. Only for code that is trusted.
+
+    Args:
+        where: Hub id or local folder.
+        revision: Commit hash on the Hub, or None for a folder.
+        name: The name used in errors.
+
+    Raises:
+        ConfigError: The code fails, or it makes no causal language model.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    with quiet():
+        try:
+            config = AutoConfig.from_pretrained(where, revision=revision, trust_remote_code=True)
+            with torch.device("meta"):
+                model = AutoModelForCausalLM.from_config(config, trust_remote_code=True)
+        except Exception as error:  # the repository's own code may raise anything
+            raise ConfigError(
+                f"The code in the repository of {name} failed ({reason(error)}); leave out --trust-remote-code to read"
+                " depth and width without it."
+            ) from error
+    return (
+        LibraryConfig(full=config, text=config, path=()),
+        Skeleton(model=model, decoder=_decoder(model, name), text_only=True),
+    )
+
+
+def _decoder(model: Any, name: str) -> Any:
+    try:
+        decoder, table = model.get_decoder(), model.get_input_embeddings()
+    except NotImplementedError:
+        table = None
+    if getattr(getattr(table, "weight", None), "ndim", 0) != 2:
+        raise UnsupportedArchitectureError(
+            f"{name} has no table that turns each token into a vector, so it is not a plain language model; choose a"
+            " decoder-only language model."
+        )
     # get_decoder looks for an attribute of that name, which in ModernBERT is the output matrix
     return decoder if any(module is table for module in decoder.modules()) else model.base_model
 
