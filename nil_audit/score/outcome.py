@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,32 @@ class ScoreResult:
         """Wall time of asking, summed over categories, those reused included."""
         return sum(category.seconds for category in self.categories)
 
+    @property
+    def letters(self) -> dict[str, int]:
+        """How often each letter was chosen, most often first."""
+        chosen = Counter(answer.chosen for answer in self.answers if answer.chosen is not None)
+        return dict(chosen.most_common())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences without which the accuracy would be misread: cut prompts, one letter for all, unread answers."""
+        n, context = len(self.answers), self.categories[0].context
+        cut, lost = (sum(getattr(answer, name) for answer in self.answers) for name in ("cut", "question_cut"))
+        unread = sum(answer.chosen is None for answer in self.answers)
+        sentences = []
+        if cut:
+            sentences.append(
+                f"{cut:,} of {n:,} prompts were longer than the context of {context:,} tokens and lost their beginning"
+                + (f"; {lost:,} of them lost part of the question itself." if lost else " (worked examples).")
+            )
+        if self.letters and (share := max(self.letters.values()) / n) > 0.5:
+            sentences.append(
+                f"The answer was {next(iter(self.letters))} to {share:.0%} of the questions: it hardly depends on them."
+            )
+        if unread:
+            sentences.append(f"In {unread:,} of {n:,} generated texts no answer was found; they count as wrong.")
+        return tuple(sentences)
+
     def to_dict(self) -> dict[str, Any]:
         """The score row of a record: plain numbers, texts, lists and None."""
         first = self.categories[0]
@@ -86,6 +113,8 @@ class ScoreResult:
             "context": first.context,
             "generated": first.generated,
             "unparsed": _unparsed(self.protocol, self.answers),
+            "letters": self.letters,
+            "notes": list(self.notes),
             "task": {
                 "title": self.protocol.title,
                 "group": self.protocol.group,

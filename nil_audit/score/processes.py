@@ -46,3 +46,10 @@ class Team:
     def from_first(self, make: Callable[[], Any]) -> Any:
         """What ``make`` returns on the first process, on every process."""
         return self.gather(make() if self.rank == 0 else None)[0]
+
+    def leave(self) -> None:
+        """Take the team apart at the end of a run; nothing to do for a team of one."""
+        if self.size > 1:
+            from accelerate import PartialState
+
+            PartialState().destroy_process_group()

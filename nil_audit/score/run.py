@@ -212,10 +212,7 @@ def run_plan(
     reused = len(results)
     waiting = sorted((name for name in keys if name not in results), key=lambda name: -len(plan.questions[name]))
     if waiting:
-        from nil_audit.score.harness import require_room
-
-        lm = build()
-        require_room(lm, plan.protocol, plan.questions, name)
+        lm = _build(plan, build, team, name)
         with (progress or _silent)(f"MMLU-Pro {plan.protocol.name}, {name}", plan.size) as advance:
             advance(sum(len(result.answers) for result in results.values()))
             for start in range(0, len(waiting), team.size):
@@ -247,6 +244,22 @@ def run_plan(
 def _kept(keys: Mapping[str, CategoryKey]) -> dict[str, CategoryResult]:
     """The categories whose answers are on disk."""
     return {category: result for category, key in keys.items() if (result := find(key))}
+
+
+def _build(plan: Plan, build: Callable[[], Any], team: Team, name: str) -> Any:
+    """The wrapped model, checked; where one process fails all raise its error, so that none waits for it."""
+    from nil_audit.score.harness import require_room
+
+    lm, error = None, None
+    try:
+        lm = build()
+        require_room(lm, plan.protocol, plan.questions, name)
+    except NilAuditError as found:
+        error = found
+    for failure in team.gather(error):
+        if failure is not None:
+            raise failure
+    return lm
 
 
 def _ask(
