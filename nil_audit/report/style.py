@@ -71,7 +71,9 @@ _SETTINGS: dict[Any, Any] = {
 @contextmanager
 def plot_style() -> Iterator[None]:
     """Draw under the settings of this module; what was set before comes back afterwards."""
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
+        # A model's name may be in a script that the font lacks: SVG shows it by the reader's fonts, PNG as boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
 
 
@@ -93,7 +95,7 @@ def steps(count: int) -> tuple[str, ...]:
 def svg_text(figure: Figure) -> str:
     """The figure as an SVG document: the same text for the same figure, with no date in it."""
     buffer = io.StringIO()
-    with plot_style(), _any_script():
+    with plot_style():
         figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
     text = re.sub(r"<!DOCTYPE.*?>\s*", "", text, flags=re.DOTALL)
@@ -107,7 +109,7 @@ def png_bytes(figure: Figure, dots: int = 200) -> bytes:
     buffer = io.BytesIO()
     rim: list[patheffects.AbstractPathEffect] = [patheffects.withStroke(linewidth=1.6, foreground=PAPER)]
     haloed = [text for text in figure.findobj(Text) if text.get_label() == HALO]
-    with plot_style(), _any_script():
+    with plot_style():
         for text in haloed:
             text.set_path_effects(rim)
         figure.savefig(buffer, format="png", dpi=dots)
@@ -118,11 +120,3 @@ def png_bytes(figure: Figure, dots: int = 200) -> bytes:
     small = io.BytesIO()
     flat.save(small, format="png", optimize=True, dpi=(dots, dots))
     return small.getvalue()
-
-
-@contextmanager
-def _any_script() -> Iterator[None]:
-    # A model's name may be in a script that the font lacks: SVG shows it by the reader's fonts, PNG as boxes.
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        yield

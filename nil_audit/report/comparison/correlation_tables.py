@@ -161,6 +161,35 @@ def left_out_table(comparison: Comparison) -> Table:
     )
 
 
+def confounder_table(comparison: Comparison) -> Table:
+    """What goes with both score and the ratio."""
+    return Table(
+        caption="What goes with score and with R at once, by Spearman correlation: such a thing makes the two go "
+        "together even if shape does not matter.",
+        columns=(
+            word(""),
+            figure("Models"),
+            figure("Families"),
+            figure("with score"),
+            figure("95% interval"),
+            figure("with R"),
+            figure("95% interval"),
+        ),
+        rows=tuple(
+            (
+                Cell(text=one.label),
+                number(one.models),
+                number(one.families),
+                Cell(text=signed(one.score)),
+                Cell(text=interval(one.score_low, one.score_high)),
+                Cell(text=signed(one.ratio)),
+                Cell(text=interval(one.ratio_low, one.ratio_high)),
+            )
+            for one in comparison.confounders
+        ),
+    )
+
+
 def association_table(comparison: Comparison) -> Table:
     """Every correlation of the study."""
     rows = [

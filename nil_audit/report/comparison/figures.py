@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import matplotlib.figure
 
 from nil_audit.report.comparison.words import (
+    SUBSETS,
     given_words,
     notable,
     predictor_value,
@@ -67,7 +68,7 @@ def effect_groups(comparison: Comparison) -> list[tuple[str, list[Effect]]]:
         ("By size", [row for band in comparison.bands for row in subset(f"band:{band.key}")]),
         (
             "By choice of models",
-            [row for name in ("above_floor", "with_flagged", "from_scratch") for row in subset(name)],
+            [row for name in SUBSETS if name != "all" for row in subset(name)],
         ),
         ("Without one family", _left_out(comparison, chosen.key)),
         ("Holding fixed instead", [row for given in held for row in pick(given_words(given), given=given)]),

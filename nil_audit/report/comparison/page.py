@@ -6,6 +6,7 @@ from nil_audit import __version__
 from nil_audit.report.comparison.correlation_tables import (
     association_table,
     band_table,
+    confounder_table,
     left_out_table,
     permutation_table,
     predictor_table,
@@ -101,7 +102,10 @@ def _sections(comparison: Comparison, figures: Mapping[str, Figure], command: st
         Section(
             name="score",
             title="Score against shape",
-            blocks=(*drawn("score-against-ratio"), *_with_rows(contrast_table(comparison))),
+            blocks=(
+                *drawn("score-against-ratio"),
+                *_with_rows(confounder_table(comparison), contrast_table(comparison)),
+            ),
         ),
         Section(
             name="size-held-fixed",

@@ -139,7 +139,12 @@ def model_table(comparison: Comparison) -> Table:
     labels = {band.key: band.label for band in comparison.bands}
 
     def row(model: ModelRow) -> tuple[Cell, ...]:
-        remarks = [model.flag or "", "at chance floor" if model.at_floor else "", _lineage(model)]
+        remarks = [
+            model.flag or "",
+            model.uncertain or "",
+            "at chance floor" if model.at_floor else "",
+            _lineage(model),
+        ]
         return (
             Cell(text=model.model, href=hub_address(model)),
             Cell(text=count(model.parameters), value=model.parameters),

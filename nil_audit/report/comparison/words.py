@@ -8,18 +8,19 @@ from nil_audit.study.findings import Predictor
 
 GIVEN = {
     "nothing": "nothing",
-    "size": "size, as a line",
+    "size": "size, by rank alone",
     "size_curve": "size",
-    "size_tokens": "size and tokens, as lines",
+    "size_tokens": "size and tokens, by rank",
     "size_curve_tokens": "size and tokens",
     "size_curve_release": "size and release date",
 }
-"""What is held fixed, in words; "size" is the curve that the conclusion rests on."""
+"""What is held fixed, in words; "size" is the rank and the curve that the conclusion rests on."""
 
 SUBSETS = {
     "all": "every model",
     "above_floor": "above the chance floor",
     "with_flagged": "with flagged rows",
+    "certain_shape": "with certain shapes only",
     "from_scratch": "trained from scratch",
 }
 STRENGTH = {
