@@ -24,7 +24,7 @@ _DTYPES = ("float32", "bfloat16", "float16")
 def score(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MODEL]...", help="Hub id, id@revision, local folder, or a model list (.csv)."),
+        typer.Argument(metavar="MODEL...", help="Hub id, id@revision, local folder, or a model list (.csv)."),
     ] = None,
     protocol: Annotated[
         str, typer.Option(help="mc (5-shot multiple choice), leaderboard (Open LLM Leaderboard v2) or cot.")

@@ -1,0 +1,188 @@
+"""MMLU-Pro scores in the result files that lm-eval writes (``results_*.json``), of any run a user already has."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nil_audit.errors import DataError, SourceError
+from nil_audit.score.protocols import CATEGORIES, FULL_CHANCE, FULL_SIZE, PROTOCOLS, SHOTS, Protocol
+
+
+def read_lm_eval_results(path: Path) -> list[dict[str, Any]]:
+    """The MMLU-Pro scores of a result file, or of every result file in a folder.
+
+    Reads ``leaderboard_mmlu_pro``, ``mmlu_pro`` and nil-audit's own ``mc`` task, as groups or by category, with
+    metrics keyed by filter ("acc,none", lm-eval 0.4) or not ("acc", before). A run with another number of shots
+    than five is another protocol and named so ("leaderboard-0shot").
+
+    Args:
+        path: A file, or a folder that is searched with all folders in it.
+
+    Returns:
+        One score row each, oldest file first: model, benchmark, protocol, accuracy, stderr (None where lm-eval
+        wrote "N/A"), questions, questions_available, chance (None unless all questions were asked), normalised
+        (leaderboard), origin ("lm-eval"), source (the file), versions, task, categories, notes.
+
+    Raises:
+        SourceError: No such file, or no result file in the folder.
+        DataError: Not a result file of lm-eval, or no complete MMLU-Pro score in it.
+    """
+    if path.is_dir():
+        files = sorted(path.rglob("results*.json"), key=lambda file: file.name)
+        if not files:
+            raise SourceError(f"{path} holds no result file of lm-eval (results_*.json); name the folder with them.")
+    else:
+        files = [path]
+    return [row for file in files for row in _read(file)]
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    """The score rows of one file."""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SourceError(f"There is no file {file}; name a results_*.json of lm-eval.") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be read as JSON ({error}); name a results_*.json of lm-eval.") from error
+    results = document.get("results") if isinstance(document, dict) else None
+    if not isinstance(results, dict) or not all(isinstance(found, dict) for found in results.values()):
+        raise DataError(f"{file} has no 'results' by task, so it is not a result file of lm-eval; name another.")
+    rows = [row for protocol in PROTOCOLS.values() if (row := _row(file, document, protocol))]
+    if not rows:
+        raise DataError(
+            f"{file} has no MMLU-Pro score ({', '.join(p.group for p in PROTOCOLS.values())}); it has "
+            f"{', '.join(list(results)[:5]) or 'no task at all'}."
+        )
+    return rows
+
+
+def _row(file: Path, document: Mapping[str, Any], protocol: Protocol) -> dict[str, Any] | None:
+    """One protocol's score in a document; None where the document does not have it."""
+    results = document["results"] | (document.get("groups") or {})
+    categories = _categories(file, document, protocol) if protocol.by_category else {}
+    whole = _metric(file, results.get(protocol.group, {}), protocol)
+    if whole is None:
+        if not categories:
+            return None
+        if missing := sorted(set(CATEGORIES) - set(categories)):
+            raise DataError(
+                f"{file} has {len(categories)} of the {len(CATEGORIES)} categories of {protocol.group} (not "
+                f"{missing[0]}) and no score of the whole; run the group {protocol.group}."
+            )
+        whole = _pooled(file, categories)
+    asked, available = _questions(document, [protocol.group]) or _sum_questions(categories) or (None, None)
+    shots = _shots(document, protocol)
+    accuracy, stderr = whole
+    version = (document.get("versions") or {}).get(protocol.group)
+    notes = []
+    if asked is not None and available is not None and asked < available:
+        notes.append(f"{asked:,} of {available:,} questions were asked.")
+    if document.get("chat_template"):
+        notes.append("Prompts were put into the model's chat template.")
+    name = protocol.name if shots in (None, SHOTS) else f"{protocol.name}-{shots}shot"
+    return {
+        "model": _model(file, document),
+        "benchmark": "mmlu_pro",
+        "protocol": name,
+        "accuracy": accuracy,
+        "stderr": stderr,
+        "questions": asked,
+        "questions_available": available,
+        "chance": FULL_CHANCE if asked == FULL_SIZE else None,
+        "normalised": (accuracy - 0.1) / 0.9 if name == "leaderboard" else None,
+        "origin": "lm-eval",
+        "source": file.name,
+        "versions": {"lm_eval": document.get("lm_eval_version")},
+        "task": {"group": protocol.group, "version": None if version is None else str(version), "shots": shots},
+        "categories": [{"category": category, **found} for category, found in categories.items()],
+        "notes": notes,
+    }
+
+
+def _categories(file: Path, document: Mapping[str, Any], protocol: Protocol) -> dict[str, dict[str, Any]]:
+    """The scores by category that a document holds."""
+    found = {}
+    for category in CATEGORIES:
+        task = protocol.task(category)
+        metric = _metric(file, document["results"].get(task, {}), protocol)
+        if metric is not None:
+            asked, available = _questions(document, [task]) or (None, None)
+            found[category] = {
+                "accuracy": metric[0],
+                "stderr": metric[1],
+                "questions": asked,
+                "questions_available": available,
+            }
+    return found
+
+
+def _metric(file: Path, found: Mapping[str, Any], protocol: Protocol) -> tuple[float, float | None] | None:
+    """Accuracy and standard error of a task's entry; None where the entry lacks the protocol's metric."""
+    chosen = "custom-extract" if protocol.generates else "none"
+    for name, error in (
+        (f"{protocol.metric},{chosen}", f"{protocol.metric}_stderr,{chosen}"),
+        (protocol.metric, f"{protocol.metric}_stderr"),
+    ):
+        if name in found:
+            accuracy, stderr = found[name], found.get(error)
+            if not _is_number(accuracy) or not 0 <= accuracy <= 1:
+                raise DataError(f"{file} has {accuracy!r} as {name}, which is not between 0 and 1; run it again.")
+            return float(accuracy), float(stderr) if _is_number(stderr) else None  # "N/A": bootstrap_iters=0
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _questions(document: Mapping[str, Any], tasks: list[str]) -> tuple[int, int] | None:
+    """Questions asked and available, summed over tasks; None where the document does not say."""
+    counts = document.get("n-samples") or {}
+    if not all(isinstance(counts.get(task), dict) for task in tasks):
+        return None
+    return sum(counts[task]["effective"] for task in tasks), sum(counts[task]["original"] for task in tasks)
+
+
+def _sum_questions(categories: Mapping[str, Mapping[str, Any]]) -> tuple[int, int] | None:
+    if len(categories) < len(CATEGORIES) or any(found["questions"] is None for found in categories.values()):
+        return None
+    return (
+        sum(found["questions"] for found in categories.values()),
+        sum(found["questions_available"] for found in categories.values()),
+    )
+
+
+def _pooled(file: Path, categories: Mapping[str, Mapping[str, Any]]) -> tuple[float, float | None]:
+    """The mean over questions of all categories: Σ n_c p_c / n, with the error sqrt(Σ n_c² se_c²) / n."""
+    total = _sum_questions(categories)
+    if total is None:
+        raise DataError(f"{file} does not say how many questions each category has, so no mean follows; run the group.")
+    n = total[0]
+    accuracy = sum(found["questions"] * found["accuracy"] for found in categories.values()) / n
+    if any(found["stderr"] is None for found in categories.values()):
+        return accuracy, None
+    return accuracy, math.sqrt(sum((found["questions"] * found["stderr"]) ** 2 for found in categories.values())) / n
+
+
+def _shots(document: Mapping[str, Any], protocol: Protocol) -> int | None:
+    """Worked examples a prompt; None where the document does not say."""
+    shots = document.get("n-shot") or {}
+    for task in (protocol.group, *(protocol.task(category) for category in CATEGORIES)):
+        if isinstance(shots.get(task), int):
+            return shots[task]
+    return None
+
+
+def _model(file: Path, document: Mapping[str, Any]) -> str:
+    """The model's name: what lm-eval was told to load."""
+    config = document.get("config") or {}
+    arguments = config.get("model_args") or {}
+    if isinstance(arguments, str):
+        arguments = dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
+    name = arguments.get("pretrained") or arguments.get("model") or document.get("model_name") or config.get("model")
+    if not name:
+        raise DataError(f"{file} does not say which model it scored; run it again with a current lm-eval.")
+    revision = arguments.get("revision")
+    return str(name) if revision in (None, "main") else f"{name}@{revision}"
