@@ -12,12 +12,13 @@ import typer
 from nil_audit import __version__
 from nil_audit.cli.audit import audit
 from nil_audit.cli.demo import demo
+from nil_audit.cli.score import score
 from nil_audit.errors import EXIT_INTERRUPTED, NilAuditError
 
 app = typer.Typer(
     name="nil-audit",
     help="Is a small dense language model's depth and width a good split of its parameters?\n\n"
-    "A bare [bold]nil-audit MODEL[/bold] is [bold]nil-audit audit MODEL[/bold].",
+    "A bare 'nil-audit MODEL' is 'nil-audit audit MODEL'.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -40,13 +41,13 @@ def root(
 
 def _register() -> frozenset[str]:
     """Attach every command to the app, in the order of the help; returns their names."""
-    commands: dict[str, Callable[..., None]] = {"audit": audit, "demo": demo}
+    commands: dict[str, Callable[..., None]] = {"audit": audit, "score": score, "demo": demo}
     for name, command in commands.items():
         app.command(name)(_interruptible(command))
     return frozenset(commands)
 
 
-class _Interrupted(Exception):
+class _InterruptedError(Exception):
     """Ctrl-C inside a command; typer would end on the bare KeyboardInterrupt without a word."""
 
 
@@ -56,7 +57,7 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*arguments, **options)
         except KeyboardInterrupt as error:
-            raise _Interrupted from error
+            raise _InterruptedError from error
 
     return run
 
@@ -82,6 +83,6 @@ def main() -> None:
             traceback.print_exc()
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(error.exit_code)
-    except (_Interrupted, KeyboardInterrupt):
+    except (_InterruptedError, KeyboardInterrupt):
         sys.stderr.write("Interrupted: nothing half-written is left; the same command goes on where it can.\n")
         sys.exit(EXIT_INTERRUPTED)

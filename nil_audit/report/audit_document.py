@@ -71,7 +71,7 @@ def audit_page(records: Sequence[Record], command: str) -> Page:
             "Depth, width and what the three studies say of their ratio.",
             ("Parameters", "L x d", "R = L/d", "Verdict", "Distance to the law's interval"),
             {
-                record.name: (
+                record.label: (
                     count(record.shape.parameters.total if record.shape.parameters else None),
                     f"{record.shape.depth} x {record.shape.width}",
                     f"{record.shape.ratio:.4f}",
@@ -87,12 +87,12 @@ def audit_page(records: Sequence[Record], command: str) -> Page:
             _table(
                 "Interaction: unbiased estimates ± jackknife standard errors over 16 blocks; loss in nats.",
                 tuple(METRICS.values()),
-                {record.name: tuple(with_error(record.metric(name)) for name in METRICS) for record in measured},
+                {record.label: tuple(with_error(record.metric(name)) for name in METRICS) for record in measured},
             )
         )
     if scores:
         rows = tuple(
-            tuple(Cell(text=str(one)) for one in (record.name, *score_cells(score))) for record, score in scores
+            tuple(Cell(text=str(one)) for one in (record.label, *score_cells(score))) for record, score in scores
         )
         blocks.append(
             Table(caption="MMLU-Pro, raw accuracy.", columns=_columns("Accuracy", "Protocol", "Origin"), rows=rows)
@@ -126,9 +126,11 @@ def write_audit(records: Sequence[Record], folder: Path, *, command: str) -> lis
     Raises:
         UsageError: The folder cannot be written to.
     """
-    paths = [
-        write_atomically(folder / "records" / f"{safe_name(record.name)}.json", record.to_json()) for record in records
-    ]
+    labels = [safe_name(record.label) for record in records]
+    paths = []
+    for record, label in zip(records, labels, strict=True):
+        stem = label if labels.count(label) == 1 else safe_name(record.name)
+        paths.append(write_atomically(folder / "records" / f"{stem}.json", record.to_json()))
     paths.append(write_atomically(folder / "audit.csv", csv_text(records)))
     paths.append(write_atomically(folder / "audit.md", render_markdown(audit_page(records, command))))
     return paths

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -61,11 +60,6 @@ def with_error(found: Estimate | None, digits: int = 2) -> str:
     return f"{value:,.{places}f} ± {error:,.{places}f}"
 
 
-def label(record: Record) -> str:
-    """A model's name in a table: the Hub id, or a folder's own name without its parents."""
-    return record.name if record.model["source"] == "hub" else Path(record.name).resolve().name
-
-
 def distance_words(record: Record) -> str:
     """Which side of the law's interval a shape lies on, and how far."""
     away = record.verdict["distance"]
@@ -87,7 +81,7 @@ def shape_table(records: Sequence[Record]) -> Table:
     for record in records:
         shape, verdict = record.shape, record.verdict["label"]
         table.add_row(
-            Text(label(record)),
+            Text(record.label),
             count(shape.parameters.total if shape.parameters else None),
             f"{shape.depth} x {shape.width}",
             f"{shape.ratio:.4f}",
@@ -100,7 +94,7 @@ def shape_table(records: Sequence[Record]) -> Table:
 def _metric_table(title: str, records: Sequence[Record], names: Sequence[str]) -> Table:
     table = _table(title, "Model", *(METRICS[name] for name in names))
     for record in records:
-        table.add_row(Text(label(record)), *(with_error(record.metric(name)) for name in names))
+        table.add_row(Text(record.label), *(with_error(record.metric(name)) for name in names))
     return table
 
 
@@ -112,7 +106,7 @@ def interaction_tables(records: Sequence[Record], width: int) -> list[Table]:
 
 def details_table(record: Record) -> Table:
     """Every metric of one model in both estimates, with weight superposition beside them."""
-    table = _table(f"{label(record)}: all metrics", "Metric", "Unbiased", "Plug-in", "WtW (weights)")
+    table = _table(f"{record.label}: all metrics", "Metric", "Unbiased", "Plug-in", "WtW (weights)")
     weights = record.superposition or {}
     own = [name for name in METRICS if not name.startswith("loss")]
     for name, title in {**{name: METRICS[name] for name in own}, **_DETAILS}.items():
@@ -138,7 +132,7 @@ def score_table(records: Sequence[Record]) -> Table:
     table = _table("MMLU-Pro (accuracy, raw)", "Model", "Accuracy", "Protocol", "Origin")
     for record in records:
         for score in record.scores:
-            table.add_row(Text(label(record)), *map(Text, score_cells(score)))
+            table.add_row(Text(record.label), *map(Text, score_cells(score)))
     return table
 
 

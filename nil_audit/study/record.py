@@ -50,6 +50,11 @@ class Record:
         """The model's name as asked for."""
         return str(self.model["name"])
 
+    @property
+    def label(self) -> str:
+        """The name in tables: the Hub id, or a folder's own name without its parents."""
+        return self.name if self.model["source"] == "hub" else Path(self.name).resolve().name
+
     def metric(self, name: str, kind: str = "unbiased") -> Estimate | None:
         """One metric with its error, or None where it was not measured or noise made it undefined."""
         if self.interaction is None:

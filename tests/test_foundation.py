@@ -1,0 +1,70 @@
+"""What holds for the package as a whole: light imports, the command reference, the layout, its version."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = ("torch", "transformers", "pandas", "scipy", "matplotlib", "lm_eval", "datasets", "accelerate")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import nil_audit; dir(nil_audit)",
+        "import sys; sys.argv = ['nil-audit', '--help']\n"
+        "from nil_audit.cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code",
+    ],
+)
+def test_import_and_help_load_nothing_heavy(code: str) -> None:
+    code += f"\nimport sys; loaded = [name for name in {HEAVY!r} if name in sys.modules]; assert not loaded, loaded"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_public_name_is_there_and_documented() -> None:
+    import nil_audit
+
+    for name in nil_audit.__all__:
+        found = getattr(nil_audit, name)
+        assert name == "__version__" or found.__doc__, name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = nil_audit.nothing
+
+
+def test_command_reference_is_in_step() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "make_command_reference.py", "--check"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_rooms_import_only_what_stands_before_them() -> None:
+    allowed = {
+        "shape": set(),
+        "interaction": {"shape"},
+        "score": {"shape"},
+        "study": {"shape", "interaction", "score"},
+        "report": {"shape", "interaction", "score", "study"},
+    }
+    for room, others in allowed.items():
+        for path in (ROOT / "nil_audit" / room).rglob("*.py"):
+            named = set(re.findall(r"(?:from|import) nil_audit\.(\w+)", path.read_text(encoding="utf-8")))
+            extra = named - others - {room, "errors"}
+            # where results are kept is one module, and every room that keeps some uses it
+            if "nil_audit.study.store" in path.read_text(encoding="utf-8"):
+                extra -= {"study"}
+            assert not extra, f"{path.relative_to(ROOT)} imports {extra}"
+
+
+def test_version_is_said_by_the_command_and_the_change_log(run_command) -> None:
+    import nil_audit
+
+    done = run_command("--version")
+    assert done.stdout == f"nil-audit {nil_audit.__version__}\n"
+    assert f"## {nil_audit.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
