@@ -13,6 +13,7 @@ from typing import Any
 from nil_audit.study.findings import (
     Association,
     Band,
+    Confounder,
     Contrast,
     Counterexample,
     Curve,
@@ -44,7 +45,8 @@ class ModelRow:
         stderr: Its standard error.
         chance: Accuracy of guessing.
         at_floor: The score cannot be told from one that needs no understanding (`nil_audit.study.floor`).
-        flag: Why the row is doubtful, or None. Flagged rows are only in the subset "with_flagged".
+        flag: Why the score is known to be wrong, or None. Flagged rows are only in the subset "with_flagged".
+        uncertain: Why the shape is doubtful, or None. Doubtful rows are in every subset but "certain_shape".
         origin: "published", "measured", "lm-eval" or "table".
         source: Where the score is from.
         band: Key of its size band; None where parameters are unknown.
@@ -72,6 +74,7 @@ class ModelRow:
     chance: float
     at_floor: bool
     flag: str | None
+    uncertain: str | None
     origin: str
     source: str
     band: str | None
@@ -197,6 +200,7 @@ class Comparison:
         models: Every model with a score of the protocol, flagged ones too (see ``ModelRow.flag``), by name.
         excluded: Models left out, with reasons.
         predictors: What was held against score, the primary one first.
+        confounders: What goes with both score and the ratio: parameters, training tokens, release.
         associations: Every correlation; pick with `association`.
         permutations: Tests within size bands.
         leave_one_family_out: One range a predictor.
@@ -216,6 +220,7 @@ class Comparison:
     models: tuple[ModelRow, ...]
     excluded: tuple[Exclusion, ...]
     predictors: tuple[Predictor, ...]
+    confounders: tuple[Confounder, ...]
     associations: tuple[Association, ...]
     permutations: tuple[PermutationTest, ...]
     leave_one_family_out: tuple[LeaveOneFamilyOut, ...]

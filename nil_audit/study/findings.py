@@ -38,8 +38,8 @@ class Association:
             training tokens), "size_curve" (the rank of parameters and a natural cubic spline of log
             parameters: what the conclusion rests on), "size_curve_tokens" or "size_curve_release" (and the
             rank of training tokens, of the release month). Pearson takes logarithms instead of ranks.
-        subset: "all" (every model that is not flagged), "above_floor", "with_flagged", "from_scratch", or
-            "band:KEY" for one size band.
+        subset: "all" (every model that is not flagged), "above_floor", "with_flagged", "certain_shape" (rows
+            whose shape is not doubtful), "from_scratch", or "band:KEY" for one size band.
         models: Models in it.
         families: Families in it.
         estimate: The correlation.
@@ -64,6 +64,35 @@ class Association:
     p_adjusted: float | None
     bootstrap_low: float | None
     bootstrap_high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confounder:
+    """Something that goes with score and with the ratio, so that the two go together without shape mattering.
+
+    Attributes:
+        key: "parameters", "tokens" or "release".
+        label: For people.
+        models: Models that have it.
+        families: Their families.
+        score: Its Spearman correlation with score.
+        score_low: Lower end of the interval of that, or None.
+        score_high: Upper end, or None.
+        ratio: Its Spearman correlation with R.
+        ratio_low: Lower end of the interval of that, or None.
+        ratio_high: Upper end, or None.
+    """
+
+    key: str
+    label: str
+    models: int
+    families: int
+    score: float
+    score_low: float | None
+    score_high: float | None
+    ratio: float
+    ratio_low: float | None
+    ratio_high: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

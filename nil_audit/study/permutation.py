@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nil_audit.study.findings import PermutationTest
+from nil_audit.study.moments import weighted_ranks
 from nil_audit.study.sample import Array, Sample
 from nil_audit.study.sizes import EDGES, size_basis
 
@@ -50,10 +51,8 @@ def permutation_tests(
 
 
 def _tests(sample: Sample, keys: Sequence[str], unit: str, permutations: int, seed: int) -> list[PermutationTest]:
-    from scipy.stats import rankdata
-
     variables = [sample.score, *(sample.predictors[key] for key in keys)]
-    adjusted = _adjust(np.column_stack([rankdata(values) for values in variables]), sample.size)
+    adjusted = _adjust(np.column_stack([_ranks(values) for values in variables]), sample.size)
     band = np.searchsorted(EDGES, np.exp(sample.size) * (1 + 1e-12), side="right")
     if unit == "family":
         adjusted, band = _family_means(adjusted, sample.family, band)
@@ -82,11 +81,14 @@ def _tests(sample: Sample, keys: Sequence[str], unit: str, permutations: int, se
     ]
 
 
+def _ranks(values: Array) -> Array:
+    """Average ranks as fractions, shape (n,)."""
+    return weighted_ranks(values, np.ones((1, len(values))))[0]
+
+
 def _adjust(columns: Array, size: Array) -> Array:
     """Residuals of columns after the size curve (constant, rank of size, spline of log size)."""
-    from scipy.stats import rankdata
-
-    controls = np.column_stack([np.ones(len(size)), rankdata(size) / len(size), size_basis(size)])
+    controls = np.column_stack([np.ones(len(size)), _ranks(size), size_basis(size)])
     return columns - controls @ np.linalg.lstsq(controls, columns, rcond=None)[0]
 
 

@@ -62,7 +62,7 @@ def jackknife(value: float, replicates: Array, *, correlation: bool = False) -> 
         replicates: The estimate without each group, shape (G,).
         correlation: Work on Fisher's z scale, where the sampling distribution of a correlation is symmetric.
     """
-    from scipy.stats import t
+    from scipy.special import stdtr, stdtrit  # a tenth of the import time of scipy.stats
 
     count = len(replicates)
     if count < FEWEST_FAMILIES or not (math.isfinite(value) and np.isfinite(replicates).all()):
@@ -74,10 +74,10 @@ def jackknife(value: float, replicates: Array, *, correlation: bool = False) -> 
     error = math.sqrt((count - 1) / count * float(((moved - centre) ** 2).sum()))
     if error == 0:
         return Estimate(value=value)
-    half = float(t.ppf(0.5 + LEVEL / 2, count - 1)) * error
+    half = float(stdtrit(count - 1, 0.5 + LEVEL / 2)) * error
     ends = centre - half, centre + half
     low, high = (np.tanh(end) for end in ends) if correlation else ends
-    p_value = 2 * float(t.sf(abs(float(centre)) / error, count - 1))
+    p_value = 2 * float(stdtr(count - 1, -abs(float(centre)) / error))
     return Estimate(value=value, low=float(low), high=float(high), p_value=p_value)
 
 

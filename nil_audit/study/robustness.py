@@ -91,6 +91,7 @@ def subsets(
     flagged: NDArray[np.bool_],
     at_floor: NDArray[np.bool_],
     from_scratch: NDArray[np.bool_],
+    certain: NDArray[np.bool_],
     band: NDArray[np.object_],
     bands: Sequence[str],
 ) -> dict[str, Sample]:
@@ -99,6 +100,7 @@ def subsets(
     chosen = {
         "above_floor": usable & ~at_floor,
         "with_flagged": np.ones(len(everything), dtype=np.bool_),
+        "certain_shape": usable & certain,
         "from_scratch": usable & from_scratch,
         **{f"band:{key}": usable & (band == key) for key in bands},
     }
