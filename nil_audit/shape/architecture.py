@@ -112,6 +112,7 @@ def _from_library(config: Mapping[str, Any], name: str) -> Shape:
         read = library.library_config(config, name)
     except ConfigError:
         declared.check_declared(config, name)
+        declared.check_said(config, name)
         raise
     findings = classification.find_in_config(read)
     try:
@@ -152,7 +153,7 @@ def _from_library(config: Mapping[str, Any], name: str) -> Shape:
         heads=heads,
         kv_heads=kv_heads,
         head_size=_head_size(text, heads),
-        mlp_width=mlp if isinstance(mlp, int) else parameters.mlp_width(model.blocks[0], text.hidden_size),
+        mlp_width=parameters.mlp_width(model.blocks[0], text.hidden_size) or (mlp if isinstance(mlp, int) else None),
         vocab_size=model.model.get_input_embeddings().weight.shape[0],
         tied=parameters.tied(model),
         context=_context(text),
@@ -206,6 +207,10 @@ def _context(text: Any) -> int | None:
 
 def _from_raw(config: Mapping[str, Any], name: str) -> Shape:
     """The shape of a model type that transformers does not know, from its config's own words; no code is run."""
+    if not config.get("model_type") and not config.get("architectures"):
+        raise ConfigError(
+            f"The config of {name} names neither a model_type nor an architecture; name a language model's config.json."
+        )
     for key in declared.TEXT_KEYS:
         section = config.get(key)
         if isinstance(section, Mapping) and (section.get("model_type") or section.get("hidden_size")):
@@ -214,6 +219,7 @@ def _from_raw(config: Mapping[str, Any], name: str) -> Shape:
             note = f"Text tower of a {tower_of} checkpoint, which needs remote code; the rest is not counted."
             return replace(inner, text_tower_of=tower_of, notes=(note, *inner.notes))
     declared.check_declared(config, name)
+    unknown.check_generates(config, name)
     classification.refuse(name, unknown.find_in_raw(config))
 
     def value(quantity: str) -> int | None:

@@ -48,7 +48,7 @@ UNIFORM = (
     "num_key_value_heads",
     "head_dim",
 )
-_SENTENCES = {
+SENTENCES = {
     Kind.MOE: "is a mixture of experts",
     Kind.STATE_SPACE: "is a state-space model or a hybrid with one",
     Kind.LINEAR_ATTENTION: "is a linear-attention model or a hybrid with one",
@@ -98,6 +98,7 @@ _EXPERTS = re.compile(r"M[oO][eE](?![a-z])|Experts?(?![a-z])|Router")
 _ATTENTION = re.compile(r"[Aa]tt(entio)?n|MLA")
 _CROSS = re.compile(r"cross_?att|encoder_att", re.IGNORECASE)
 _EXPERT_COUNT = re.compile(r"(?<!shared)(^|_)experts$")
+_REPETITIONS = re.compile(r"(^|_)(ut_steps|loops|cycles|recurrences)$", re.IGNORECASE)
 _EXPERT_SWITCHES = ("is_moe", "enable_moe_block")
 
 
@@ -111,7 +112,7 @@ def refuse(name: str, findings: list[Finding]) -> None:
         kinds = {finding.kind: finding.sign for finding in reversed(findings)}
         if Kind.ENCODER_DECODER in kinds:
             kinds.pop(Kind.ENCODER, None)  # its encoder half
-        parts = " and ".join(f"{_SENTENCES[kind]} ({kinds[kind]})" for kind in reversed(kinds))
+        parts = " and ".join(f"{SENTENCES[kind]} ({kinds[kind]})" for kind in reversed(kinds))
         raise UnsupportedArchitectureError(
             f"{name} {parts}, so one depth and one width do not describe it; choose a dense decoder-only language"
             " model."
@@ -139,19 +140,19 @@ def find_in_config(config: LibraryConfig) -> list[Finding]:
             continue
         if isinstance(value, list | tuple) and len(set(value)) > 1:
             findings.append(Finding(kind=Kind.NON_UNIFORM, sign=f"{key} runs from {min(value)} to {max(value)}"))
-    return findings + _experts(text.to_dict())
+    return [*findings, *_counts(text.to_dict())]
 
 
-def _experts(config: Mapping[str, Any]) -> list[Finding]:
-    """Experts that a config counts, unless it also says that it does not use them (Doge, Gemma 4)."""
-    if any(config.get(switch) is False for switch in _EXPERT_SWITCHES):
-        return []
-    counts = ((key, value) for key, value in flat(config) if _EXPERT_COUNT.search(key))
-    return [
-        Finding(kind=Kind.MOE, sign=f"{key} = {value}")
-        for key, value in counts
-        if isinstance(value, int) and value is not True and value > 1
-    ][:1]
+def _counts(config: Mapping[str, Any]) -> Iterator[Finding]:
+    """Experts and repetitions that a config counts, unless it also says that it has no experts (Doge, Gemma 4)."""
+    switched_off = any(config.get(switch) is False for switch in _EXPERT_SWITCHES)
+    for key, value in flat(config):
+        if not isinstance(value, int) or value is True or value < 2:
+            continue
+        if _EXPERT_COUNT.search(key) and not switched_off:
+            yield Finding(kind=Kind.MOE, sign=f"{key} = {value}")
+        elif _REPETITIONS.search(key):
+            yield Finding(kind=Kind.RECURRENT, sign=f"{key} = {value}")
 
 
 def flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -74,6 +74,19 @@ def check_declared(config: Mapping[str, Any], name: str, quantities: Iterable[st
                     _check(name, prefix + key, section[key], quantity)
 
 
+def check_said(config: Mapping[str, Any], name: str) -> None:
+    """Check that depth and width are not null anywhere.
+
+    Raises:
+        ConfigError: A key is there and null.
+    """
+    for prefix, section in sections(config):
+        for quantity in ("num_hidden_layers", "hidden_size"):
+            for key in ALIASES[quantity]:
+                if key in section and section[key] is None:
+                    raise missing(name, quantity, (prefix + key,), "null")
+
+
 def sections(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The config and the text sections nested in it, each with the prefix of its keys ("text_config.")."""
     yield prefix, config
@@ -125,9 +138,9 @@ def scalar(value: Any) -> Any:
     return value[0] if isinstance(value, list | tuple) and value else value
 
 
-def missing(name: str, quantity: str, keys: tuple[str, ...]) -> ConfigError:
+def missing(name: str, quantity: str, keys: tuple[str, ...], fault: str = "missing") -> ConfigError:
     """The error for a config that does not say its depth or width."""
     return ConfigError(
-        f"The config of {name} does not say its {MEANING[quantity]} ({' or '.join(keys)} is missing);"
+        f"The config of {name} does not say its {MEANING[quantity]} ({' or '.join(keys)} is {fault});"
         " add it, or name the model's own config.json."
     )

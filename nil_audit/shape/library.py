@@ -224,13 +224,18 @@ def _text_factory(config: LibraryConfig, name: str) -> tuple[Any, Any]:
     )
 
 
-def reason(error: BaseException) -> str:
+def reason(error: BaseException, limit: int = 200) -> str:
     """The telling line of a library's error, without its final full stop."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # huggingface_hub's strict dataclasses put the cause on the second line: "ValueError: ..."
-    text = lines[1] if len(lines) > 1 and lines[0].endswith(":") else lines[0] if lines else ""
-    # a bare TypeError or KeyError says little without its name
-    return text.rstrip(".") if " " in text and isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
+    if len(lines) > 1 and lines[0].endswith(":"):
+        # huggingface_hub's strict dataclasses put the cause on the second line: "ValueError: ..."
+        text = lines[1].partition(": ")[2] or lines[1]
+    else:
+        text = lines[0] if lines else ""
+        if not isinstance(error, ValueError):  # a bare KeyError or TypeError says little without its name
+            text = f"{type(error).__name__}: {text}"
+    text = text.rstrip(".")
+    return text if len(text) <= limit else text[:limit] + " ..."
 
 
 @contextlib.contextmanager
