@@ -11,6 +11,7 @@ import typer
 
 from nil_audit import __version__
 from nil_audit.cli.audit import audit
+from nil_audit.cli.compare import compare
 from nil_audit.cli.demo import demo
 from nil_audit.cli.score import score
 from nil_audit.errors import EXIT_INTERRUPTED, NilAuditError
@@ -41,7 +42,12 @@ def root(
 
 def _register() -> frozenset[str]:
     """Attach every command to the app, in the order of the help; returns their names."""
-    commands: dict[str, Callable[..., None]] = {"audit": audit, "score": score, "demo": demo}
+    commands: dict[str, Callable[..., None]] = {
+        "audit": audit,
+        "score": score,
+        "compare": compare,
+        "demo": demo,
+    }
     for name, command in commands.items():
         app.command(name)(_interruptible(command))
     return frozenset(commands)

@@ -13,7 +13,7 @@ class Predictor:
     Attributes:
         key: "deviation_law" (|ln R - ln optimum|), "distance_law" (absolute distance to the interval), the
             same for "morph" and "chinchilla", "ratio", "depth", "width", or a measured metric's key.
-        label: For people: "|ln R - ln R*| (law)".
+        label: For people: "|ln R/R*| (law)".
         expected_sign: Sign of its correlation with score if the law holds: -1, +1, or 0 where the law says
             nothing.
         primary: The one predictor that the conclusion rests on.

@@ -64,7 +64,9 @@ def read_inputs(paths: Sequence[Path | str]) -> Inputs:
             if _is_record(document):
                 records.append(record_from(document, str(file)))
             elif _is_lm_eval(document):
-                scores.append(_lm_eval_scores(file))
+                found, remark = _lm_eval_scores(file, alone=path.is_file())
+                scores.append(found)
+                notes += remark
             elif path.is_file():
                 raise DataError(
                     f"{file} is neither a record nor an lm-eval result; give a file that 'nil-audit MODEL --out' or"
@@ -175,13 +177,17 @@ def _measured(model: str, row: Any) -> dict[str, Any]:
     }
 
 
-def _lm_eval_scores(file: Path) -> "pd.DataFrame":
-    """MMLU-Pro scores of one lm-eval result file."""
+def _lm_eval_scores(file: Path, *, alone: bool) -> tuple["pd.DataFrame", list[str]]:
+    """MMLU-Pro scores of one lm-eval result file; in a folder a file without any is passed over with a remark."""
     import pandas as pd
 
     from nil_audit.score.lm_eval_results import read_lm_eval_results
 
-    rows = read_lm_eval_results(file)
-    return pd.DataFrame(
-        [{**_measured(row["model"], row), "origin": "lm-eval", "source": f"lm-eval, {file.name}"} for row in rows]
-    )
+    try:
+        rows = read_lm_eval_results(file)
+    except DataError as error:
+        if alone:
+            raise
+        return pd.DataFrame(), [f"Passed over: {error}"]
+    scores = [{**_measured(row["model"], row), "origin": "lm-eval", "source": f"lm-eval, {file.name}"} for row in rows]
+    return pd.DataFrame(scores), []

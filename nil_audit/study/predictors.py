@@ -41,7 +41,7 @@ class Candidate:
 def candidates() -> tuple[Candidate, ...]:
     """Every predictor, the primary one first, then in the order of the report."""
     deviations = [
-        Candidate(key=f"deviation_{study.name}", label=f"|ln R - ln R*| ({study.name})", expected_sign=-1)
+        Candidate(key=f"deviation_{study.name}", label=f"|ln R/R*| ({study.name})", expected_sign=-1)
         for study in studies()
     ]
     distances = [

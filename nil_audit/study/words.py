@@ -77,7 +77,7 @@ def _bands(found: Comparison) -> str:
     ]
     if len(parts) < 2:
         return ""
-    return f"R with score inside size bands: {'; '.join(parts)}."
+    return f"R with score inside size bands, where size still varies: {'; '.join(parts)}."
 
 
 def _floor(found: Comparison) -> str:
@@ -147,6 +147,6 @@ def _protocols(found: Comparison) -> str:
 
 def _caveat(found: Comparison) -> str:
     return (
-        "Models differ in data, tokens and recipe as well as in shape, so a correlation over published models, whichever"
-        " way it points, is not an experiment on shape."
+        "Models differ in data, tokens and recipe as well as in shape, so a correlation over published models,"
+        " whichever way it points, is not an experiment on shape."
     )

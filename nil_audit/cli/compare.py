@@ -1,0 +1,82 @@
+"""``nil-audit compare PATH ...``: does distance from the interval go with score?"""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nil_audit.cli.audit import check_writable
+from nil_audit.cli.output import Output
+from nil_audit.errors import UsageError
+
+
+def compare(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="PATH...",
+            help="Model lists (.csv), records and lm-eval results (.json), or folders of these; without any, the list"
+            " that ships with nil-audit.",
+        ),
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="Whose scores to compare (default: the protocol with the most models).")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for report.html, report.md, table.csv, study.json, plots.")
+    ] = None,
+    floor: Annotated[
+        float | None, typer.Option(help="A score at or below it is at the chance floor (default: by its error).")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of every random draw.")] = 0,
+    resamples: Annotated[int, typer.Option(min=200, help="Bootstrap resamples of families.")] = 2000,
+    permutations: Annotated[int, typer.Option(min=99, help="Of each permutation test.")] = 9999,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout: the whole study.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no notes on stderr.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Hold the shape of many models against their scores, and say in words what the data show.
+
+    Needs no weights and no GPU. Published MMLU-Pro scores are joined to every model that has one.
+
+    Examples:
+
+        nil-audit compare
+
+        nil-audit compare model_lists/under_2b.csv --out report/
+
+        nil-audit compare audit/ results/ my_models.csv --protocol leaderboard --out report/
+    """
+    from nil_audit.study.compare import compare_paths
+
+    if floor is not None and not 0 <= floor < 1:
+        raise UsageError(f"--floor is a fraction of 1, not {floor:g}; 12.5% is --floor 0.125.")
+    if out is not None:
+        check_writable(out)
+    output = Output(as_json=as_json, quiet=quiet)
+    found = compare_paths(
+        paths or (),
+        protocol=protocol,
+        floor=floor,
+        seed=seed,
+        resamples=resamples,
+        permutations=permutations,
+    )
+    for note in found.notes:
+        output.note(note)
+    for gap in found.unavailable:
+        output.note(f"Not said: {gap.what}. {gap.reason}")
+    if found.excluded:
+        output.note(f"{len(found.excluded)} models are left out: {found.excluded[0].model}: {found.excluded[0].reason}")
+    if not as_json:
+        from nil_audit.report.comparison.screen import comparison_screen
+
+        output.show(comparison_screen(found, output.width))
+    if out is not None:
+        from nil_audit.report.document import write_report
+
+        files = write_report(found, out, command=shlex.join(["nil-audit", *sys.argv[1:]]))
+        output.note(f"Wrote {files[0]} and {len(files) - 1} more files in {out}.")
+    output.document(found.to_dict())
