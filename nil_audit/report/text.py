@@ -43,9 +43,21 @@ def interval(low: float | None, high: float | None, digits: int = 2) -> str:
     return f"{signed(low, digits)} to {signed(high, digits)}"
 
 
+def bracketed(value: float | None, low: float | None, high: float | None, digits: int = 2) -> str:
+    """An estimate with its interval: "−0.11 [−0.30, +0.09]"; alone where it has none."""
+    if low is None or high is None:
+        return signed(value, digits)
+    return f"{signed(value, digits)} [{signed(low, digits)}, {signed(high, digits)}]"
+
+
+def typeset(text: str) -> str:
+    """A sentence with minus signs where it has hyphens before numbers and between spaces."""
+    return re.sub(r"(?<![^\s\[(])-(?=\d)|(?<= )-(?= )", MINUS, text)
+
+
 def percent(fraction: float | None, digits: int = 1) -> str:
     """A fraction of 1 as percent: "31.4%"."""
-    return MISSING if fraction is None else f"{100 * fraction:.{digits}f}%".replace("-", MINUS)
+    return MISSING if fraction is None else f"{signed(100 * fraction, digits).removeprefix('+')}%"
 
 
 def points(fraction: float | None, digits: int = 1) -> str:

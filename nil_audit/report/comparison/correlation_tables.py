@@ -1,9 +1,9 @@
 """Tables of correlations: by predictor, size band, permutation, family left out, and every one."""
 
-from nil_audit.report.comparison.cells import figure, number, word
+from nil_audit.report.comparison.cells import estimate, figure, number, word
 from nil_audit.report.comparison.words import given_words, predictor_label, subset_words
 from nil_audit.report.page import Cell, Table
-from nil_audit.report.text import MISSING, interval, p_value, signed
+from nil_audit.report.text import MISSING, p_value, signed
 from nil_audit.study.comparison import Comparison
 from nil_audit.study.findings import Association, PermutationTest
 
@@ -12,78 +12,72 @@ _LAW_SAYS = {-1: "below 0", 1: "above 0", 0: "nothing"}
 
 def predictor_table(comparison: Comparison) -> Table:
     """Each predictor against score: raw, given size, given size and tokens."""
-
-    def cells(one: Association | None) -> tuple[Cell, Cell]:
-        if one is None:
-            return Cell(text=MISSING), Cell(text=MISSING)
-        return Cell(text=signed(one.estimate), strong=_clear(one)), Cell(text=interval(one.low, one.high))
-
     rows = []
     for predictor in comparison.predictors:
-        given = {
-            name: comparison.association(predictor.key, given=name) for name in ("nothing", "size_curve", "size_tokens")
-        }
-        main = given["size_curve"]
+        raw, main, tokens = (
+            comparison.association(predictor.key, given=given) for given in ("nothing", "size_curve", "size_tokens")
+        )
         rows.append(
             (
-                Cell(text=predictor.label, strong=predictor.primary),
+                Cell(text=predictor_label(comparison, predictor.key), strong=predictor.primary),
                 Cell(text=_LAW_SAYS[predictor.expected_sign]),
                 number(predictor.models),
-                *cells(given["nothing"]),
-                *cells(main),
+                _correlation(raw),
+                _correlation(main),
                 Cell(text=p_value(main.p_adjusted if main else None)),
-                *cells(given["size_tokens"]),
-                number(given["size_tokens"].models if given["size_tokens"] else None),
+                _correlation(tokens),
+                number(tokens.models if tokens else None),
             )
         )
     return Table(
-        caption="Spearman correlation of each predictor with score. In bold: the interval excludes zero before any "
-        "correction, and the predictor that the conclusion rests on.",
+        caption="Spearman correlation of each predictor with score, with 95% intervals over families. In bold: the "
+        "predictor that the conclusion rests on, and intervals that exclude zero before any correction.",
         columns=(
             word("Predictor"),
             word("Law says"),
             figure("Models"),
             figure("Raw"),
-            figure("95% interval"),
             figure("Given size"),
-            figure("95% interval"),
             figure("p, Holm"),
             figure("Given size and tokens"),
-            figure("95% interval"),
             figure("Models"),
         ),
         rows=tuple(rows),
-        note="Intervals are over families. Holm's correction is over every predictor and control. Kendall's and "
-        "Pearson's are in the table of every correlation.",
+        note="Holm's correction of the p-value given size is over every predictor and control. Kendall's and "
+        "Pearson's correlations are in the table of every correlation.",
     )
 
 
 def band_table(comparison: Comparison, key: str) -> Table:
-    """The primary predictor within each size band."""
+    """The primary predictor, and R itself, within each size band."""
     rows = []
     for band in comparison.bands:
-        one = comparison.association(key, subset=f"band:{band.key}")
+        of_band = {name: comparison.association(name, subset=f"band:{band.key}") for name in (key, "ratio")}
+        one = of_band[key]
         rows.append(
             (
                 Cell(text=band.label),
                 number(band.models),
                 number(band.families),
                 number(band.at_floor),
-                Cell(text=signed(one.estimate) if one else MISSING, strong=_clear(one)),
-                Cell(text=interval(one.low, one.high) if one else MISSING),
+                _correlation(one),
                 Cell(text=p_value(one.p_value if one else None)),
+                _correlation(of_band["ratio"]),
+                _correlation(comparison.association("ratio", given="nothing", subset=f"band:{band.key}")),
             )
         )
     return Table(
-        caption=f"{predictor_label(comparison, key)} and score within each size band, size held fixed inside it too.",
+        caption="Spearman correlation with score within each size band, size held fixed inside the band too unless "
+        "the column says raw.",
         columns=(
             word("Size"),
             figure("Models"),
             figure("Families"),
             figure("At chance floor"),
-            figure("Spearman"),
-            figure("95% interval"),
+            figure(predictor_label(comparison, key)),
             figure("p"),
+            figure("R"),
+            figure("R, raw"),
         ),
         rows=tuple(rows),
     )
@@ -113,11 +107,11 @@ def permutation_table(comparison: Comparison) -> Table:
             figure("Families permuted"),
             figure("p"),
             figure("p, Holm"),
-            figure("Families"),
+            figure("Units"),
             figure("Models permuted"),
             figure("p"),
             figure("p, Holm"),
-            figure("Models"),
+            figure("Units"),
         ),
         rows=tuple(
             (
@@ -127,8 +121,8 @@ def permutation_table(comparison: Comparison) -> Table:
             )
             for key in keys
         ),
-        note="Models of a family are not independent, so the test that permutes families is the one to read. Families "
-        "count once in each size band.",
+        note="Models of a family are not independent, so the test that permutes families is the one to read. A family "
+        "counts once in each size band that it has models in.",
     )
 
 
@@ -167,23 +161,19 @@ def confounder_table(comparison: Comparison) -> Table:
         caption="What goes with score and with R at once, by Spearman correlation: such a thing makes the two go "
         "together even if shape does not matter.",
         columns=(
-            word(""),
+            word("Property"),
             figure("Models"),
             figure("Families"),
-            figure("with score"),
-            figure("95% interval"),
-            figure("with R"),
-            figure("95% interval"),
+            figure("With score"),
+            figure("With R"),
         ),
         rows=tuple(
             (
                 Cell(text=one.label),
                 number(one.models),
                 number(one.families),
-                Cell(text=signed(one.score)),
-                Cell(text=interval(one.score_low, one.score_high)),
-                Cell(text=signed(one.ratio)),
-                Cell(text=interval(one.ratio_low, one.ratio_high)),
+                estimate(one.score, one.score_low, one.score_high),
+                estimate(one.ratio, one.ratio_low, one.ratio_high),
             )
             for one in comparison.confounders
         ),
@@ -200,24 +190,22 @@ def association_table(comparison: Comparison) -> Table:
             Cell(text=subset_words(comparison, one.subset)),
             number(one.models),
             number(one.families),
-            Cell(text=signed(one.estimate), value=one.estimate),
-            Cell(text=interval(one.low, one.high), value=one.low),
+            estimate(one.estimate, one.low, one.high),
             Cell(text=p_value(one.p_value), value=one.p_value),
         )
         for one in comparison.associations
     ]
     return Table(
         name="correlations",
-        caption=f"All {len(rows):,} correlations that the study made.",
+        caption=f"All {len(rows):,} correlations that the study made, with 95% intervals over families.",
         columns=(
             word("Predictor"),
             word("Method"),
             word("Held fixed"),
-            word("Models are"),
+            word("Which models"),
             figure("Models"),
             figure("Families"),
             figure("Correlation"),
-            figure("95% interval"),
             figure("p"),
         ),
         rows=tuple(rows),
@@ -226,5 +214,8 @@ def association_table(comparison: Comparison) -> Table:
     )
 
 
-def _clear(one: Association | None) -> bool:
-    return one is not None and one.low is not None and one.high is not None and (one.low > 0 or one.high < 0)
+def _correlation(one: Association | None) -> Cell:
+    if one is None:
+        return Cell(text=MISSING)
+    clear = one.low is not None and one.high is not None and (one.low > 0 or one.high < 0)
+    return estimate(one.estimate, one.low, one.high, strong=clear)

@@ -10,6 +10,7 @@ from nil_audit.report.comparison.words import (
     SUBSETS,
     given_words,
     notable,
+    predictor_label,
     predictor_value,
     primary,
     subset_words,
@@ -21,7 +22,7 @@ from nil_audit.report.plots.forest import Effect, forest
 from nil_audit.report.plots.plane import Spot, depth_width_plane
 from nil_audit.report.plots.score_ratio import score_against_ratio
 from nil_audit.report.style import RASTER_FROM, png_bytes, svg_text
-from nil_audit.report.text import interval, signed
+from nil_audit.report.text import bracketed
 from nil_audit.shape.interval import studies
 from nil_audit.study.comparison import Comparison
 from nil_audit.study.findings import Association
@@ -74,7 +75,12 @@ def effect_groups(comparison: Comparison) -> list[tuple[str, list[Effect]]]:
         ("Holding fixed instead", [row for given in held for row in pick(given_words(given), given=given)]),
         (
             "Other measures of distance",
-            [row for one in rivals if one.key != chosen.key for row in pick(one.label, key=one.key)],
+            [
+                row
+                for one in rivals
+                if one.key != chosen.key
+                for row in pick(predictor_label(comparison, one.key), key=one.key)
+            ],
         ),
         (
             "Other protocols",
@@ -89,10 +95,17 @@ def effect_groups(comparison: Comparison) -> list[tuple[str, list[Effect]]]:
 
 def _left_out(comparison: Comparison, key: str) -> list[Effect]:
     found = next((one for one in comparison.leave_one_family_out if one.predictor == key), None)
-    if found is None:
+    whole = comparison.association(key)
+    if found is None or whole is None:
         return []
     return [
-        Effect(label=f"{where}: without {one.family}", estimate=one.estimate, low=None, high=None, models=one.models)
+        Effect(
+            label=f"{where}: without {one.family}",
+            estimate=one.estimate,
+            low=None,
+            high=None,
+            models=whole.models - one.models,
+        )
         for where, one in (("lowest", found.lowest), ("highest", found.highest))
     ]
 
@@ -126,23 +139,28 @@ def _adjusted(comparison: Comparison) -> Drawn | None:
     law = studies()[0].interval()
     edge = math.log(law.high / law.optimum) if chosen.key == "deviation_law" else None
     one = comparison.association(chosen.key)
-    figure = f" Partial Spearman correlation {signed(one.estimate)} [{interval(one.low, one.high)}]." if one else ""
-    band = " Line and band: linear fit with its 95% interval over families." if comparison.trend else ""
+    label = predictor_label(comparison, chosen.key)
+    figure = f" Partial Spearman correlation {bracketed(one.estimate, one.low, one.high)}." if one else ""
+    band = (
+        " Line and band: least squares of score on it and the size curve, with its 95% interval over families."
+        if comparison.trend
+        else ""
+    )
     return _both(
         "adjusted-score",
         lambda narrow: adjusted_against_distance(
             [model for model, _ in kept],
             comparison.bands,
             [value for _, value in kept],
-            axis=chosen.label,
+            axis=label,
             trend=comparison.trend,
             inside=edge,
             notable=notable(comparison),
             narrow=narrow,
         ),
-        caption=f"Score beyond what models of the same size get, against {chosen.label}, of {len(kept)} models."
+        caption=f"Score beyond what models of the same size get, against {label}, of {len(kept)} models."
         f"{band}{figure} The law predicts a line that falls.",
-        description=f"Scatter plot of size-adjusted score against {chosen.label} with a fitted line.{figure}",
+        description=f"Scatter plot of size-adjusted score against {label} with a fitted line.{figure}",
     )
 
 
@@ -151,13 +169,14 @@ def _forest(comparison: Comparison) -> Drawn | None:
     chosen = primary(comparison)
     if not groups or chosen is None:
         return None
+    label = predictor_label(comparison, chosen.key)
     ends = ("as the law says", "against it") if chosen.expected_sign < 0 else ("against the law", "as it says")
     total = sum(len(rows) for _, rows in groups)
     return _both(
         "effect-by-group",
         lambda narrow: forest(
             groups,
-            axis=f"Spearman correlation of score with {chosen.label}",
+            axis=f"Spearman correlation of score with {label}",
             ends=ends if chosen.expected_sign else None,
             narrow=narrow,
         ),

@@ -1,7 +1,7 @@
 """The method of a comparison in words, its configuration, and the command that made it."""
 
 from nil_audit import __version__
-from nil_audit.report.comparison.words import primary
+from nil_audit.report.comparison.words import predictor_label, primary
 from nil_audit.report.page import Block, Bullets, Cell, Column, Listing, Prose, Table
 from nil_audit.report.text import MISSING
 from nil_audit.shape.interval import studies
@@ -18,9 +18,9 @@ def method_blocks(comparison: Comparison, command: str) -> tuple[Block, ...]:
         Prose(
             text="R is depth over width, in blocks per channel. Distance from an interval is 0 inside it; outside, it "
             "is ln R minus the logarithm of the nearer end, positive for shapes that are too deep and narrow. The "
-            "deviation is |ln R − ln R*|, R* being the study's optimum. A shape is inside when all three studies put "
+            "deviation is |ln R/R*|, R* being the study's optimum. A shape is inside when all three studies put "
             "it within 1% of the best loss of its budget, disputed when some do, outside when none does."
-            + (f" The conclusion rests on one predictor: {chosen.label}." if chosen else "")
+            + (f" The conclusion rests on one predictor: {predictor_label(comparison, chosen.key)}." if chosen else "")
         ),
         Bullets(
             items=(

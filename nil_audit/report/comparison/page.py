@@ -12,16 +12,11 @@ from nil_audit.report.comparison.correlation_tables import (
     predictor_table,
 )
 from nil_audit.report.comparison.method import method_blocks
-from nil_audit.report.comparison.result_tables import (
-    contrast_table,
-    counterexample_table,
-    model_table,
-    prediction_table,
-    protocol_table,
-)
+from nil_audit.report.comparison.model_tables import counterexample_table, model_table
+from nil_audit.report.comparison.result_tables import contrast_table, prediction_table, protocol_table
 from nil_audit.report.comparison.words import STRENGTH, primary, used
-from nil_audit.report.page import Aside, Block, Cell, Column, Figure, KeyFigure, Page, Prose, Section, Table
-from nil_audit.report.text import interval, points, signed
+from nil_audit.report.page import Aside, Block, Bullets, Cell, Column, Figure, KeyFigure, Page, Prose, Section, Table
+from nil_audit.report.text import interval, points, signed, typeset
 from nil_audit.study.comparison import Comparison
 
 OUTCOME = {"holds": "holds", "fails": "fails", "unavailable": "cannot be checked"}
@@ -43,7 +38,7 @@ def comparison_page(comparison: Comparison, figures: Mapping[str, Figure], *, co
     return Page(
         title="Does distance from the efficient interval go with score?",
         kicker=f"{len(models):,} base models of {families} families, MMLU-Pro, protocol {comparison.settings.protocol}",
-        answer=(comparison.conclusion.headline, " ".join(comparison.conclusion.sentences)),
+        answer=tuple(typeset(text) for text in (comparison.conclusion.headline, *comparison.conclusion.sentences[:1])),
         figures=_key_figures(comparison),
         sections=tuple(section for section in _sections(comparison, figures, command) if section.blocks),
         footer=(
@@ -98,7 +93,9 @@ def _sections(comparison: Comparison, figures: Mapping[str, Figure], command: st
     def drawn(name: str) -> tuple[Block, ...]:
         return (figures[name],) if name in figures else ()
 
+    rest = tuple(map(typeset, comparison.conclusion.sentences[1:]))
     return [
+        Section(name="found", title="In numbers", blocks=(Bullets(items=rest),) if rest else ()),
         Section(
             name="score",
             title="Score against shape",
@@ -148,9 +145,9 @@ def _rules(comparison: Comparison) -> tuple[Block, ...]:
         return ()
     rows = tuple(
         (
-            Cell(text=rule.statement),
+            Cell(text=typeset(rule.statement)),
             Cell(text=OUTCOME.get(rule.outcome, rule.outcome), strong=True),
-            Cell(text=rule.detail),
+            Cell(text=typeset(rule.detail)),
         )
         for rule in rules
     )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from nil_audit.report.text import typeset
 from nil_audit.study.comparison import Comparison, ModelRow
 from nil_audit.study.findings import Predictor
 
@@ -54,7 +55,7 @@ def primary(comparison: Comparison) -> Predictor | None:
 
 def predictor_label(comparison: Comparison, key: str) -> str:
     """What a predictor is called."""
-    return next((predictor.label for predictor in comparison.predictors if predictor.key == key), key)
+    return next((typeset(predictor.label) for predictor in comparison.predictors if predictor.key == key), key)
 
 
 def predictor_value(model: ModelRow, key: str) -> float | None:
@@ -82,11 +83,11 @@ def hub_address(model: ModelRow) -> str | None:
 def notable(comparison: Comparison) -> tuple[str, ...]:
     """Names of the models worth a label, first the most notable.
 
-    Counterexamples of both kinds in turn, then the best score and the ends of the ratio, then those whose score is
-    furthest from what their size predicts.
+    The largest counterexamples of both kinds in turn, then the best score and the ends of the ratio, then those
+    whose score is furthest from what their size predicts.
     """
     kinds: Sequence[list[str]] = [
-        [one.model for one in comparison.counterexamples if one.kind == kind]
+        [one.model for one in comparison.counterexamples if one.kind == kind][:6]
         for kind in ("inside_below", "outside_above")
     ]
     longest = max(map(len, kinds))

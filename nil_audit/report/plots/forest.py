@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator
 from nil_audit.report.palette import INK, LINE, MUTED
 from nil_audit.report.plots.points import text_size
 from nil_audit.report.style import NARROW, WIDE, new_figure, plot_style
-from nil_audit.report.text import MINUS, clean, signed
+from nil_audit.report.text import MINUS, bracketed, clean
 
 SIZE = 7.0
 
@@ -94,11 +94,8 @@ def _row(axes: Axes, row: Effect, place: float, *, narrow: bool) -> None:
     )
     if narrow:
         return
-    words = signed(row.estimate)
-    if row.low is not None and row.high is not None:
-        words += f"  [{signed(row.low)}, {signed(row.high)}]"
     _text(axes, 1.11, place, f"{row.models}", ha="right", weight=weight)
-    _text(axes, 1.20, place, words, ha="left", weight=weight)
+    _text(axes, 1.20, place, bracketed(row.estimate, row.low, row.high), ha="left", weight=weight)
 
 
 def _text(
