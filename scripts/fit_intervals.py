@@ -9,6 +9,7 @@ Chinchilla runs as reconstructed in arXiv 2404.10102 with depth and width (param
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def chinchilla_runs(path: Path) -> pd.DataFrame:
     return frame[frame["tokens"] >= 2 * frame["parameters"]]
 
 
-def quadratic_document(runs: pd.DataFrame) -> dict[str, Any]:
+def quadratic_document(runs: pd.DataFrame, seed: int) -> dict[str, Any]:
     """The numbers of an interval file from a quadratic fit."""
     fit = calibration.fit_quadratic(calibration.comparable_runs(runs), draws=2000)
     low, high = fit.curve.bounds(1.0, TOLERANCE)
@@ -81,11 +82,11 @@ def quadratic_document(runs: pd.DataFrame) -> dict[str, Any]:
         "budgets": fit.budgets,
         "residual": _significant(fit.residual),
         "draws_without_optimum": fit.flat_draws,
-        "draws": [_rounded(draw) for draw in fit.draws[:KEPT_DRAWS]],
+        "draws": _kept(fit.draws, seed),
     }
 
 
-def depth_width_document(runs: pd.DataFrame) -> dict[str, Any]:
+def depth_width_document(runs: pd.DataFrame, seed: int) -> dict[str, Any]:
     """The numbers of an interval file from the published depth-width form and its refits."""
     curve, draws = depth_width.PUBLISHED, depth_width.bootstrap(runs, draws=600)
     ratio = runs["depth"] / runs["width"]
@@ -107,7 +108,7 @@ def depth_width_document(runs: pd.DataFrame) -> dict[str, Any]:
         "ratio_range": [_significant(ratio.min()), _significant(ratio.max())],
         "runs": len(runs),
         "residual": _significant(depth_width.residual(runs, curve)),
-        "draws": [_rounded(draw) for draw in draws[:KEPT_DRAWS]],
+        "draws": _kept(draws, seed),
     }
 
 
@@ -149,6 +150,16 @@ WORDS: dict[str, dict[str, Any]] = {
 }
 
 
+def _kept(draws: Sequence[QuadraticCurve | DepthWidthCurve], seed: int) -> list[list[float]]:
+    """Draws at evenly spaced ranks of their optimum at 1B, so that few keep the spread of many; in random order.
+
+    The order matters: draws of different studies are taken together by their position.
+    """
+    ranked = sorted(draws, key=lambda draw: draw.optimum(1e9))
+    places = ((np.arange(KEPT_DRAWS) + 0.5) * len(ranked) / KEPT_DRAWS).astype(int)
+    return [_rounded(ranked[place]) for place in np.random.default_rng(seed).permutation(places)]
+
+
 def _significant(value: float, digits: int = 4) -> float:
     return float(f"{value:.{digits}g}")
 
@@ -169,9 +180,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder for the three files")
     options = parser.parse_args()
     numbers = {
-        "law": quadratic_document(law_runs(options.law)),
-        "morph": quadratic_document(morph_runs(options.morph)),
-        "chinchilla": depth_width_document(chinchilla_runs(options.chinchilla)),
+        "law": quadratic_document(law_runs(options.law), seed=1),
+        "morph": quadratic_document(morph_runs(options.morph), seed=2),
+        "chinchilla": depth_width_document(chinchilla_runs(options.chinchilla), seed=3),
     }
     for name, words in WORDS.items():
         document = {"name": name, **words, "tolerance": TOLERANCE, **numbers[name]}

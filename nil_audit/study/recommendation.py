@@ -90,7 +90,10 @@ def recommend(ratio: float, alternatives: Sequence[float], depths: Sequence[int]
     size = f"{abs(found.value):.2%} [{found.low:+.2%}, {found.high:+.2%}]"
     action: Literal["change", "keep"] = "keep"
     if found.value <= 0:
-        words = "Keep it: no alternative inside all three studies has a smaller worst-case predicted loss."
+        words = (
+            f"Keep it: none of the alternatives {'inside all three studies ' if inside else ''}has a smaller worst-case"
+            f" predicted excess loss than its own {worst_case(ratio, parameters):.2%}."
+        )
     elif found.low <= 0:
         words = f"Keep it: the best alternative is not distinguishable from it; its predicted gain is {size}."
     elif found.value < noise:
