@@ -128,6 +128,8 @@ def find_in_config(config: LibraryConfig) -> list[Finding]:
     """What the normalised config shows: encoders, experts, attributes that differ from layer to layer."""
     full, text = config.full, config.text
     findings = find_in_type(full.model_type, text.model_type)
+    if _is_masked(full.model_type):
+        findings.append(Finding(kind=Kind.ENCODER, sign="a masked language model"))
     if getattr(full, "is_encoder_decoder", False) or getattr(text, "is_encoder_decoder", False):
         findings.append(Finding(kind=Kind.ENCODER_DECODER, sign="is_encoder_decoder is set"))
     elif getattr(text, "add_cross_attention", False):
@@ -141,6 +143,17 @@ def find_in_config(config: LibraryConfig) -> list[Finding]:
         if isinstance(value, list | tuple) and len(set(value)) > 1:
             findings.append(Finding(kind=Kind.NON_UNIFORM, sign=f"{key} runs from {min(value)} to {max(value)}"))
     return [*findings, *_counts(text.to_dict())]
+
+
+def _is_masked(model_type: str) -> bool:
+    from transformers.models.auto import modeling_auto
+
+    masked = modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    others = (
+        modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+    )
+    return model_type in masked and not any(model_type in mapping for mapping in others)
 
 
 def _counts(config: Mapping[str, Any]) -> Iterator[Finding]:

@@ -66,19 +66,21 @@ def tied(model: Skeleton) -> bool:
 
 
 def mlp_width(block: Any, width: int) -> int | None:
-    """Hidden width of a block's feed-forward part: the input size of the widest map back onto the residual stream.
+    """Hidden width of a block's feed-forward part: the input size of its widest map back onto the residual stream.
 
-    For the families whose config leaves it to a convention (four times the width in GPT-2, Bloom, Falcon, MPT).
+    Configs give it under many names, for one half of a gated pair or for both (Moshi), or leave it to a convention
+    (four times the width in GPT-2, Bloom, Falcon, MPT); the module itself is plain.
     """
     from torch.nn import Linear
     from transformers.pytorch_utils import Conv1D
 
-    inputs = [0]
+    named, others = [0], [0]
     for path, module in block.named_modules():
-        if any("att" in part for part in path.split(".")):
+        if "att" in path:
             continue
+        sizes = named if any(word in path for word in ("mlp", "ff", "feed")) else others
         if isinstance(module, Linear) and module.out_features == width:
-            inputs.append(module.in_features)
+            sizes.append(module.in_features)
         elif isinstance(module, Conv1D) and module.nf == width:
-            inputs.append(module.nx)
-    return max(inputs) or None
+            sizes.append(module.nx)
+    return max(named) or max(others) or None
