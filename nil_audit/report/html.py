@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 from nil_audit import __version__
 from nil_audit.report.page import Page
 from nil_audit.report.palette import THEMED
-from nil_audit.report.text import ARXIV
+from nil_audit.report.text import ARXIV, printable
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -84,12 +84,16 @@ def inline_svg(svg: str, name: str, description: str = "") -> Markup:
 
 def linked(text: str) -> Markup:
     """Escape a text and link every ``arXiv 2605.27989`` in it to its paper."""
-    return Markup(ARXIV.sub(r'<a href="https://arxiv.org/abs/\1">arXiv&nbsp;\1</a>', str(escape(text))))
+    return Markup(ARXIV.sub(r'<a href="https://arxiv.org/abs/\1">arXiv&nbsp;\1</a>', str(escape(printable(text)))))
 
 
 def block_kind(block: object) -> str:
     """The name of a block's class: templates choose by it how to print the block."""
     return type(block).__name__
+
+
+def _finalize(value: Any) -> Any:
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @cache
@@ -100,6 +104,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_finalize,
     )
     environment.filters["linked"] = linked
     environment.filters["kind"] = block_kind

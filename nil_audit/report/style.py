@@ -87,7 +87,7 @@ def new_figure(width: float, height: float) -> Figure:
 def steps(count: int) -> tuple[str, ...]:
     """This many colours of the ramp, small to large, spread over all of it (at most six)."""
     if count <= 1:
-        return (RAMP[2],)
+        return (RAMP[2],)[:count]
     last = len(RAMP) - 1
     return tuple(RAMP[round(step * last / (count - 1))] for step in range(count))
 

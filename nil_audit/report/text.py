@@ -9,17 +9,21 @@ ARXIV = re.compile(r"\barXiv[: ](\d{4}\.\d{4,5})\b")
 """A paper's number: renderers link it."""
 
 
-def clean(text: str) -> str:
-    """A text from outside on one line: control and invisible formatting characters become a space or nothing.
+def printable(text: str) -> str:
+    """A text from outside without control and invisible formatting characters; white space stays.
 
-    Such characters are not allowed in XML, break tables, or turn the direction of what follows.
+    Such characters are not allowed in XML, or turn the direction of what follows.
     """
-    kept = "".join(
-        " " if character.isspace() else character
+    return "".join(
+        character
         for character in text
-        if character.isspace() or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn")
+        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn")
     )
-    return " ".join(kept.split())
+
+
+def clean(text: str) -> str:
+    """A text from outside on one line: printable, runs of white space made one space."""
+    return " ".join(printable(" ".join(text.split())).split())
 
 
 def short_name(name: str, most: int = 26) -> str:

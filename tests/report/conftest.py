@@ -1,4 +1,4 @@
-"""A real browser for the tests of the HTML report: headless Chromium, driven over a pipe."""
+"""Studies to write reports of, and a real browser to read them with: headless Chromium, driven over a pipe."""
 
 import base64
 import json
@@ -9,7 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+
+from nil_audit.study.compare import compare
+from nil_audit.study.comparison import Comparison
 
 FLAGS = [
     "--headless",
@@ -103,9 +108,7 @@ class Browser:
     def press(self, key: str) -> None:
         """Press and release one key where the focus is."""
         text = {"text": "\r"} if key == "Enter" else {}
-        self.call(
-            "Input.dispatchKeyEvent", type="keyDown", key=key, code=key, windowsVirtualKeyCode=13, **text
-        )
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, windowsVirtualKeyCode=13, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key, code=key, windowsVirtualKeyCode=13)
 
     def screenshot(self, *, full: bool = False) -> bytes:
@@ -124,17 +127,15 @@ class Browser:
             kind, details = event["method"], event["params"]
             if kind == "Runtime.exceptionThrown":
                 found.append(json.dumps(details["exceptionDetails"]))
-            elif (
-                kind == "Runtime.consoleAPICalled" and details["type"] in ("error", "warning", "assert")
-            ) or (kind == "Log.entryAdded" and details["entry"]["level"] in ("error", "warning")):
+            elif (kind == "Runtime.consoleAPICalled" and details["type"] in ("error", "warning", "assert")) or (
+                kind == "Log.entryAdded" and details["entry"]["level"] in ("error", "warning")
+            ):
                 found.append(json.dumps(details))
         return found
 
     def requests(self) -> list[str]:
         """Addresses that the page asked for since it was opened, itself included, data: addresses not."""
-        sent = [
-            e["params"]["request"]["url"] for e in self.events if e["method"] == "Network.requestWillBeSent"
-        ]
+        sent = [e["params"]["request"]["url"] for e in self.events if e["method"] == "Network.requestWillBeSent"]
         return [address for address in sent if not address.startswith("data:")]
 
     def close(self) -> None:
@@ -146,12 +147,55 @@ class Browser:
         os.close(self._read)
 
 
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "evil/<img src=x onerror=alert(2)>",
+    "a|b`c`*d*",
+    "two\nlines",
+    "$x^2$ \\alpha",
+    "模型/\u202e反",
+    "'\"]]>--></style>",
+)
+
+
+def synthetic_frame(models: int, *, families: int = 9, hostile: bool = True) -> pd.DataFrame:
+    """Models of several families whose score depends on size alone; the first ones have hostile names."""
+    rng = np.random.default_rng(7)
+    width = rng.choice([512, 768, 1024, 1536, 2048, 2560, 4096, 5120], models)
+    depth = np.maximum(2, (width * np.exp(rng.normal(np.log(0.014), 0.5, models))).astype(int))
+    parameters = 12 * depth * width.astype(float) ** 2 + 5e4 * width
+    score = np.clip(0.1 + 0.06 * np.log10(parameters / 1e8).clip(0) ** 2 + rng.normal(0, 0.03, models), 0.1, 0.9)
+    names = [f"org/model-{number}" for number in range(models)]
+    if hostile:
+        names[: len(HOSTILE)] = HOSTILE
+    return pd.DataFrame(
+        {
+            "model": names,
+            "family": [f"family <{number % families}>" for number in range(models)],
+            "depth": depth,
+            "width": width,
+            "parameters": parameters,
+            "tokens": np.where(rng.random(models) < 0.7, 1e12 * rng.uniform(0.3, 9, models), np.nan),
+            "release": [f"20{22 + number % families % 4}-{1 + number % 12:02d}" for number in range(models)],
+            "score": score,
+            "flag": ["wrong <b>run</b>" if number == 20 else "" for number in range(models)],
+            "protocol": ["leaderboard"] * models,
+            "origin": ["published"] * models,
+            "source": ["a table & more"] * models,
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def study() -> Comparison:
+    """A study of 40 models, some with hostile names."""
+    return compare(synthetic_frame(40), resamples=200, permutations=199, splits=10)
+
+
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A browser that a whole test run shares; skips where none is installed."""
-    program = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None
-    )
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
     if program is None:
         pytest.skip("needs Chromium or Chrome on PATH")
     started = Browser(program, tmp_path_factory.mktemp("chromium"))

@@ -11,7 +11,15 @@ from nil_audit.report.text import clean, count, interval, p_value, percent, poin
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.194, "+0.19"), (-0.031, "−0.03"), (0.0, "0.00"), (-0.004, "0.00"), (0.004, "0.00"), (None, "–"), (1.0, "+1.00")],
+    [
+        (0.194, "+0.19"),
+        (-0.031, "−0.03"),
+        (0.0, "0.00"),
+        (-0.004, "0.00"),
+        (0.004, "0.00"),
+        (None, "–"),
+        (1.0, "+1.00"),
+    ],
 )
 def test_signed(value, text):
     assert signed(value) == text

@@ -3,8 +3,9 @@
 Legend: N points, lengths in typographic points (1/72 inch), y upwards; a box is (x0, y0, x1, y1).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 Box = tuple[float, float, float, float]
 Spot = tuple[float, float]
 Line = tuple[Spot, Spot]
+Try = tuple[Box, Spot | None]
 
 # Directions in the order of preference: beside the point reads best, then above and below, then the corners.
 _DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
@@ -68,9 +70,9 @@ def place_labels(
         if len(placed) >= most:
             break
         x, y = (float(value) for value in points[index])
-        tries = _around(x, y, width, height, radius)
+        tries: Iterable[Try] = _around(x, y, width, height, radius)
         if not placed:
-            tries += _everywhere(x, y, width, height, bounds)
+            tries = chain(tries, _everywhere(x, y, width, height, bounds))
         for box, leader in tries:
             if not _inside(box, bounds) or not _clear(box, boxes) or _covers(box, points, radius / 2):
                 continue
@@ -95,8 +97,8 @@ def overlap(one: Box, other: Box) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _around(x: float, y: float, width: float, height: float, radius: float) -> list[tuple[Box, Spot | None]]:
-    tries = []
+def _around(x: float, y: float, width: float, height: float, radius: float) -> list[Try]:
+    tries: list[Try] = []
     for reach in _REACH:
         for across, up in _DIRECTIONS:
             # The corner of a diagonal label sits on the marker's rim, not on its bounding square.
@@ -108,17 +110,17 @@ def _around(x: float, y: float, width: float, height: float, radius: float) -> l
     return tries
 
 
-def _everywhere(x: float, y: float, width: float, height: float, bounds: Box) -> list[tuple[Box, Spot | None]]:
+def _everywhere(x: float, y: float, width: float, height: float, bounds: Box) -> Iterator[Try]:
     lefts = np.arange(bounds[0], bounds[2] - width, max(width / 4, 4.0))
     bottoms = np.arange(bounds[1], bounds[3] - height, max(height / 2, 3.0))
     boxes = [(left, bottom, left + width, bottom + height) for left in lefts for bottom in bottoms]
     ends = [_nearest(x, y, box) for box in boxes]
-    near = sorted(range(len(boxes)), key=lambda one: (ends[one][0] - x) ** 2 + (ends[one][1] - y) ** 2)
-    return [(boxes[one], ends[one]) for one in near]
+    for one in sorted(range(len(boxes)), key=lambda one: (ends[one][0] - x) ** 2 + (ends[one][1] - y) ** 2):
+        yield boxes[one], ends[one]
 
 
 def _nearest(x: float, y: float, box: Box) -> tuple[float, float]:
-    return float(np.clip(x, box[0], box[2])), float(np.clip(y, box[1], box[3]))
+    return min(max(x, float(box[0])), float(box[2])), min(max(y, float(box[1])), float(box[3]))
 
 
 def _inside(box: Box, bounds: Box) -> bool:

@@ -24,7 +24,7 @@ def _scenes(draw: st.DrawFn) -> tuple[np.ndarray, dict[int, tuple[float, float]]
 
 
 @given(_scenes())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_no_two_labels_overlap_and_none_covers_a_point_or_leaves_the_plot(scene):
     points, sizes = scene
     placed = place_labels(points, sizes, BOUNDS, radius=3.0, most=30)
@@ -43,7 +43,7 @@ def test_no_two_labels_overlap_and_none_covers_a_point_or_leaves_the_plot(scene)
 
 
 @given(_scenes())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_labels_keep_clear_of_taken_boxes(scene):
     points, sizes = scene
     legend = (0.0, 200.0, 400.0, 260.0)
