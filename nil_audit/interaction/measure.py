@@ -115,7 +115,7 @@ def measure(
     )
     _check_ids(checkpoint, windows)
     model = checkpoint.model
-    sums = _Sums(windows, VARIANTS if robust else VARIANTS[:1], embedding_weight(model))
+    sums = Sums(windows, VARIANTS if robust else VARIANTS[:1], embedding_weight(model))
     mine = np.array_split(np.arange(windows.count), state.num_processes)[state.process_index]
     batch = batch_size or first_batch_size(model, windows.length)
     start, begun = 0, time.perf_counter()
@@ -166,7 +166,7 @@ def _check_ids(checkpoint: Checkpoint, windows: Windows) -> None:
         )
 
 
-class _Sums:
+class Sums:
     """Everything that is added up over windows; a batch that runs out of memory leaves it untouched."""
 
     def __init__(self, windows: Windows, variants: tuple[str, ...], embedding: torch.Tensor) -> None:

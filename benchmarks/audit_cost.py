@@ -1,0 +1,110 @@
+"""The audit's time and memory against the least that could do it: one bare forward and activation-only backward.
+
+Both run over the same windows, on the same randomly initialised model, in one process, in turn; what counts is the
+ratio of each pair. The bare pass takes the same gradients and throws them away.
+
+    python benchmarks/audit_cost.py                       # 124M parameters (12 x 768)
+    python benchmarks/audit_cost.py --depth 24 --width 1024 --device cuda
+"""
+
+import argparse
+import gc
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import psutil
+import torch
+from transformers import AutoModelForCausalLM, LlamaConfig
+
+from nil_audit.interaction import measure as measuring
+from nil_audit.interaction.gradients import freeze, window_gradients
+from nil_audit.interaction.memory import peak_memory
+from nil_audit.interaction.probe import BLOCKS, Windows
+
+
+def parse() -> argparse.Namespace:
+    """The options, with the model that the committed figures were measured on as default."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--depth", type=int, default=12)
+    parser.add_argument("--width", type=int, default=768)
+    parser.add_argument("--vocabulary", type=int, default=50_304)
+    parser.add_argument("--windows", type=int, default=16)
+    parser.add_argument("--window", type=int, default=512)
+    parser.add_argument("--batch-size", type=int, default=1)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--device", default="cpu")
+    return parser.parse_args()
+
+
+def build(options: argparse.Namespace) -> torch.nn.Module:
+    """A randomly initialised Llama of the asked size, frozen."""
+    config = LlamaConfig(
+        vocab_size=options.vocabulary,
+        hidden_size=options.width,
+        intermediate_size=4 * options.width,
+        num_hidden_layers=options.depth,
+        num_attention_heads=options.width // 64,
+        tie_word_embeddings=True,
+    )
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, options.dtype)).to(options.device)
+    freeze(model)
+    return model
+
+
+def main() -> None:
+    """Run the pairs and print the medians and the ratio."""
+    options = parse()
+    model = build(options)
+    source = np.random.default_rng(0)
+    tokens = source.integers(0, options.vocabulary, (options.windows, options.window + 1))
+    block_of = np.arange(options.windows) * BLOCKS // options.windows
+    windows = Windows(tokens=tokens, block_of=block_of, block_bytes=np.ones(BLOCKS, dtype=np.int64))
+    batches = [
+        np.arange(start, min(start + options.batch_size, options.windows))
+        for start in range(0, options.windows, options.batch_size)
+    ]
+
+    def bare() -> None:
+        for rows in batches:
+            window_gradients(model, torch.from_numpy(tokens[rows]))
+
+    def audit() -> None:
+        sums = measuring.Sums(windows, ("all",), model.get_input_embeddings().weight)
+        for rows in batches:
+            sums.add(rows, model)
+        sums.products()
+
+    def timed(work: Callable[[], None]) -> tuple[float, int]:
+        gc.collect()
+        with peak_memory(options.device) as peak:
+            begun = time.perf_counter()
+            work()
+            if options.device.startswith("cuda"):
+                torch.cuda.synchronize()
+            return time.perf_counter() - begun, peak()
+
+    timed(bare)
+    pairs = [(timed(bare), timed(audit)) for _ in range(options.pairs)]
+    count = sum(parameter.numel() for parameter in model.parameters())
+    matrix = 4 * options.width**2
+    extra = [(there[1] - here[1]) / matrix for here, there in pairs]
+    ratios = [there[0] / here[0] for here, there in pairs]
+    print(
+        f"{count / 1e6:.0f}M parameters, {options.windows} windows of {options.window}, {options.dtype}, "
+        f"{options.device}, {torch.get_num_threads()} threads, {psutil.virtual_memory().total >> 30} GiB"
+    )
+    print(f"bare pass   {statistics.median(here[0] for here, _ in pairs):8.2f} s")
+    print(f"audit       {statistics.median(there[0] for _, there in pairs):8.2f} s")
+    print(f"time ratio  {statistics.median(ratios):8.3f}   (each pair: {', '.join(f'{one:.3f}' for one in ratios)})")
+    print(
+        f"memory beyond the bare pass: {statistics.median(extra):.1f} matrices of d x d "
+        f"(each pair: {', '.join(f'{one:.1f}' for one in extra)}); K + 2 = {BLOCKS + 2}"
+    )
+
+
+if __name__ == "__main__":
+    main()
