@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import html
+import itertools
 import re
 from html.parser import HTMLParser
 
@@ -116,7 +117,7 @@ def test_identifiers_are_unique_and_references_resolve(evil):
 def test_headings_descend_one_level_at_a_time(evil):
     levels = [int(tag[1]) for tag, _ in _Outline(evil).elements if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1 and levels.count(1) == 1
-    assert all(later - earlier <= 1 for earlier, later in zip(levels, levels[1:], strict=False))
+    assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(levels))
 
 
 def test_a_drawing_follows_the_pages_colours_and_rules_nothing_outside_itself():

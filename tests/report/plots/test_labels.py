@@ -69,5 +69,5 @@ def test_a_lone_point_is_labelled_at_its_right_without_a_line():
 
 def test_labels_come_in_the_order_asked_for_and_no_more_than_asked_for():
     points = np.array([[50.0 * i, 40.0 * i] for i in range(1, 6)])
-    sizes = {index: (20.0, 8.0) for index in (3, 1, 4, 0)}
+    sizes = dict.fromkeys((3, 1, 4, 0), (20.0, 8.0))
     assert [label.index for label in place_labels(points, sizes, BOUNDS, radius=3.0, most=3)] == [3, 1, 4]

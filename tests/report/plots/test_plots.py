@@ -1,0 +1,164 @@
+"""What the plots draw: points where the models are, intervals where the studies put them, sizes where they are."""
+
+import numpy as np
+import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from nil_audit.report.palette import ALERT, INTERVAL, LINE, RAMP
+from nil_audit.report.plots.adjusted_distance import adjusted_against_distance
+from nil_audit.report.plots.forest import Effect, forest
+from nil_audit.report.plots.plane import Spot, depth_width_plane
+from nil_audit.report.plots.score_ratio import score_against_ratio
+from nil_audit.report.style import RASTER_FROM, png_bytes, steps, svg_text
+from nil_audit.shape.interval import studies
+from nil_audit.study.comparison import Comparison
+
+LAW = studies()[0]
+
+
+def _points(figure: Figure) -> np.ndarray:
+    axes = figure.axes[0]
+    parts = [one.get_offsets() for one in axes.collections if isinstance(one, PathCollection)]
+    return np.concatenate([np.asarray(part) for part in parts])
+
+
+def _words(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_every_model_stands_at_its_ratio_and_score(study: Comparison):
+    figure = score_against_ratio(study.models, study.bands, LAW.interval(), notable=["org/model-9"])
+    expected = sorted((model.ratio, model.score) for model in study.models)
+    np.testing.assert_allclose(sorted(map(tuple, _points(figure))), expected)
+    assert "model-9" in _words(figure)
+
+
+def test_the_interval_is_shaded_from_end_to_end(study: Comparison):
+    interval = LAW.interval()
+    figure = score_against_ratio(study.models, study.bands, interval)
+    (span,) = [patch for patch in figure.axes[0].patches if to_hex(patch.get_facecolor()) == INTERVAL]
+    assert (span.get_x(), span.get_x() + span.get_width()) == pytest.approx((interval.low, interval.high))
+
+
+def test_colour_is_the_size_band_and_hollow_is_the_floor(study: Comparison):
+    figure = score_against_ratio(study.models, study.bands, LAW.interval())
+    colours = dict(zip([band.key for band in study.bands], steps(len(study.bands)), strict=True))
+    drawn = {}
+    for one in figure.axes[0].collections:
+        edges, faces = one.get_edgecolors(), one.get_facecolors()
+        hollow = len(faces) == 1
+        for place, at in enumerate(np.asarray(one.get_offsets())):
+            drawn[tuple(at)] = (to_hex((edges if hollow else faces)[place]), hollow)
+    for model in study.models:
+        assert drawn[model.ratio, model.score] == (colours[model.band], model.at_floor)
+
+
+def test_size_adjusted_scores_are_in_percentage_points(study: Comparison):
+    models = [model for model in study.models if model.residual is not None]
+    values = [abs(model.deviation["law"]) for model in models]
+    figure = adjusted_against_distance(models, study.bands, values, axis="deviation", trend=study.trend)
+    expected = sorted((value, 100 * model.residual) for value, model in zip(values, models, strict=True))
+    np.testing.assert_allclose(sorted(map(tuple, _points(figure))), expected)
+    line = next(line for line in figure.axes[0].lines if line.get_color() == LINE)
+    np.testing.assert_allclose(line.get_ydata(), 100 * np.array(study.trend.y))
+
+
+def test_the_forest_has_a_row_an_effect_in_order():
+    rows = [
+        Effect(label=f"row {n}", estimate=0.1 * n, low=0.1 * n - 0.2, high=0.1 * n + 0.1, models=n) for n in range(3)
+    ]
+    alone = Effect(label="no interval", estimate=-0.3, low=None, high=None, models=7)
+    figure = forest([("One", rows), ("Empty", []), ("Two", [alone])], axis="effect", ends=("left", "right"))
+    words = _words(figure)
+    assert [word for word in words if word in ("One", "row 0", "row 1", "row 2", "Empty", "Two", "no interval")] == [
+        "One", "row 0", "row 1", "row 2", "Two", "no interval",
+    ]  # fmt: skip
+    assert "+0.20 [0.00, +0.30]" in words and "−0.30" in words and "7" in words
+    bars = [line.get_xdata() for line in figure.axes[0].lines if len(line.get_xdata()) == 2][:3]
+    np.testing.assert_allclose(bars, [[-0.2, 0.1], [-0.1, 0.2], [0.0, 0.3]], atol=1e-12)
+    low, high = figure.axes[0].get_xlim()
+    assert low == -high and high >= 0.3
+
+
+def test_the_plane_draws_intervals_as_the_studies_give_them():
+    figure = depth_width_plane([Spot(name="a", depth=24, width=1024)], intervals=studies(), budgets=[1e8, 1e9])
+    axes = figure.axes[0]
+    (wedge,) = [patch for patch in axes.patches if to_hex(patch.get_facecolor()) == INTERVAL]
+    ratios = wedge.get_path().vertices[:-1, 1] / wedge.get_path().vertices[:-1, 0]
+    assert {round(ratio, 4) for ratio in ratios} == {round(LAW.interval().low, 4), round(LAW.interval().high, 4)}
+    # An edge of the size-dependent study satisfies L / d = low(12 L d²) all along.
+    label = f"{studies()[2].name}: within 1%"
+    (edge,) = [line for line in axes.lines if line.get_label() == label]
+    for width, depth in list(zip(*edge.get_data(), strict=True))[::20]:
+        assert depth / width == pytest.approx(studies()[2].interval(12 * depth * width**2).low, rel=1e-6)
+
+
+def test_contours_of_the_plane_hold_parameters_equal():
+    figure = depth_width_plane([Spot(name="a", depth=24, width=1024)], intervals=studies()[:1], budgets=[2e8, 5e8])
+    for budget in (2e8, 5e8):
+        lines = [
+            line
+            for line in figure.axes[0].lines
+            if np.allclose(12 * np.asarray(line.get_ydata()) * np.asarray(line.get_xdata()) ** 2, budget)
+        ]
+        assert len(lines) == 1
+
+
+def test_models_of_one_shape_are_fanned_out_and_the_first_stays_in_place():
+    figure = depth_width_plane([Spot(name=f"m{n}", depth=32, width=4096) for n in range(9)], intervals=studies())
+    points = _points(figure)
+    assert len({(round(x, 3), round(y, 4)) for x, y in points}) == 9
+    np.testing.assert_allclose(points[0], (4096, 32))
+    assert np.abs(np.log(points / [4096, 32])).max() < 0.25
+
+
+def test_the_plane_names_candidates_first_and_colours_models_by_their_score():
+    models = [Spot(name="up", depth=12, width=768, adjusted=0.1), Spot(name="down", depth=8, width=512, adjusted=-0.1)]
+    shapes = [
+        Spot(name="mine", depth=24, width=1024, role="candidate"),
+        Spot(name="better", depth=18, width=1152, role="recommended"),
+    ]
+    figure = depth_width_plane(models, intervals=studies(), highlights=shapes, notable=["up"])
+    assert {"mine", "better", "up"} <= set(_words(figure)) and "down" not in _words(figure)
+    colours = {one.get_label(): to_hex(one.get_facecolor()[0]) for one in figure.axes[0].collections}
+    assert colours["above its size's score"] == LINE and colours["below"] == ALERT
+    assert {"candidate", "recommended"} <= set(colours)
+
+
+@pytest.mark.parametrize("name", ["$\\frac{1}{2}$ $x", "模型", "<b>&amp;", "a\nb\x00\u202e", "", "/", "x" * 300])
+def test_any_name_can_be_drawn(name, study: Comparison):
+    figure = depth_width_plane([Spot(name=name, depth=12, width=768)], intervals=studies()[:1], notable=[name])
+    assert svg_text(figure).count("<svg") == 1
+    assert png_bytes(figure, dots=50).startswith(b"\x89PNG")
+
+
+def test_the_same_plot_is_the_same_bytes_and_carries_no_date(study: Comparison):
+    def draw() -> Figure:
+        return score_against_ratio(study.models, study.bands, LAW.interval(), notable=["org/model-9"])
+
+    text = svg_text(draw())
+    assert text == svg_text(draw())
+    assert png_bytes(draw()) == png_bytes(draw())
+    assert "dc:date" not in text and "Matplotlib v" not in text
+    assert ">model-9</text>" in text
+
+
+def test_thousands_of_points_become_an_image_in_the_drawing():
+    rng = np.random.default_rng(0)
+    spots = [
+        Spot(name=f"m{n}", depth=int(rng.integers(2, 64)), width=64 * int(rng.integers(4, 64)), adjusted=0.0)
+        for n in range(RASTER_FROM)
+    ]
+    text = svg_text(depth_width_plane(spots, intervals=studies()))
+    assert "data:image/png" in text and len(text) < 600_000
+
+
+def test_sizes_share_one_ramp_from_light_to_dark():
+    lightness = [
+        sum(int(colour[place : place + 2], 16) * weight for place, weight in ((1, 3), (3, 6), (5, 1)))
+        for colour in RAMP
+    ]
+    assert lightness == sorted(lightness, reverse=True)
+    assert steps(0) == () and steps(2) == (RAMP[0], RAMP[-1]) and steps(6) == RAMP
