@@ -15,7 +15,7 @@ from nil_audit.errors import ConfigError, SourceError
 CONFIG_NAME = "config.json"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9_][\w.-]*)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_REVISION = re.compile(r"[A-Za-z0-9][\w./-]*")
+_REVISION = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w./-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
