@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nil_audit.cli.audit import check_writable
 from nil_audit.cli.output import Output
 from nil_audit.errors import EXIT_SOME_FAILED, UsageError
 
@@ -98,6 +99,8 @@ def candidate(
         "tied": tied or None,
     }
     _check_source(config, flags)
+    for folder in filter(None, (write, out)):
+        check_writable(folder)
     raw, name, notes = _source(config, flags)
     from nil_audit.study.candidate import check_candidate
 

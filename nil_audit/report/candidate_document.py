@@ -7,6 +7,7 @@ from pathlib import Path
 from nil_audit import __version__
 from nil_audit.report.candidate_table import (
     METRIC_LABELS,
+    SHOWN,
     change_text,
     excess_text,
     facts,
@@ -70,7 +71,7 @@ def plane_figure(report: CandidateReport) -> tuple[Figure, bytes]:
             intervals=studies(),
             highlights=highlights,
             budgets=budgets,
-            notable=[one.model for one in report.company],
+            notable=[one.model for one in report.company[:SHOWN]],
             narrow=narrow,
         )
         for narrow in (False, True)
@@ -149,38 +150,39 @@ def _facts(report: CandidateReport) -> Table:
 
 
 def _predictions(report: CandidateReport) -> Table:
-    titles = {study.name: f"{study.title} ({study.source})" for study in studies()}
     rows = [
         (
             one.study,
             f"{one.interval.low:.4f} to {one.interval.high:.4f}",
             f"{one.interval.optimum:.4f} [{one.optimum_low:.4f}, {one.optimum_high:.4f}]",
             excess_text(one.excess),
-            titles[one.study],
         )
         for one in report.predictions
     ]
     return _table(
         "Excess loss against the best shape of this budget, as each study predicts it, with 95% bootstrap intervals.",
-        ("Study", "Within 1%: R", "Best R [95%]", "Excess [95%]", "Runs"),
-        [(*row[:4], row[4]) for row in rows],
+        ("Study", "Within 1%: R", "Best R [95%]", "Excess [95%]"),
+        rows,
     )
 
 
 def _reach(report: CandidateReport) -> Bullets:
-    return Bullets(items=tuple(f"{one.study}: {one.excess.words}." for one in report.predictions))
+    reach = {one.study: one.excess.words for one in report.predictions}
+    return Bullets(items=tuple(f"{one.name}: {reach[one.name]}. {one.title}; {one.source}." for one in studies()))
 
 
 def _alternatives(report: CandidateReport, plane: Figure) -> tuple[Block, ...]:
     if not report.options:
         return (plane, Prose(text=report.recommendation.words))
-    rows: list[tuple[Cell | str, ...]] = []
+    shapes: list[tuple[Cell | str, ...]] = []
+    losses: list[tuple[Cell | str, ...]] = []
     for option in report.options:
         marked = option is report.recommended
         shape = option.shape
-        rows.append(
+        name = Cell(text=option_name(option) + (" (recommended)" if marked else ""), strong=marked)
+        shapes.append(
             (
-                Cell(text=option_name(option) + (" (recommended)" if marked else ""), strong=marked),
+                name,
                 f"{shape.heads}/{shape.kv_heads}",
                 str(shape.mlp_width or MISSING),
                 count(shape.parameters.total if shape.parameters else None),
@@ -188,21 +190,27 @@ def _alternatives(report: CandidateReport, plane: Figure) -> tuple[Block, ...]:
                 f"{shape.ratio:.4f}",
                 signed(option.verdict.distance),
                 option.verdict.label,
-                *(change_text(change) for change in option.change.values()),
                 f"{signed(100 * option.kv_change, 0)}%",
                 f"{signed(100 * option.depth_change, 0)}%",
             )
         )
-    names = [f"{name}, %" for name in report.options[0].change]
-    table = _table(
-        f"Shapes of the same architecture with {matched_words(report)} of the candidate's.",
-        ("L x d", "Heads", "MLP", "Total", "Budget", "R", "Distance", "Verdict", *names, "KV", "Depth"),
-        rows,
-        note="Same head size and vocabulary; heads are query/key-value; the MLP width is a hardware multiple that hits"
-        " the budget. Predicted change in loss in per cent with 95% intervals; below zero is better. KV and Depth:"
-        " key-value cache and blocks in sequence (decoding latency) against the candidate's.",
+        losses.append((name, *(change_text(change) for change in option.change.values())))
+    return (
+        plane,
+        _table(
+            f"Shapes of the same architecture with {matched_words(report)} of the candidate's.",
+            ("L x d", "Heads", "MLP", "Total", "Budget", "R", "Distance", "Verdict", "KV", "Depth"),
+            shapes,
+            note="Same head size and vocabulary; heads are query/key-value; the MLP width is a hardware multiple that"
+            " hits the budget; totals differ with the embedding. Distance: to the law's interval. KV and Depth:"
+            " key-value cache and blocks in sequence (decoding latency) against the candidate's.",
+        ),
+        _table(
+            "Predicted change in loss from going there, in per cent with 95% intervals; below zero is better.",
+            ("L x d", *report.options[0].change),
+            losses,
+        ),
     )
-    return (plane, table)
 
 
 def _laws(report: CandidateReport) -> Table:
@@ -233,7 +241,7 @@ def _company(report: CandidateReport) -> Table:
             MISSING if one.accuracy is None else f"{one.accuracy:.3f}",
             MISSING if one.stderr is None else f"{one.stderr:.3f}",
         )
-        for one in report.company
+        for one in report.company[:SHOWN]
     ]
     return _table(
         "Nearest real models in parameters and ratio, with published MMLU-Pro (leaderboard protocol, raw; chance is 0.1"

@@ -15,6 +15,8 @@ from nil_audit.study.candidate import CandidateReport, Option, Prediction
 from nil_audit.study.initialisation import METRICS, Initialisation, OverSeeds
 
 COLOURS = {"inside": "green", "disputed": "yellow", "outside": "red"}
+SHOWN = 6
+"""Real models that the tables name; the plane shows more."""
 METRIC_LABELS = {
     "interaction_efficiency": "Efficiency",
     "spread": "Spread",
@@ -167,7 +169,8 @@ def _options(report: CandidateReport) -> list[RenderableType]:
         )
         losses.add_row(name, *(change_text(change) for change in option.change.values()), style=style)
     note = (
-        "* recommended. Same head size and vocabulary; heads are query/key-value; the MLP width is a hardware multiple"
+        ("* recommended. " if report.recommended else "")
+        + "Same head size and vocabulary; heads are query/key-value; the MLP width is a hardware multiple"
         " that hits the budget; totals differ with the embedding. Dist.: to the law's interval. KV and Depth:"
         " key-value cache and blocks in sequence (latency) against the candidate's."
     )
@@ -196,7 +199,7 @@ def _company(report: CandidateReport) -> Table:
         "Company: nearest real models (MMLU-Pro as published, leaderboard protocol, raw)",
         *("Model", "Params", "L x d", "R", "Tokens", "MMLU-Pro"),
     )
-    for one in report.company:
+    for one in report.company[:SHOWN]:
         score = MISSING if one.accuracy is None else f"{one.accuracy:.3f}"
         error = f" ± {one.stderr:.3f}" if one.stderr is not None else ""
         table.add_row(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nil_audit.shape.architecture import Shape
 
-NEIGHBOURS = 6
+NEIGHBOURS = 24
 PROTOCOL = "leaderboard"
 
 

@@ -78,9 +78,11 @@ def recommend(ratio: float, alternatives: Sequence[float], depths: Sequence[int]
     """
     noise = min(study.residual for study in studies())
     if not alternatives:
-        return Recommendation(
-            action="none", best=None, gain=None, noise=noise, words="There is no other shape to weigh."
+        words = (
+            "No alternative: no shape of this architecture with three blocks or more and a width that hardware likes"
+            " comes within the tolerance of this budget; a wider --tolerance may find some."
         )
+        return Recommendation(action="none", best=None, gain=None, noise=noise, words=words)
     inside = [index for index, other in enumerate(alternatives) if verdict(other, parameters).label == "inside"]
     pool = inside or list(range(len(alternatives)))
     worst = {index: worst_case(alternatives[index], parameters) for index in pool}
