@@ -109,17 +109,40 @@ def associate(found: Moments, key: str, *, method: str, given: str, subset: str)
     value = float(partial_correlation(found.full, controls, *pair)[0])
     if not np.isfinite(value):
         return None
-    estimate = resampling.jackknife(value, partial_correlation(found.left_out, controls, *pair), correlation=True)
-    drawn = partial_correlation(found.resampled, controls, *pair)
-    enough = len(drawn) > 0 and estimate.low is not None
-    ends = resampling.percentile(drawn) if enough else None
+    return association(
+        found,
+        key,
+        method=method,
+        given=given,
+        subset=subset,
+        value=value,
+        left_out=partial_correlation(found.left_out, controls, *pair),
+        resampled=partial_correlation(found.resampled, controls, *pair),
+    )
+
+
+def association(
+    of: "Moments | Sample",
+    key: str,
+    *,
+    method: str,
+    given: str,
+    subset: str,
+    value: float,
+    left_out: Array,
+    resampled: Array,
+) -> Association:
+    """A finding from a correlation, its values without each group of families, and its bootstrap."""
+    estimate = resampling.jackknife(value, left_out, correlation=True)
+    enough = len(resampled) > 0 and estimate.low is not None
+    ends = resampling.percentile(resampled) if enough else None
     return Association(
         predictor=key,
         method=method,
         given=given,
         subset=subset,
-        models=found.models,
-        families=found.families,
+        models=of.models,
+        families=of.families,
         estimate=value,
         low=estimate.low,
         high=estimate.high,
@@ -167,9 +190,9 @@ def correlate(
         chosen = list(dict.fromkeys(key for key, _ in pairs))
         made = sample_moments(sample.take(keep), chosen, ranks=method == "spearman", resamples=resamples)
         for key, name in pairs:
-            association = associate(made, key, method=method, given=name, subset=subset)
-            if association is not None:
-                found[key, name] = association
+            one = associate(made, key, method=method, given=name, subset=subset)
+            if one is not None:
+                found[key, name] = one
     return [found[key, name] for key in keys for name in wanted if (key, name) in found]
 
 

@@ -5,17 +5,22 @@ matrix S (families x families), tau-b of a resample that takes family f with wei
 w'S_xy w / sqrt(w'S_xx w · w'S_yy w): exact, and independent of the number of models once S is there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nil_audit.study import resampling
-from nil_audit.study.correlation import FEWEST_MODELS, Resamples
+from nil_audit.study.correlation import FEWEST_MODELS, Resamples, association
 from nil_audit.study.findings import Association
 from nil_audit.study.sample import Array, Sample
 
-_ROWS_OF_PAIRS = 4_000_000
+_PAIRS_AT_ONCE = 4_000_000
+_FEWER = 4
+"""Kendall's bootstrap draws this many times fewer resamples where families are too many for the jackknife."""
+
+_SCORE, _SIZE = "score", "size"
+Forms = dict[tuple[str, str], Array]
 
 
 def kendall(
@@ -31,82 +36,110 @@ def kendall(
         given: "nothing", "size" or both.
         subset: Name of the set, for the findings.
         resamples: How families are resampled.
+
+    Returns:
+        Findings in the order of ``keys``, then ``given``; those that cannot be made are absent.
     """
-    return [
-        association
-        for key in keys
-        for name in given
-        if (association := _one(sample, key, name, subset, resamples)) is not None
+    found: dict[tuple[str, str], Association] = {}
+    by_mask: dict[bytes, list[tuple[str, str]]] = {}
+    for key in keys:
+        for name in given:
+            by_mask.setdefault(sample.complete(name, (key,)).tobytes(), []).append((key, name))
+    for mask, pairs in by_mask.items():
+        part = sample.take(np.frombuffer(mask, dtype=np.bool_))
+        if len(part) < FEWEST_MODELS:
+            continue
+        groups = resampling.groups(part.family, resamples.seed)
+        count = int(groups.max()) + 1
+        weights = _weights(part, groups, resamples)
+        forms = _forms(part, list(dict.fromkeys(key for key, _ in pairs)), weights)
+        for key, name in pairs:
+            if len(part) < FEWEST_MODELS + (name == "size"):
+                continue
+            taus = _tau(forms, key, name)
+            if np.isfinite(taus[0]):
+                found[key, name] = association(
+                    part,
+                    key,
+                    method="kendall",
+                    given=name,
+                    subset=subset,
+                    value=float(taus[0]),
+                    left_out=taus[1 : 1 + count],
+                    resampled=taus[1 + count :],
+                )
+    return [found[key, name] for key in keys for name in given if (key, name) in found]
+
+
+def _weights(sample: Sample, groups: NDArray[np.int64], resamples: Resamples) -> Array:
+    """Family weights of everything, of each group left out, and of the bootstrap, shape (B, families)."""
+    drawn = resamples.affordable(len(sample))
+    if sample.families > resampling.MOST_GROUPS:
+        drawn //= _FEWER
+    rows = [
+        np.ones((1, len(sample))),
+        resampling.leave_out(groups),
+        resampling.bootstrap(sample.family, drawn, resamples.seed),
     ]
+    first_of_family = np.unique(sample.family, return_index=True)[1]
+    return np.vstack([row[:, first_of_family] for row in rows])
 
 
-def _one(sample: Sample, key: str, given: str, subset: str, resamples: Resamples) -> Association | None:
-    keep = sample.complete(given, (key,))
-    if keep.sum() < FEWEST_MODELS + (given == "size"):
-        return None
-    part = sample.take(keep)
-    variables = [part.predictors[key], part.score] + ([part.size] if given == "size" else [])
-    groups = resampling.groups(part.family, resamples.seed)
-    weights = np.vstack(
-        [
-            np.ones((1, len(part))),
-            resampling.leave_out(groups),
-            resampling.bootstrap(part.family, resamples.affordable(len(part)), resamples.seed),
-        ]
-    )
-    first_of_family = np.unique(part.family, return_index=True)[1]
-    taus = _taus(variables, part.family, weights[:, first_of_family])
-    value = float(taus[0])
-    if not np.isfinite(value):
-        return None
-    count = int(groups.max()) + 1
-    estimate = resampling.jackknife(value, taus[1 : 1 + count], correlation=True)
-    ends = resampling.percentile(taus[1 + count :]) if estimate.low is not None else None
-    return Association(
-        predictor=key,
-        method="kendall",
-        given=given,
-        subset=subset,
-        models=len(part),
-        families=part.families,
-        estimate=value,
-        low=estimate.low,
-        high=estimate.high,
-        p_value=estimate.p_value,
-        p_adjusted=None,
-        bootstrap_low=ends[0] if ends else None,
-        bootstrap_high=ends[1] if ends else None,
-    )
+def _tau(forms: Forms, key: str, given: str) -> Array:
+    """tau-b of a predictor with score, given size where asked for, shape (B,)."""
 
+    def tau(one: str, other: str) -> Array:
+        return forms[one, other] / np.sqrt(forms[one, one] * forms[other, other])
 
-def _taus(variables: Sequence[Array], family: NDArray[np.int64], weights: Array) -> Array:
-    """tau-b of the first two variables, given the third where there is one, shape (B,)."""
-    pairs = [(0, 1)] if len(variables) == 2 else [(0, 1), (0, 2), (1, 2)]
-    wanted = [(i, i) for i in range(len(variables))] + pairs
-    forms = {
-        pair: ((weights @ matrix) * weights).sum(axis=1)
-        for pair, matrix in zip(wanted, _pair_sums(variables, wanted, family), strict=True)
-    }
     with np.errstate(invalid="ignore", divide="ignore"):
-        tau = {(i, j): forms[i, j] / np.sqrt(forms[i, i] * forms[j, j]) for i, j in pairs}
-        if len(variables) == 2:
-            return tau[0, 1]
-        spread = (1 - tau[0, 2] ** 2) * (1 - tau[1, 2] ** 2)
-        return (tau[0, 1] - tau[0, 2] * tau[1, 2]) / np.sqrt(spread)
+        plain = tau(key, _SCORE)
+        if given == "nothing":
+            return plain
+        of_key, of_score = tau(key, _SIZE), tau(_SCORE, _SIZE)
+        return (plain - of_key * of_score) / np.sqrt((1 - of_key**2) * (1 - of_score**2))
 
 
-def _pair_sums(variables: Sequence[Array], wanted: Sequence[tuple[int, int]], family: NDArray[np.int64]) -> list[Array]:
-    """For each wanted pair of variables the sum over model pairs of sign products, by pair of families."""
+def _forms(sample: Sample, keys: Sequence[str], weights: Array) -> Forms:
+    """The form w'Sw of every pair of variables that a coefficient needs, shape (B,) each."""
+    values = {_SCORE: sample.score, **{key: sample.predictors[key] for key in keys}}
+    others = [_SCORE]
+    if np.isfinite(sample.size).all():
+        values[_SIZE] = sample.size
+        others.append(_SIZE)
+    wanted = [(one, one) for one in values] + [(key, other) for key in keys for other in others]
+    if _SIZE in values:
+        wanted.append((_SCORE, _SIZE))
+    sums = _pair_sums(values, wanted, sample.family)
+    return {pair: ((weights @ matrix.astype(np.float64)) * weights).sum(axis=1) for pair, matrix in sums.items()}
+
+
+def _pair_sums(
+    values: dict[str, Array], wanted: Sequence[tuple[str, str]], family: NDArray[np.int64]
+) -> dict[tuple[str, str], NDArray[np.float32]]:
+    """For each wanted pair of variables the sum over model pairs of sign products, by pair of families.
+
+    Exact in float32 as long as two families have fewer than 2^24 pairs of models.
+    """
     order = np.argsort(family, kind="stable")
     starts = np.unique(family[order], return_index=True)[1]
-    ranks = [np.unique(values[order], return_inverse=True)[1].astype(np.float32) for values in variables]
-    sums = [np.zeros((len(starts), len(starts))) for _ in wanted]
-    step = max(1, _ROWS_OF_PAIRS // len(order))
-    for start in range(0, len(order), step):
-        rows = slice(start, start + step)
-        signs = [np.sign(rank[rows, None] - rank[None, :]) for rank in ranks]
-        which = family[order][rows]
-        for total, (i, j) in zip(sums, wanted, strict=True):
-            by_family = np.add.reduceat(signs[i] * signs[j], starts, axis=1)
-            np.add.at(total, which, by_family)
+    ranks = {
+        name: np.unique(column[order], return_inverse=True)[1].astype(np.float32) for name, column in values.items()
+    }
+    sums = {pair: np.zeros((len(starts), len(starts)), dtype=np.float32) for pair in wanted}
+    for families, rows in _chunks(starts, len(order)):
+        signs = {name: np.sign(rank[rows, None] - rank[None, :]) for name, rank in ranks.items()}
+        for one, other in wanted:
+            by_column = np.add.reduceat(signs[one] * signs[other], starts, axis=1)
+            sums[one, other][families] = np.add.reduceat(by_column, starts[families] - rows.start, axis=0)
     return sums
+
+
+def _chunks(starts: NDArray[np.int64], models: int) -> Iterator[tuple[slice, slice]]:
+    """Runs of whole families with at most `_PAIRS_AT_ONCE` pairs (or one family): families, and their rows."""
+    ends = np.append(starts[1:], models)
+    first = 0
+    while first < len(starts):
+        rows = max(1, _PAIRS_AT_ONCE // models)
+        last = max(first + 1, int(np.searchsorted(ends, starts[first] + rows, side="right")))
+        yield slice(first, last), slice(int(starts[first]), int(ends[last - 1]))
+        first = last

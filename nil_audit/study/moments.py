@@ -33,7 +33,8 @@ def weighted_ranks(values: Array, weights: Array) -> Array:
     middle = np.cumsum(of_tie, axis=1) - of_tie / 2
     position = np.empty(len(values), dtype=np.int64)
     position[order] = tie
-    return (middle / of_tie.sum(axis=1, keepdims=True))[:, position]
+    total = np.maximum(of_tie.sum(axis=1, keepdims=True), 1e-300)  # a resample may hold no model: ranks of 0
+    return (middle / total)[:, position]
 
 
 def rank_moments(ranked: Sequence[Array], fixed: Array, weights: Array) -> Array:

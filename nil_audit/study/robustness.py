@@ -5,13 +5,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nil_audit.study.correlation import Resamples, correlate, sample_moments
+from nil_audit.study.correlation import FEWEST_MODELS, Resamples, correlate, sample_moments
 from nil_audit.study.findings import Association, FamilyLeftOut, LeaveOneFamilyOut
 from nil_audit.study.moments import partial_correlation
 from nil_audit.study.sample import Sample
 
 MOST_FAMILIES = 200
 """In a larger study the families with the most models are left out in turn, and the others are not."""
+
+FEWEST_FAMILIES = 3
+"""With fewer families there is no range."""
 
 GIVEN_IN_SUBSETS = ("nothing", "size", "size_curve")
 
@@ -30,29 +33,37 @@ def leave_one_family_out(
     Returns:
         One range a predictor; absent where the correlation cannot be made, or there are fewer than 3 families.
     """
+    made: dict[str, LeaveOneFamilyOut] = {}
+    by_mask: dict[bytes, list[str]] = {}
+    for key in keys:
+        by_mask.setdefault(sample.complete("size_curve", (key,)).tobytes(), []).append(key)
+    for mask, chosen in by_mask.items():
+        keep = np.frombuffer(mask, dtype=np.bool_)
+        own = [names[code] for code in np.unique(sample.family[keep])]
+        if len(own) >= FEWEST_FAMILIES:
+            made |= {found.predictor: found for found in _ranges(sample.take(keep), chosen, own, primary)}
+    return [made[key] for key in keys if key in made]
+
+
+def _ranges(sample: Sample, keys: Sequence[str], names: Sequence[str], primary: str) -> list[LeaveOneFamilyOut]:
+    """Ranges of predictors that every model of the sample has."""
+    counts = np.bincount(sample.family)
+    chosen = np.argsort(-counts, kind="stable")[:MOST_FAMILIES]
+    # A group for each family chosen; the rest share one more, whose replicate is not used.
+    group = np.full(len(counts), len(chosen))
+    group[chosen] = np.arange(len(chosen))
+    alone = Resamples(seed=0, bootstrap=0)
+    made = sample_moments(sample, keys, ranks=True, resamples=alone, groups=group[sample.family])
+    controls = made.controls("size_curve")
+    if controls is None or made.models < FEWEST_MODELS + len(controls):
+        return []
     ranges = []
     for key in keys:
-        keep = sample.complete("size_curve", (key,))
-        part = sample.take(keep)
-        if part.families < 3:
-            continue
-        own = [names[code] for code in np.unique(sample.family[keep])]
-        counts = np.bincount(part.family)
-        chosen = np.argsort(-counts, kind="stable")[:MOST_FAMILIES]
-        # A group for each family chosen; the rest share one more, whose replicate is not used.
-        code = np.full(len(counts), len(chosen))
-        code[chosen] = np.arange(len(chosen))
-        made = sample_moments(
-            part, [key], ranks=True, resamples=Resamples(seed=0, bootstrap=0), groups=code[part.family]
-        )
-        controls = made.controls("size_curve")
-        if controls is None or made.models < 4 + len(controls):
-            continue
         pair = made.columns[key][0], made.columns["score"][0]
         value = float(partial_correlation(made.full, controls, *pair)[0])
         without = partial_correlation(made.left_out, controls, *pair)[: len(chosen)]
         found = [
-            FamilyLeftOut(family=own[family], models=int(counts[family]), estimate=float(estimate))
+            FamilyLeftOut(family=names[family], models=int(counts[family]), estimate=float(estimate))
             for family, estimate in zip(chosen, without, strict=True)
             if np.isfinite(estimate)
         ]

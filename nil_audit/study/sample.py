@@ -46,6 +46,11 @@ class Sample:
         return len(self.score)
 
     @property
+    def models(self) -> int:
+        """Number of models."""
+        return len(self.score)
+
+    @property
     def families(self) -> int:
         """Number of families."""
         return len(np.unique(self.family))
