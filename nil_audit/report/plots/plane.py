@@ -185,32 +185,33 @@ def _fan(
 
 
 def _draw(axes: Axes, spots: Sequence[Spot], x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-    plain = [index for index, spot in enumerate(spots) if spot.role == "model"]
-    adjusted = np.array([spots[index].adjusted or 0.0 for index in plain])
-    known = np.array([spots[index].adjusted is not None for index in plain], dtype=bool)
-    typical = float(np.sqrt(np.mean(adjusted[known] ** 2))) if known.any() else 1.0
-    area = 10 + 16 * np.minimum(np.abs(adjusted) / (typical or 1.0), 3.0)
-    groups = (
-        (known & (adjusted >= 0), LINE, "above its size's score"),
-        (known & (adjusted < 0), ALERT, "below"),
-        (~known, MUTED, "real models"),
-    )
-    where = np.array(plain, dtype=int)
-    for chosen, colour, label in groups:
-        if chosen.any():
-            axes.scatter(
-                x[where[chosen]],
-                y[where[chosen]],
-                s=area[chosen],
-                facecolors=colour,
-                edgecolors=PAPER,
-                linewidths=0.4,
-                alpha=0.85,
-                zorder=3,
-                label=label,
-                rasterized=len(spots) >= RASTER_FROM,
-            )
+    where = np.array([index for index, spot in enumerate(spots) if spot.role == "model"], dtype=int)
+    adjusted = [spots[index].adjusted for index in where]
+    colours = [MUTED if value is None else LINE if value >= 0 else ALERT for value in adjusted]
+    many = len(spots) >= RASTER_FROM
+    if len(where):
+        axes.scatter(
+            x[where],
+            y[where],
+            s=5.0 if many else _areas(adjusted),
+            facecolors=colours,
+            edgecolors="none" if many else PAPER,
+            linewidths=0.4,
+            alpha=0.5 if many else 0.85,
+            zorder=3,
+            rasterized=many,
+        )
+    for colour, label in ((LINE, "above its size's score"), (ALERT, "below"), (MUTED, "real models")):
+        if colour in colours:
+            axes.scatter([], [], s=20, facecolors=colour, edgecolors="none", label=label)
     for role, look in _MARKERS.items():
         chosen_spots = [index for index, spot in enumerate(spots) if spot.role == role]
         if chosen_spots:
             axes.scatter(x[chosen_spots], y[chosen_spots], edgecolors=INK, linewidths=0.6, label=role, **look)
+
+
+def _areas(adjusted: Sequence[float | None]) -> NDArray[np.float64]:
+    """Marker areas in square points: larger the further a score is from its size's, up to three typical distances."""
+    far = np.array([abs(value or 0.0) for value in adjusted])
+    typical = float(np.sqrt(np.mean(far[far > 0] ** 2))) if (far > 0).any() else 1.0
+    return 10 + 16 * np.minimum(far / typical, 3.0)
