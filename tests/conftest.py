@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ SHARED = ROOT.parent / "shared"
 
 # Set before any test imports huggingface_hub, which reads them once.
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", OMP_NUM_THREADS="1")
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="nil-audit-tests-")
 
 
 @pytest.fixture(scope="session")

@@ -172,14 +172,16 @@ def _load_tokenizer(identity: Identity, trust_remote_code: bool) -> Any:
         return AutoTokenizer.from_pretrained(
             identity.reference, revision=identity.revision, trust_remote_code=trust_remote_code
         )
-    except (OSError, ValueError, ImportError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, ImportError) as error:
+        reason = _first_line(error).removesuffix(" from one of")
         raise CheckpointError(
-            f"{identity.name} has no tokenizer that loads ({_first_line(error)}); add its tokenizer.json, or install "
-            "the package that the message names."
+            f"{identity.name} has no tokenizer that transformers can load ({reason}); put its tokenizer.json beside "
+            "the weights, or install the package that the tokenizer asks for."
         ) from error
-    except Exception as error:  # the Rust tokenizer raises bare Exception on a damaged file
+    except Exception as error:  # a damaged file raises KeyError, TypeError or a bare Exception from Rust
         raise CheckpointError(
-            f"The tokenizer of {identity.name} is damaged ({_first_line(error)}); fetch its files again."
+            f"The tokenizer of {identity.name} is damaged ({type(error).__name__}: {_first_line(error)}); fetch its "
+            "files again."
         ) from error
 
 
@@ -302,4 +304,4 @@ def _check_weights(name: str, model: torch.nn.Module) -> None:
 
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0][:200].rstrip(".:") if lines else type(error).__name__
+    return lines[0][:200].rstrip(".: ") if lines else type(error).__name__

@@ -109,14 +109,15 @@ def _dataset_text(name: str, dataset: str, config: str | None, split: str, colum
     datasets.disable_progress_bars()
     try:
         rows = datasets.load_dataset(dataset, config, split=split)
-        texts: list[Any] = rows[column][:]
-    except KeyError as error:
-        raise ProbeError(
-            f"The data set of probe {name} has no column {error}; name it: hf:DATASET:CONFIG:SPLIT:COLUMN."
-        ) from error
     except Exception as error:  # the library raises a dozen unrelated classes for an unreachable data set
         reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
         raise ProbeError(f"The probe {name} cannot be reached ({reason}); {_ALTERNATIVES}.") from error
+    if column not in rows.column_names:
+        raise ProbeError(
+            f"The probe {name} has no column {column!r} (it has {', '.join(rows.column_names)}); name one: "
+            "hf:DATASET:CONFIG:SPLIT:COLUMN."
+        )
+    texts: list[Any] = rows[column][:]
     if not all(isinstance(text, str) for text in texts):
         raise ProbeError(f"Column {column} of probe {name} does not hold text; name another column.")
     return "".join(text if text.endswith("\n") else text + "\n" for text in texts)
