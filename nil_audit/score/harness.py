@@ -17,7 +17,7 @@ from lm_eval.evaluator import evaluate
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
-from nil_audit.errors import MeasurementError, UsageError
+from nil_audit.errors import CheckpointError, MeasurementError, UsageError
 from nil_audit.score.data import Row
 from nil_audit.score.protocols import LETTERS, Protocol, generation_length
 from nil_audit.score.results import Answer, CategoryResult
@@ -65,7 +65,15 @@ def wrap_model(model: Any, tokenizer: Any, *, batch_size: int) -> QuietHFLM:
     """A loaded model as lm-eval takes it, on the device where it is.
 
     lm-eval may give the tokenizer a padding token; it gets a copy, so that the caller's stays as it was.
+
+    Raises:
+        CheckpointError: The tokenizer names neither a beginning nor an end of text.
     """
+    if tokenizer.bos_token_id is None and tokenizer.eos_token_id is None:
+        raise CheckpointError(
+            "The tokenizer names neither a beginning nor an end of text, and lm-eval needs one; set eos_token in its "
+            "tokenizer_config.json."
+        )
     with quiet_libraries():
         return QuietHFLM(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=batch_size)
 

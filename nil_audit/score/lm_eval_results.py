@@ -129,7 +129,8 @@ def _metric(file: Path, found: Mapping[str, Any], protocol: Protocol) -> tuple[f
             accuracy, stderr = found[name], found.get(error)
             if not _is_number(accuracy) or not 0 <= accuracy <= 1:
                 raise DataError(f"{file} has {accuracy!r} as {name}, which is not between 0 and 1; run it again.")
-            return float(accuracy), float(stderr) if _is_number(stderr) else None  # "N/A": bootstrap_iters=0
+            # lm-eval writes "N/A" where it was told not to bootstrap
+            return float(accuracy), float(stderr) if stderr is not None and _is_number(stderr) else None
     return None
 
 

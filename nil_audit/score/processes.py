@@ -26,11 +26,13 @@ class Team:
         A category of the full benchmark can take a process an hour more than another, so the group's time-out
         is set to a week; that only holds where nothing has started the group before.
         """
-        if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        if "LOCAL_RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) < 2:
             return cls()
+        import torch
         from accelerate import PartialState
 
-        state = PartialState(timeout=timedelta(weeks=1))
+        on_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true" or not torch.accelerator.is_available()
+        state = PartialState(cpu=on_cpu, timeout=timedelta(weeks=1))
         return cls(rank=state.process_index, size=state.num_processes)
 
     def gather(self, mine: Any) -> list[Any]:

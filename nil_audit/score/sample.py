@@ -52,8 +52,9 @@ def _allocate(sizes: dict[str, int], total: int) -> Counter[str]:
         for name in by_remainder:
             if sum(shares.values()) < total and shares[name] < sizes[name]:
                 shares[name] += 1
-    while sum(shares.values()) > total:  # the floor of one a category can overshoot: the largest give way
-        shares[max(shares, key=lambda name: (shares[name] - exact[name], shares[name], name))] -= 1
+    while sum(shares.values()) > total:  # the floor of one a category can overshoot: the most favoured give way
+        above_one = [name for name in shares if shares[name] > 1]
+        shares[max(above_one, key=lambda name: (shares[name] - exact[name], name))] -= 1
     return shares
 
 

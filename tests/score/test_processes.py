@@ -1,0 +1,100 @@
+"""Two processes ask each question once and answer as one does; a killed run goes on to the same result."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nil_audit.interaction.checkpoint import load_checkpoint
+from nil_audit.score.run import score_model
+from tests.mmlu import mmlu_rows, write_mmlu
+
+LAUNCHER = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "nil_audit")
+
+
+def _start(arguments: tuple[str, ...], folder: Path, cache: str) -> "subprocess.Popen[str]":
+    environment = os.environ | {"NIL_AUDIT_CACHE": str(folder / cache), "HF_HOME": str(folder / "hf")}
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=folder,
+    )
+
+
+def _score(arguments: tuple[str, ...], folder: Path, cache: str) -> dict[str, Any]:
+    process = _start(arguments, folder, cache)
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    found: dict[str, Any] = json.loads(out)["scores"][0]
+    return found
+
+
+def _timeless(score: dict[str, Any]) -> dict[str, Any]:
+    """A score without what may differ between runs that ask the same."""
+    gone = ("seconds", "categories_reused", "processes")
+    rows = [{key: value for key, value in row.items() if key not in gone} for row in score["categories"]]
+    return {key: value for key, value in score.items() if key not in gone} | {"categories": rows}
+
+
+@pytest.fixture(scope="module")
+def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_mmlu(tmp_path_factory.mktemp("more") / "mmlu_pro", *mmlu_rows(8))
+
+
+@pytest.fixture(scope="module")
+def command(checkpoint: Path, questions: Path) -> tuple[str, ...]:
+    return ("score", str(checkpoint), "--data", str(questions), "--json", "--quiet")
+
+
+@pytest.fixture(scope="module")
+def alone(checkpoint: Path, questions: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The score by one process that nobody disturbs."""
+    loaded = load_checkpoint(str(checkpoint))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NIL_AUDIT_CACHE", str(tmp_path_factory.mktemp("alone")))
+        result = score_model(
+            loaded.model,
+            loaded.tokenizer,
+            identity=loaded.identity.digest,
+            name=str(checkpoint),
+            dtype="float32",
+            data=questions,
+        )
+    found: dict[str, Any] = json.loads(json.dumps(result.to_dict()))
+    return found
+
+
+def test_two_processes_score_as_one(command: tuple[str, ...], alone: dict[str, Any], tmp_path: Path) -> None:
+    together = _score((*LAUNCHER, *command), tmp_path, "cache")
+    assert (together["processes"], alone["processes"]) == (2, 1)
+    assert _timeless(together) == _timeless(alone)
+    assert together["questions"] == 112
+
+
+def test_a_run_killed_in_the_middle_and_resumed_gives_the_same(
+    command: tuple[str, ...], alone: dict[str, Any], tmp_path: Path
+) -> None:
+    process = _start(("-m", "nil_audit", *command), tmp_path, "cache")
+    kept: list[Path] = []
+    while len(kept) < 3:
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.01)
+        kept = list((tmp_path / "cache").rglob("mc-*.json"))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    kept = list((tmp_path / "cache").rglob("mc-*.json"))
+    assert 3 <= len(kept) < 14
+
+    resumed = _score(("-m", "nil_audit", *command), tmp_path, "cache")
+    assert resumed["categories_reused"] == len(kept)
+    assert _timeless(resumed) == _timeless(alone)

@@ -1,0 +1,273 @@
+"""MMLU-Pro on a loaded model: the answers are lm-eval's, nothing is asked twice, nothing is mixed up."""
+
+import copy
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nil_audit.errors import CheckpointError, MeasurementError, UsageError
+from nil_audit.score import harness
+from nil_audit.score.outcome import ScoreResult
+from nil_audit.score.protocols import CATEGORIES, LETTERS, PROTOCOLS, generation_length
+from nil_audit.score.results import find, keep
+from nil_audit.score.run import plan_score, run_plan, score_model, wrapped
+
+Loaded = tuple[Any, Any]
+WHO = {"identity": "sha256:one", "name": "tiny", "dtype": "float32"}
+
+
+def _by_lm_eval(loaded: Loaded, folder: str, task: dict[str, Any], **settings: Any) -> dict[int, dict[str, Any]]:
+    """lm-eval's own logged samples of a task over local data, by question id."""
+    from lm_eval import simple_evaluate
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+
+    with harness.quiet_libraries():
+        lm = HFLM(pretrained=loaded[0], tokenizer=copy.deepcopy(loaded[1]), batch_size=8)
+        found = simple_evaluate(
+            model=lm,
+            tasks=[task],
+            task_manager=TaskManager(include_path=folder, include_defaults=False),
+            bootstrap_iters=0,
+            **settings,
+        )
+    return {sample["doc"]["question_id"]: sample for samples in found["samples"].values() for sample in samples}
+
+
+def _local(data: Path, tasks: list[str]) -> dict[str, Any]:
+    """A group of lm-eval's own tasks with the data replaced, as its users do with a local copy."""
+    files = {split: str(data / f"{split}.parquet") for split in ("test", "validation")}
+    return {
+        "group": "local",
+        "task": [{"task": task, "dataset_path": "parquet", "dataset_kwargs": {"data_files": files}} for task in tasks],
+    }
+
+
+def _answers(result: ScoreResult) -> dict[int, tuple[str | None, bool]]:
+    return {answer.question_id: (answer.chosen, answer.correct) for answer in result.answers}
+
+
+@pytest.mark.parametrize("protocol", ["leaderboard", "mc"])
+def test_answers_are_those_of_lm_evals_own_run(protocol: str, loaded: Loaded, data: Path, tmp_path: Path) -> None:
+    result = score_model(*loaded, **WHO, protocol=protocol, data=data)
+    chosen = PROTOCOLS[protocol]
+    tasks = list(dict.fromkeys(chosen.task(category) for category in CATEGORIES))
+    theirs = _by_lm_eval(loaded, str(chosen.folder), _local(data, tasks))
+    assert len(theirs) == len(result.answers) == 56
+    for answer in result.answers:
+        sample = theirs[answer.question_id]
+        likelihoods = [response[0] for response in sample["filtered_resps"]]
+        assert answer.chosen == LETTERS[likelihoods.index(max(likelihoods))]
+        assert answer.correct == bool(sample["acc"])
+    assert len(result.letters) > 2  # else equality would say little
+
+
+def test_prompts_of_mc_strip_options_and_show_examples_of_the_questions_own_category(
+    data: Path, loaded: Loaded
+) -> None:
+    plan = plan_score("mc", data=data)
+    question = next(row for row in plan.questions["law"] if any(text != text.strip() for text in row["options"]))
+    prompts = {}
+    for protocol in (PROTOCOLS["mc"], PROTOCOLS["leaderboard"]):
+        shots = replace(plan, protocol=protocol).examples("law")
+        task = harness.load_task(protocol, "law", [question], shots)
+        prompts[protocol.name] = task.fewshot_context(question, 5)
+    assert prompts["mc"].count("law: ") == 6
+    assert prompts["leaderboard"].count("law: ") == 1
+    assert prompts["leaderboard"].count("biology: ") == 5  # the first five rows, whatever they are
+    assert ".  " not in prompts["mc"]
+    assert ".  " in prompts["leaderboard"]
+    assert prompts["mc"].endswith("Answer:")
+
+
+def test_generated_answers_are_lm_evals_with_its_length_fitted_to_the_context(
+    data: Path, model_with: Callable[..., Loaded]
+) -> None:
+    short = model_with(context=256)
+    result = score_model(*short, **WHO, protocol="cot", data=data, questions=14)
+    assert result.categories[0].generated == generation_length(256) == 128
+    law = next(category for category in result.categories if category.category == "law")
+    name = PROTOCOLS["cot"].task("law")
+    theirs = _by_lm_eval(short, str(PROTOCOLS["cot"].folder), _local(data, [name]), gen_kwargs={"max_gen_toks": 128})
+    for answer in law.answers:
+        assert answer.correct == bool(theirs[answer.question_id]["exact_match"])
+        assert (answer.chosen is None) == (theirs[answer.question_id]["filtered_resps"] == ["[invalid]"])
+    document = result.to_dict()
+    assert document["generated"] == 128
+    assert document["unparsed"]["share"] == document["unparsed"]["count"] / 14
+
+
+def test_lm_evals_regular_expression_reads_the_answer(data: Path, loaded: Loaded, monkeypatch: Any) -> None:
+    texts = ["so the answer is (B).", "The answer is C", "no idea", "the answer is (Z)"]
+
+    def speak(self: Any, requests: list[Any], **_: Any) -> list[str]:
+        return (texts * len(requests))[: len(requests)]
+
+    monkeypatch.setattr(harness.QuietHFLM, "generate_until", speak)
+    result = score_model(*loaded, **WHO, protocol="cot", data=data)
+    by_category = [[answer.chosen for answer in category.answers] for category in result.categories]
+    assert by_category == [["B", "C", None, None]] * 14
+    assert result.to_dict()["unparsed"] == {"count": 28, "share": 0.5}
+    assert all(answer.correct == (answer.chosen == answer.target) for answer in result.answers)
+    assert "In 28 of 56 generated texts no answer was found" in result.notes[-1]
+
+
+def test_kept_answers_are_not_asked_again_and_a_stopped_run_goes_on(loaded: Loaded, data: Path, cache: Path) -> None:
+    plan = plan_score(data=data)
+    first = score_model(*loaded, **WHO, data=data)
+    files = sorted(cache.rglob("mc-*.json"))
+    assert len(files) == 14
+
+    def never() -> Any:
+        raise AssertionError("the model is not needed")
+
+    again = run_plan(plan, never, **WHO)
+    assert (again.reused, _answers(again)) == (14, _answers(first))
+
+    for file in files[:5]:
+        file.unlink()
+    files[5].write_text(files[5].read_text()[:100])  # half a file is no file
+    steps: list[int] = []
+
+    @contextmanager
+    def progress(_words: str, total: int) -> Any:
+        assert total == 56
+        yield steps.append
+
+    resumed = run_plan(plan, lambda: wrapped(plan, *loaded), **WHO, progress=progress)
+    assert (resumed.reused, _answers(resumed)) == (8, _answers(first))
+    assert (steps[0], sum(steps)) == (32, 56)
+    fresh = run_plan(plan, lambda: wrapped(plan, *loaded), **WHO, fresh=True)
+    assert (fresh.reused, _answers(fresh)) == (0, _answers(first))
+
+
+def test_a_second_model_never_gets_the_first_ones_answers(
+    loaded: Loaded, data: Path, model_with: Callable[..., Loaded]
+) -> None:
+    first = score_model(*loaded, **WHO, data=data)
+    second = score_model(*model_with(seed=1), **WHO | {"identity": "sha256:two"}, data=data)
+    assert second.reused == 0
+    assert _answers(second) != _answers(first)
+
+
+def test_everything_that_can_move_an_answer_is_in_the_key(data: Path, tmp_path: Path) -> None:
+    from tests.mmlu import mmlu_rows, write_mmlu
+
+    other = write_mmlu(tmp_path / "other", *mmlu_rows(seed=1))
+    plan = plan_score(data=data)
+    keys = [
+        plan.keys("one", "float32"),
+        plan.keys("two", "float32"),
+        plan.keys("one", "bfloat16"),
+        replace(plan, batch_size=4).keys("one", "float32"),
+        replace(plan, backend="vllm").keys("one", "float32"),
+        plan_score("leaderboard", data=data).keys("one", "float32"),
+        plan_score(data=data, questions=28).keys("one", "float32"),
+        plan_score(data=other).keys("one", "float32"),
+        {name: replace(key, lm_eval="0.4.12") for name, key in plan.keys("one", "float32").items()},
+    ]
+    assert len({key["law"].path for key in keys}) == len(keys)
+    assert keys[0]["law"].path == plan_score(data=data, seed=7).keys("one", "float32")["law"].path
+
+
+def test_a_file_under_the_wrong_key_is_not_believed(loaded: Loaded, data: Path) -> None:
+    plan = plan_score(data=data, questions=14)
+    result = run_plan(plan, lambda: wrapped(plan, *loaded), **WHO).categories[0]
+    key, other = plan.keys("one", "float32")["biology"], plan.keys("two", "float32")["biology"]
+    assert find(other) is None
+    kept = keep(key, result)
+    other.path.parent.mkdir(parents=True)
+    other.path.write_text(kept.read_text())
+    assert find(other) is None
+    assert find(key) == result
+
+
+def test_prompts_cut_are_counted_as_by_hand(data: Path, model_with: Callable[..., Loaded]) -> None:
+    model, tokenizer = model_with(context=208)
+    result = score_model(model, tokenizer, **WHO, data=data)
+    plan = plan_score(data=data)
+    for category in CATEGORIES:
+        task = harness.load_task(plan.protocol, category, plan.questions[category], plan.examples(category))
+        answers = {answer.question_id: answer for answer in result.answers}
+        for row in plan.questions[category]:
+            # one token a byte, and the last one is predicted, not read
+            answer = answers[row["question_id"]]
+            assert answer.cut == (len((task.fewshot_context(row, 5) + " A").encode()) > 209)
+            assert answer.question_cut == (len((task.doc_to_text(row) + " A").encode()) > 209)
+    assert result.to_dict()["prompts_cut"] == 56
+    assert "lost their beginning (worked examples)" in result.notes[0]
+
+
+def test_a_context_shorter_than_any_question_is_refused(data: Path, model_with: Callable[..., Loaded]) -> None:
+    with pytest.raises(MeasurementError, match=r"context of tiny \(20 tokens\) is shorter than one question"):
+        score_model(*model_with(context=20), **WHO, data=data)
+    with pytest.raises(MeasurementError, match=r"context of tiny \(64 tokens\) is shorter than one question"):
+        score_model(*model_with(context=64), **WHO, data=data, protocol="cot")  # half of it is for the answer
+    some = score_model(*model_with(context=64), **WHO, data=data)
+    assert 0 < some.to_dict()["questions_cut"] < 56
+
+
+def test_the_result_says_all_that_was_asked_for(loaded: Loaded, data: Path) -> None:
+    result = score_model(*loaded, **WHO, data=data, questions=28, protocol="leaderboard")
+    document = result.to_dict()
+    right = sum(answer.correct for answer in result.answers)
+    assert (document["questions"], document["questions_available"], document["correct"]) == (28, 56, right)
+    assert document["accuracy"] == right / 28
+    assert document["normalised"] == pytest.approx((right / 28 - 0.1) / 0.9)
+    assert document["chance"] == pytest.approx(sum(1 / answer.options for answer in result.answers) / 28)
+    assert document["above_chance"]["value"] == pytest.approx(document["accuracy"] - document["chance"])
+    assert document["sample"]["question_ids"] == sorted(answer.question_id for answer in result.answers)
+    assert [row["category"] for row in document["categories"]] == list(CATEGORIES)
+    assert sum(row["correct"] for row in document["categories"]) == right
+    assert (document["batch_size"], document["backend"], document["protocol"]) == (8, "hf", "leaderboard")
+    assert document["versions"]["lm_eval"].startswith("0.4.")
+    assert document["task"]["version"] == "0.1"
+    assert document["seconds"] > 0
+    assert document["origin"] == "measured"
+    assert score_model(*loaded, **WHO, data=data).to_dict()["sample"] is None
+
+
+def test_the_callers_tokenizer_stays_as_it_was(loaded: Loaded) -> None:
+    tokenizer = loaded[1]
+    assert tokenizer.pad_token is None
+    assert harness.wrap_model(*loaded, batch_size=2).tokenizer.pad_token is not None
+    assert tokenizer.pad_token is None
+
+
+def test_a_tokenizer_without_an_end_of_text_is_refused(loaded: Loaded) -> None:
+    from tests.tiny import byte_tokenizer
+
+    with pytest.raises(CheckpointError, match="set eos_token"):
+        harness.wrap_model(loaded[0], byte_tokenizer(), batch_size=2)
+
+
+def test_another_version_of_a_task_is_refused(data: Path) -> None:
+    plan = plan_score("cot", data=data)
+    newer = replace(plan.protocol, version="9.9")
+    with pytest.raises(UsageError, match=r"holds version 3\.1 of mmlu_pro where 9\.9 is needed"):
+        harness.load_task(newer, "law", plan.questions["law"], plan.examples("law"))
+
+
+def test_memory_that_runs_out_names_the_batch_size(loaded: Loaded, data: Path, monkeypatch: Any) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(loaded[0], "forward", fail)
+    with pytest.raises(MeasurementError, match="batch size of 8 on 'biology'; use a smaller --batch-size"):
+        score_model(*loaded, **WHO, data=data)
+
+
+def test_options_that_cannot_be(data: Path) -> None:
+    for wrong, sentence in (
+        ({"protocol": "exam"}, "choose one of mc, leaderboard, cot"),
+        ({"backend": "jax"}, "choose one of hf, vllm"),
+        ({"batch_size": 0}, "use 1 or more"),
+        ({"questions": 5}, "ask for 14 or more"),
+    ):
+        with pytest.raises(UsageError, match=sentence):
+            plan_score(**{"data": data, **wrong})  # type: ignore[arg-type]
