@@ -1,7 +1,7 @@
 """What a model's configuration says about its architecture: depth, width and the numbers around them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from nil_audit.errors import ConfigError, NilAuditError
@@ -96,16 +96,16 @@ def shape_from_config(config: Mapping[str, Any], name: str = "config") -> Shape:
 
 
 def _counted_by_own_code(shape: Shape, where: str) -> Shape:
-    from nil_audit.shape import library, parameters
+    from nil_audit.shape import parameters, skeleton
 
-    config, model = library.trusted_skeleton(where, shape.revision, shape.name)
+    config, model = skeleton.trusted_skeleton(where, shape.revision, shape.name)
     classification.refuse(shape.name, classification.find_in_modules(model, config))
     note = f"transformers does not know the type {shape.model_type}: its parameters were counted by its own code."
     return replace(shape, parameters=parameters.count(model), tied=parameters.tied(model), notes=(note,))
 
 
 def _from_library(config: Mapping[str, Any], name: str) -> Shape:
-    from nil_audit.shape import library, parameters
+    from nil_audit.shape import library, parameters, skeleton
 
     declared.check_declared(config, name, declared.ESSENTIAL)
     try:
@@ -116,7 +116,7 @@ def _from_library(config: Mapping[str, Any], name: str) -> Shape:
         raise
     findings = classification.find_in_config(read)
     try:
-        model = library.skeleton(read, name)
+        model = skeleton.skeleton(read, name)
     except NilAuditError:
         classification.refuse(name, findings)
         declared.check_declared(config, name)
@@ -163,25 +163,29 @@ def _from_library(config: Mapping[str, Any], name: str) -> Shape:
 
 
 def _check_presence(config: Mapping[str, Any], read: Any, name: str) -> list[str]:
-    """The config must say depth and width itself; a nested text section may lean on its class's defaults."""
+    """Check that the config says depth and width itself; a nested text section may lean on its class's defaults.
+
+    Returns:
+        A note on every number that the class's default stands for.
+    """
     section: Any = config
     for key in read.path:
         section = section.get(key) if isinstance(section, Mapping) else None
     nested = bool(read.path) and isinstance(section, Mapping)
-    notes = []
     names = read.text.attribute_map
-    for quantity in ("num_hidden_layers", "hidden_size"):
+    defaults = {field.name: field.default for field in fields(read.text)}
+    assumed = []
+    for quantity, meaning in declared.MEANING.items():
         target = names.get(quantity, quantity)
         keys = tuple(dict.fromkeys((target, quantity, *(key for key, to in names.items() if to == target))))
-        value = declared.declared(section if nested else config, keys, name)
-        if value is None and not nested:
+        if declared.declared(section if nested else config, keys, name) is not None:
+            continue
+        if quantity in declared.PRINCIPAL and not nested:
             raise declared.missing(name, quantity, keys)
-        if value is None:
-            notes.append(
-                f"The text section does not say its {declared.MEANING[quantity]}; {getattr(read.text, quantity)} is the"
-                f" default of {read.text.model_type}, which configs of multimodal models leave out."
-            )
-    return notes
+        if isinstance(value := defaults.get(target), int):
+            assumed.append(f"{meaning} ({value})")
+    where = "text section of the config" if nested else "config"
+    return [f"The {where} leaves {', '.join(assumed)} to the defaults of {read.text.model_type}."] if assumed else []
 
 
 def _kv_heads(text: Any, heads: int) -> int:
@@ -211,9 +215,13 @@ def _from_raw(config: Mapping[str, Any], name: str) -> Shape:
         raise ConfigError(
             f"The config of {name} names neither a model_type nor an architecture; name a language model's config.json."
         )
-    for key in declared.TEXT_KEYS:
+    for key in ("text_config", "llm_config", "language_config"):
         section = config.get(key)
-        if isinstance(section, Mapping) and (section.get("model_type") or section.get("hidden_size")):
+        if (
+            not config.get("is_encoder_decoder")
+            and isinstance(section, Mapping)
+            and (section.get("model_type") or section.get("hidden_size"))
+        ):
             inner = shape_from_config(section, name)
             tower_of = str(config.get("model_type") or "multimodal")
             note = f"Text tower of a {tower_of} checkpoint, which needs remote code; the rest is not counted."

@@ -13,7 +13,8 @@ from enum import StrEnum
 from typing import Any
 
 from nil_audit.errors import UnsupportedArchitectureError
-from nil_audit.shape.library import LibraryConfig, Skeleton
+from nil_audit.shape.library import LibraryConfig
+from nil_audit.shape.skeleton import Skeleton
 
 
 class Kind(StrEnum):
@@ -66,6 +67,7 @@ KNOWN: Mapping[str, Finding] = {
     "cpmant": Finding(kind=Kind.ENCODER, sign="a prefix language model that reads all of its input both ways"),
     "diffusion_gemma": Finding(kind=Kind.OTHER, sign="it denoises whole blocks of text"),
     "dots1": Finding(kind=Kind.MOE, sign="routed experts"),
+    "EvollaModel": Finding(kind=Kind.ENCODER_DECODER, sign="adapters in its blocks attend to a protein encoder"),
     "gemma4_assistant": Finding(kind=Kind.OTHER, sign="a draft model that reads the states of a larger one"),
     "gemma4_unified_assistant": Finding(kind=Kind.OTHER, sign="a draft model that reads the states of a larger one"),
     "hrm_text": Finding(kind=Kind.RECURRENT, sign="two stacks of blocks run over and over in nested cycles"),

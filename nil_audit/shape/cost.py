@@ -112,8 +112,9 @@ def _counted(config: Mapping[str, Any], name: str) -> tuple[Parameters, int]:
     """Parameters, and the weights that a token is multiplied with."""
     from torch.nn import Embedding
 
-    from nil_audit.shape.library import library_config, skeleton
+    from nil_audit.shape.library import library_config
     from nil_audit.shape.parameters import count
+    from nil_audit.shape.skeleton import skeleton
 
     model = skeleton(library_config(config, name), name)
     output = model.model.get_output_embeddings()

@@ -57,6 +57,7 @@ ALIASES = {
 TEXT_KEYS = ("text_config", "llm_config", "language_config", "thinker_config", "decoder", "generator")
 
 
+PRINCIPAL = ("num_hidden_layers", "hidden_size")
 ESSENTIAL = ("num_hidden_layers", "hidden_size", "vocab_size")
 
 
@@ -81,7 +82,7 @@ def check_said(config: Mapping[str, Any], name: str) -> None:
         ConfigError: A key is there and null.
     """
     for prefix, section in sections(config):
-        for quantity in ("num_hidden_layers", "hidden_size"):
+        for quantity in PRINCIPAL:
             for key in ALIASES[quantity]:
                 if key in section and section[key] is None:
                     raise missing(name, quantity, (prefix + key,), "null")

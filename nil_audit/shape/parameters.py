@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nil_audit.shape.library import Skeleton, knows, library_config, skeleton, towers
+from nil_audit.shape.library import knows, library_config
+from nil_audit.shape.skeleton import Skeleton, skeleton, towers
 
 
 @dataclass(frozen=True, kw_only=True)

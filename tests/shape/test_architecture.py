@@ -69,8 +69,16 @@ def test_real_configs_that_are_refused(shared: Path, name: str) -> None:
 def test_text_section_written_as_a_difference_takes_its_class_defaults(shared: Path) -> None:
     shape = read_shape(str(shared / "data" / "configs" / "mlc_llava"))
     assert (shape.text_tower_of, shape.model_type) == ("llava", "llama")
-    assert sum("default of llama" in note for note in shape.notes) == 2
-    assert "Text tower of a llava checkpoint" in shape.notes[0]
+    assert shape.notes == (
+        "Text tower of a llava checkpoint; the rest is not counted.",
+        "The text section of the config leaves depth (32), width (4096), the number of heads (32), the MLP width"
+        " (11008) to the defaults of llama.",
+    )
+
+
+def test_default_that_enters_the_count_is_said() -> None:
+    config = {key: value for key, value in LLAMA.items() if key != "vocab_size"}
+    assert shape_from_config(config).notes == ("The config leaves the vocabulary (32000) to the defaults of llama.",)
 
 
 def test_remote_code_type_keeps_depth_and_width_without_running_it(shared: Path) -> None:
