@@ -93,8 +93,9 @@ def residual_covariance(moment: Array, controls: Sequence[int], variables: Seque
 def partial_correlation(moment: Array, controls: Sequence[int], one: int, other: int) -> Array:
     """Correlation of two columns with the controls (and the constant) held fixed, shape (B,); NaN if undefined."""
     covariance = residual_covariance(moment, [0, *controls], [one, other])
-    spread = covariance[:, 0, 0] * covariance[:, 1, 1]
-    total = moment[:, one, one] * moment[:, other, other]
+    left = np.diagonal(covariance, axis1=1, axis2=2)
+    whole = np.column_stack([moment[:, one, one], moment[:, other, other]])
     with np.errstate(invalid="ignore", divide="ignore"):
-        value = covariance[:, 0, 1] / np.sqrt(np.maximum(spread, 0))
-    return np.where(spread > 1e-18 * total, np.clip(value, -1, 1), np.nan)
+        value = covariance[:, 0, 1] / np.sqrt(np.maximum(left, 0).prod(axis=1))
+    # What is left of a variable that the controls explain is rounding error, at most about 1e-12 of it.
+    return np.where((left > 1e-9 * whole).all(axis=1), np.clip(value, -1, 1), np.nan)
