@@ -11,6 +11,7 @@ import typer
 
 from nil_audit import __version__
 from nil_audit.cli.audit import audit
+from nil_audit.cli.candidate import candidate
 from nil_audit.cli.compare import compare
 from nil_audit.cli.demo import demo
 from nil_audit.cli.score import score
@@ -46,6 +47,7 @@ def _register() -> frozenset[str]:
         "audit": audit,
         "score": score,
         "compare": compare,
+        "candidate": candidate,
         "demo": demo,
     }
     for name, command in commands.items():

@@ -1,14 +1,16 @@
 """``nil-audit MODEL ...``: audit checkpoints."""
 
+import os
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nil_audit.cli.output import Output
-from nil_audit.errors import EXIT_SOME_FAILED, NilAuditError, UsageError
+from nil_audit.errors import EXIT_SOME_FAILED, NilAuditError, SourceError, UsageError
 
 if TYPE_CHECKING:
     from nil_audit.study.record import Record
@@ -105,17 +107,17 @@ def audit(
     finish(records, failures, output, details=details, out=out)
 
 
-def expand(names: list[str]) -> list[str]:
-    """Model names, with every list (.csv) replaced by the models in it."""
-    models = []
+def expand(names: list[str]) -> dict[str, Mapping[str, Any]]:
+    """The models asked for, each list (.csv) replaced by its models; every model with its row of a list, or {}."""
+    models: dict[str, Mapping[str, Any]] = {}
     for name in names:
         if name.lower().endswith(".csv"):
             from nil_audit.study.model_list import read_model_list
 
-            models += list(read_model_list(Path(name))["model"])
+            models |= {row["model"]: row for row in read_model_list(Path(name)).to_dict("records")}
         else:
-            models.append(name)
-    return list(dict.fromkeys(models))
+            models.setdefault(name, {})
+    return models
 
 
 def check_writable(folder: Path) -> None:
@@ -132,7 +134,7 @@ def check_writable(folder: Path) -> None:
 
 
 def audit_all(
-    models: list[str],
+    models: Mapping[str, Mapping[str, Any]],
     settings: Any,
     output: Output,
     *,
@@ -142,29 +144,63 @@ def audit_all(
 ) -> tuple[list["Record"], dict[str, str]]:
     """Audit one model after another; a failure is said at once and does not stop the others.
 
+    Args:
+        models: Names, each with its row of a model list, or {}.
+        settings: ``nil_audit.study.audit.Settings``.
+        output: Where progress, notes and errors go.
+        shape_only: Read no weights; a listed model whose configuration cannot be reached has the list's shape.
+        plan: MMLU-Pro to run (``nil_audit.score.run.plan_score``), or None.
+        debug: Let the first error through.
+
     Returns:
         The records, and the error sentence of every model that failed.
     """
     from nil_audit.study.audit import Subject, audit_subject, score_subject, shape_record
+    from nil_audit.study.listed import listed_shape
 
     records: list[Record] = []
     failures: dict[str, str] = {}
-    for name in models:
+    unchecked: list[str] = []
+    for name, row in models.items():
         subject = Subject(name, settings)
         try:
-            record = shape_record(subject) if shape_only else audit_subject(subject, progress=output.progress)
+            if shape_only:
+                record = shape_record(name, subject.shape)
+            else:
+                record = audit_subject(subject, progress=output.progress)
             if plan is not None:
                 record = score_subject(subject, record, plan, progress=output.progress)
         except NilAuditError as error:
             if debug or isinstance(error, UsageError):
                 raise
-            failures[name] = str(error)
-            output.error(f"{error}")
-            continue
+            listed = listed_shape(row) if shape_only and row and isinstance(error, SourceError) else None
+            if listed is None:
+                failures[name] = str(error)
+                output.error(f"{error}")
+                continue
+            record = shape_record(name, listed)
+            unchecked.append(str(error))
         for note in record.notes:
             output.note(note)
         records.append(record)
+    if unchecked:
+        output.note(f"{len(unchecked)} shapes are the list's own, not checked against the Hub: {unchecked[0]}")
+    _report_disagreements(models, records, output)
     return records, failures
+
+
+def _report_disagreements(models: Mapping[str, Mapping[str, Any]], records: list["Record"], output: Output) -> None:
+    """Say every number of a list that a model's own configuration contradicts."""
+    rows = [row for row in models.values() if row]
+    if not rows:
+        return
+    import pandas as pd
+
+    from nil_audit.study.model_list import check_against_hub
+
+    checked = [record.shape for record in records if record.shape.source != "list"]
+    for one in check_against_hub(pd.DataFrame(rows), checked):
+        output.note(f"The list disagrees with the Hub. {one}.")
 
 
 def finish(
@@ -191,6 +227,4 @@ def finish(
 
 def is_first_process() -> bool:
     """Whether this process is the one of an ``accelerate launch`` that prints and writes."""
-    import os
-
     return int(os.environ.get("RANK", "0")) == 0

@@ -30,6 +30,6 @@ def demo(
     output = Output(as_json=as_json, quiet=quiet)
     model = str(files("nil_audit") / "data" / "demo_model")
     settings = Settings(probe="builtin", fresh=True)
-    records, failures = audit_all([model], settings, output, shape_only=False, plan=None, debug=False)
+    records, failures = audit_all({model: {}}, settings, output, shape_only=False, plan=None, debug=False)
     finish(records, failures, output, details=True, out=out)
     output.note("Next: nil-audit YOUR-MODEL (a Hub id or a folder), or nil-audit --help.")

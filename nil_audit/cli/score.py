@@ -109,7 +109,8 @@ def score(
 
 def _score_one(name: str, plan: "Plan", loading: dict[str, Any], *, fresh: bool, output: Output) -> "ScoreResult":
     """Score one model; it is only loaded when some answer is not kept."""
-    from nil_audit.interaction.checkpoint import identify, load_checkpoint
+    from nil_audit.interaction.checkpoint import load_checkpoint
+    from nil_audit.interaction.identity import identify
     from nil_audit.score.run import run_plan, wrapped
 
     identity = identify(name)
@@ -125,6 +126,8 @@ def _score_one(name: str, plan: "Plan", loading: dict[str, Any], *, fresh: bool,
                 batch_size=plan.batch_size,
                 trust_remote_code=loading["trust_remote_code"],
             )
+        from nil_audit.interaction.checkpoint import load_checkpoint
+
         checkpoint = load_checkpoint(name, **loading)
         return wrapped(plan, checkpoint.model, checkpoint.tokenizer)
 

@@ -1,6 +1,5 @@
 """A checkpoint, identified by its content, loaded, placed on a device and frozen."""
 
-import hashlib
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,8 +9,8 @@ import torch
 
 from nil_audit.errors import CheckpointError, SourceError, UsageError
 from nil_audit.interaction.gradients import embedding_weight, freeze
+from nil_audit.interaction.identity import PICKLED, Identity, identify
 from nil_audit.shape.architecture import Shape, read_shape
-from nil_audit.shape.config import locate
 
 DTYPES = {
     "float32": torch.float32,
@@ -20,28 +19,6 @@ DTYPES = {
     "float64": torch.float64,
 }
 Dtype = Literal["float32", "bfloat16", "float16", "float64"]
-
-_PICKLE = (".bin", ".pt", ".pth", ".ckpt")
-_CONTENT = {".safetensors", ".json", ".model", ".txt", ".tiktoken", ".py", *_PICKLE}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Identity:
-    """Which checkpoint a name means, without loading it.
-
-    Attributes:
-        name: As asked for.
-        source: "hub" or "local".
-        reference: The repository id or the folder, as transformers takes it.
-        revision: Commit hash on the Hub, None for a folder.
-        digest: "git:COMMIT" for a Hub commit, "sha256:..." over the files of a folder: equal digests, equal weights.
-    """
-
-    name: str
-    source: str
-    reference: str
-    revision: str | None
-    digest: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,45 +42,6 @@ class Checkpoint:
     dtype: str
     device: str
     notes: tuple[str, ...] = ()
-
-
-def identify(name: str) -> Identity:
-    """Find out which checkpoint a name means: the Hub's commit hash, or a hash of a folder's files.
-
-    Raises:
-        SourceError, ConfigError: The name leads nowhere (see ``nil_audit.shape.config.locate``).
-        UsageError: The name is a configuration file, which has no weights.
-    """
-    found = locate(name)
-    if found.kind == "hub":
-        return Identity(
-            name=name,
-            source="hub",
-            reference=str(found.repo_id),
-            revision=found.revision,
-            digest=f"git:{found.revision}",
-        )
-    if found.folder is None:
-        raise UsageError(
-            f"{name} is a configuration without weights; name its folder, or ask 'nil-audit candidate {name}'."
-        )
-    return Identity(
-        name=name,
-        source="local",
-        reference=str(found.folder),
-        revision=None,
-        digest=f"sha256:{_folder_digest(Path(found.folder))}",
-    )
-
-
-def _folder_digest(folder: Path) -> str:
-    """Sha256 over names and contents of the files that decide what a checkpoint computes."""
-    total = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.suffix in _CONTENT:
-            with path.open("rb") as file:
-                total.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return total.hexdigest()
 
 
 def load_checkpoint(
@@ -249,7 +187,7 @@ def _no_weights(identity: Identity, error: OSError) -> SourceError | CheckpointE
         return CheckpointError(
             f"The weights of {identity.name} cannot all be read ({_first_line(error)}); fetch the checkpoint again."
         )
-    if any(name.endswith(_PICKLE) for name in names):
+    if any(name.endswith(PICKLED) for name in names):
         return CheckpointError(
             f"{identity.name} has only pickled weights, which can run code when loaded; use a safetensors version, or "
             "--allow-pickle if you trust where they come from."

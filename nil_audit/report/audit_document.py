@@ -91,18 +91,20 @@ def audit_page(records: Sequence[Record], command: str) -> Page:
             )
         )
     if scores:
+        sources: list[str] = []
         rows = tuple(
-            tuple(Cell(text=str(one)) for one in (record.label, *score_cells(score))) for record, score in scores
+            tuple(Cell(text=str(one)) for one in (record.label, *score_cells(score, sources)))
+            for record, score in scores
         )
-        blocks.append(
-            Table(caption="MMLU-Pro, raw accuracy.", columns=_columns("Accuracy", "Protocol", "Origin"), rows=rows)
-        )
+        note = " ".join(f"[{number}] {source}." for number, source in enumerate(sources, start=1))
+        columns = _columns("Accuracy", "Protocol", "Origin")
+        blocks.append(Table(caption="MMLU-Pro, raw accuracy.", columns=columns, rows=rows, note=note))
     if notes := tuple(note for record in records for note in record.notes):
         blocks.append(Bullets(items=notes))
     return Page(
         title="Audit",
         kicker="Depth, width and gradient-space interaction",
-        answer=tuple(f"{record.name}: {record.verdict['words']}." for record in records),
+        answer=tuple(f"{record.label}: {record.verdict['words']}." for record in records),
         sections=(
             Section(name="results", title="Results", blocks=tuple(blocks)),
             Section(name="command", title="Command", blocks=(Listing(text=command),)),

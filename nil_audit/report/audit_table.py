@@ -119,21 +119,30 @@ def details_table(record: Record) -> Table:
     return table
 
 
-def score_cells(score: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Accuracy with its error, protocol and origin of one benchmark result."""
+def score_cells(score: Mapping[str, Any], sources: list[str]) -> tuple[str, str, str]:
+    """Accuracy with its error, protocol and origin of one benchmark result.
+
+    Args:
+        score: A score row of a record.
+        sources: Sources seen so far; a new one is added, and the origin names it by its number.
+    """
     error = score.get("stderr")
     accuracy = f"{score['accuracy']:.4f}" + (f" ± {error:.4f}" if error else "")
-    origin = score["origin"] if score["origin"] == "measured" else f"{score['origin']}: {score['source']}"
-    return accuracy, score["protocol"], origin
+    if score["origin"] == "measured":
+        return accuracy, score["protocol"], "measured"
+    if score["source"] not in sources:
+        sources.append(score["source"])
+    return accuracy, score["protocol"], f"{score['origin']} [{sources.index(score['source']) + 1}]"
 
 
-def score_table(records: Sequence[Record]) -> Table:
-    """MMLU-Pro of each model, measured and published rows apart, each with its protocol."""
+def score_view(records: Sequence[Record]) -> list[RenderableType]:
+    """MMLU-Pro of each model, measured and published rows apart, each with its protocol; sources below."""
     table = _table("MMLU-Pro (accuracy, raw)", "Model", "Accuracy", "Protocol", "Origin")
+    sources: list[str] = []
     for record in records:
         for score in record.scores:
-            table.add_row(Text(record.label), *map(Text, score_cells(score)))
-    return table
+            table.add_row(Text(record.label), *map(Text, score_cells(score, sources)))
+    return [table, *(Text(f"[{number}] {source}", style="dim") for number, source in enumerate(sources, start=1))]
 
 
 def footer(records: Sequence[Record]) -> Text:
@@ -159,7 +168,7 @@ def audit_view(records: Sequence[Record], width: int, *, details: bool = False) 
     if any(record.interaction for record in records):
         parts += interaction_tables([record for record in records if record.interaction], width)
     if any(record.scores for record in records):
-        parts.append(score_table(records))
+        parts += score_view(records)
     if details:
         parts += [details_table(record) for record in records if record.interaction]
     if any(record.interaction for record in records):

@@ -16,7 +16,8 @@ from nil_audit.study.record import Record, plain, products_document
 from nil_audit.study.store import find_record, keep_record
 
 if TYPE_CHECKING:
-    from nil_audit.interaction.checkpoint import Checkpoint, Dtype, Identity
+    from nil_audit.interaction.checkpoint import Checkpoint, Dtype
+    from nil_audit.interaction.identity import Identity
     from nil_audit.interaction.probe import Probe
     from nil_audit.score.run import Plan
 
@@ -72,7 +73,7 @@ class Subject:
     @cached_property
     def identity(self) -> "Identity":
         """Which checkpoint it is, without loading it."""
-        from nil_audit.interaction.checkpoint import identify
+        from nil_audit.interaction.identity import identify
 
         return identify(self.name)
 
@@ -107,18 +108,17 @@ def audit(name: str, *, progress: Progress = _silent, **settings: Any) -> Record
     return audit_subject(Subject(name, Settings(**settings)), progress=progress)
 
 
-def shape_record(subject: Subject) -> Record:
+def shape_record(name: str, shape: Shape) -> Record:
     """The part of an audit that needs no weights: shape, verdict and published scores."""
     from nil_audit.score.published import published_for
 
-    shape = subject.shape
     return Record(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         nil_audit=__version__,
-        model={"name": subject.name, "source": shape.source, "revision": shape.revision},
+        model={"name": name, "source": shape.source, "revision": shape.revision},
         shape=shape,
         verdict=verdict_document(shape),
-        scores=tuple(published_for(subject.name)),
+        scores=tuple(published_for(name)),
         environment=environment(),
         notes=shape.notes,
     )
@@ -131,7 +131,7 @@ def audit_subject(subject: Subject, *, progress: Progress = _silent) -> Record:
     from nil_audit.interaction.probe import load_probe
 
     settings = subject.settings
-    base = shape_record(subject)
+    base = shape_record(subject.name, subject.shape)
     probe = load_probe(settings.probe)
     window = window_length(settings.window, subject.shape.context)
     key = {

@@ -53,7 +53,7 @@ class Record:
     @property
     def label(self) -> str:
         """The name in tables: the Hub id, or a folder's own name without its parents."""
-        return self.name if self.model["source"] == "hub" else Path(self.name).resolve().name
+        return Path(self.name).resolve().name if self.model["source"] == "local" else self.name
 
     def metric(self, name: str, kind: str = "unbiased") -> Estimate | None:
         """One metric with its error, or None where it was not measured or noise made it undefined."""

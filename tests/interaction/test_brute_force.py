@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from nil_audit.interaction.checkpoint import Checkpoint, Identity
+from nil_audit.interaction.checkpoint import Checkpoint
+from nil_audit.interaction.identity import Identity
 from nil_audit.interaction.measure import measure
 from nil_audit.interaction.metrics import estimate, estimate_loss
 from nil_audit.interaction.probe import Probe
