@@ -11,7 +11,7 @@ LONGEST = 200
 EXCERPT = 20
 """Rows that are printed of a longer one."""
 
-_SPECIAL = re.compile(r"[\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_SPECIAL = re.compile(r"[\\`*|~$]|\](?=[(\[:])|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _OPENING = re.compile(r"^(#{1,6}(?=\s|$)|[-+=](?=\s|$|[-=])|\d{1,9}[.)](?=\s))")
 
 
@@ -30,7 +30,10 @@ def render_markdown(page: Page) -> str:
 
 
 def escaped(text: str) -> str:
-    """A text on one line that Markdown shows as it stands: no markup, no HTML, no end of a table cell."""
+    """A text on one line that Markdown shows as it stands: no markup, no HTML, no end of a table cell.
+
+    Brackets stay where they cannot make a link, since every interval here has them.
+    """
     line = clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = _SPECIAL.sub(lambda found: f"\\{found.group()}", line)
     return _OPENING.sub(lambda found: f"{found.group()[:-1]}\\{found.group()[-1]}", line)
@@ -58,7 +61,8 @@ def _block(block: Block) -> Iterator[str]:
             fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", block.text)), default=0))
             yield f"{fence}text\n{block.text}\n{fence}"
         case Figure():
-            yield f"![{escaped(block.description)}](plots/{block.name}.png)"
+            words = re.sub(r"\\?([\[\]])", r"\\\1", escaped(block.description))
+            yield f"![{words}](plots/{block.name}.png)"
             yield f"*{linked(block.caption)}*"
         case Table():
             yield from _table(block)
@@ -75,6 +79,8 @@ def _table(table: Table) -> Iterator[str]:
         yield f"The first {len(rows)} of {len(table.rows)} rows{where}."
     if table.note:
         yield linked(table.note)
+    if helps := [f"- {escaped(column.label)}: {escaped(column.help)}" for column in table.columns if column.help]:
+        yield "\n".join(helps)
 
 
 def _cell(cell: Cell) -> str:

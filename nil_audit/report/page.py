@@ -14,7 +14,7 @@ class Column:
     Attributes:
         label: Its heading.
         numeric: Aligned right, set in tabular figures, sorted by value and not by spelling.
-        help: A sentence that says what it holds, shown as a tooltip in HTML and below the table in Markdown.
+        help: What it holds, in a few words; shown below the table.
     """
 
     label: str

@@ -74,6 +74,12 @@ def test_papers_are_linked_and_nothing_else_is():
     assert text.count("](") == 1
 
 
+def test_intervals_keep_their_brackets_and_no_link_can_be_made():
+    assert escaped("+0.1 [−0.3, +0.5], n") == "+0.1 [−0.3, +0.5], n"
+    for text in ("[a](b)", "[a][b]", "[a]: b", "![a](b)"):
+        assert "](" not in escaped(text).replace("\\]", "") and _shown(_parse(escaped(text))).strip() == text
+
+
 def test_every_kind_of_block_is_printed():
     page = Page(
         title="A <title>",

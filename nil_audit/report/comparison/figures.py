@@ -87,7 +87,7 @@ def effect_groups(comparison: Comparison) -> list[tuple[str, list[Effect]]]:
             [
                 Effect(label=one.protocol, estimate=one.estimate, low=one.low, high=one.high, models=one.models)
                 for one in comparison.protocols
-                if not one.chosen and one.estimate is not None
+                if not one.chosen and one.estimate is not None and one.low is not None
             ],
         ),
     ]
@@ -181,7 +181,7 @@ def _forest(comparison: Comparison) -> Drawn | None:
             narrow=narrow,
         ),
         caption="The same correlation in parts of the data and under other choices. Bars: 95% intervals over "
-        "families; a row without a bar has no interval. Unless a row says otherwise size is held fixed.",
+        "families; a row without a bar has none. Unless a row says otherwise size is held fixed.",
         description=f"Forest plot of {total} estimates of the correlation with their intervals.",
     )
 
