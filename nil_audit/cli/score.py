@@ -69,7 +69,7 @@ def score(
     """
     output = Output(as_json=as_json, quiet=quiet or not is_first_process())
     if published:
-        _list_published(expand(models or []), output)
+        _list_published(list(expand(models or [])), output)
         return
     if not models:
         raise UsageError("Name a model to score, or list published scores with --published.")
@@ -123,10 +123,8 @@ def _score_one(name: str, plan: "Plan", loading: dict[str, Any], *, fresh: bool,
                 identity.reference,
                 revision=identity.revision,
                 dtype=loading["dtype"],
-                batch_size=plan.batch_size,
                 trust_remote_code=loading["trust_remote_code"],
             )
-        from nil_audit.interaction.checkpoint import load_checkpoint
 
         checkpoint = load_checkpoint(name, **loading)
         return wrapped(plan, checkpoint.model, checkpoint.tokenizer)

@@ -75,13 +75,18 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
+def _name(record: Record) -> Text:
+    """A model's name; a long Hub id breaks after its organisation, not within a word."""
+    return Text(record.label if len(record.label) <= 24 else record.label.replace("/", "/\n", 1))
+
+
 def shape_table(records: Sequence[Record]) -> Table:
     """Model, parameters, depth x width, R, verdict and distance to the law's interval."""
     table = _table("Shape", "Model", "Params", "L x d", "R = L/d", "Verdict", "Distance to law")
     for record in records:
         shape, verdict = record.shape, record.verdict["label"]
         table.add_row(
-            Text(record.label),
+            _name(record),
             count(shape.parameters.total if shape.parameters else None),
             f"{shape.depth} x {shape.width}",
             f"{shape.ratio:.4f}",
@@ -94,7 +99,7 @@ def shape_table(records: Sequence[Record]) -> Table:
 def _metric_table(title: str, records: Sequence[Record], names: Sequence[str]) -> Table:
     table = _table(title, "Model", *(METRICS[name] for name in names))
     for record in records:
-        table.add_row(Text(record.label), *(with_error(record.metric(name)) for name in names))
+        table.add_row(_name(record), *(with_error(record.metric(name)) for name in names))
     return table
 
 
@@ -141,7 +146,7 @@ def score_view(records: Sequence[Record]) -> list[RenderableType]:
     sources: list[str] = []
     for record in records:
         for score in record.scores:
-            table.add_row(Text(record.label), *map(Text, score_cells(score, sources)))
+            table.add_row(_name(record), *map(Text, score_cells(score, sources)))
     return [table, *(Text(f"[{number}] {source}", style="dim") for number, source in enumerate(sources, start=1))]
 
 
