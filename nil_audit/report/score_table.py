@@ -87,7 +87,7 @@ def provenance(score: Row) -> str:
         f"{task['group']} {task['version']}",
         f"lm-eval {score['versions']['lm_eval']}",
         f"backend {score['backend']}",
-        f"batch size {score['batch_size']}",
+        *([f"batch size {score['batch_size']}"] if score["batch_size"] else []),
         score["dtype"],
         f"context {score['context']:,}",
         *([f"at most {score['generated']:,} tokens generated"] if score["generated"] else []),

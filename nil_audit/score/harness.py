@@ -188,11 +188,12 @@ def prompt_room(lm: Any, protocol: Protocol) -> int:
     """Tokens that a prompt may have before lm-eval cuts it from the left.
 
     For a log-likelihood the last token of prompt and answer is only predicted, never read, so one more token
-    than the context fits; for a generation the room that is generated into is taken off.
+    than the context fits (with vLLM one less: it has to generate one); for a generation the room that is
+    generated into is taken off.
     """
     if protocol.generates:
         return lm.max_length - generation_length(lm.max_length)
-    return lm.max_length + 1
+    return lm.max_length + (1 if isinstance(lm, HFLM) else -1)
 
 
 def _answer(lm: Any, protocol: Protocol, task: Any, sample: dict[str, Any]) -> Answer:

@@ -27,7 +27,7 @@ class ScoreResult:
         data_digest: sha256 of all questions and worked examples.
         dtype: Of the weights.
         backend: "hf" or "vllm".
-        batch_size: Questions a forward pass.
+        batch_size: Questions a forward pass; None with vLLM, which schedules its own.
         versions: Versions of nil-audit, lm-eval and the libraries under it.
         reused: Categories whose answers were kept from an earlier run.
         processes: Processes of the run that finished it.
@@ -43,7 +43,7 @@ class ScoreResult:
     data_digest: str
     dtype: str
     backend: str
-    batch_size: int
+    batch_size: int | None
     versions: Mapping[str, str]
     reused: int = 0
     processes: int = 1

@@ -71,7 +71,7 @@ class CategoryKey:
         questions: sha256 of the questions asked, and of the worked examples they are asked with.
         lm_eval: Version of lm-eval.
         backend: "hf" or "vllm".
-        batch_size: Questions a forward pass; it moves the last bits.
+        batch_size: Questions a forward pass, which moves the last bits; None with vLLM.
     """
 
     identity: str
@@ -82,7 +82,7 @@ class CategoryKey:
     questions: str
     lm_eval: str
     backend: str
-    batch_size: int
+    batch_size: int | None
 
     @property
     def path(self) -> Path:

@@ -36,7 +36,8 @@ class Plan:
         benchmark: All questions and worked examples.
         questions: Those asked, by category.
         seed: Of the sample; None where every question is asked.
-        batch_size: Questions a forward pass: fixed, because it moves the last bits of a likelihood.
+        batch_size: Questions a forward pass: fixed, because it moves the last bits of a likelihood. None with
+            vLLM, which schedules its own batches.
         backend: "hf" (the loaded model) or "vllm" (loads the checkpoint itself).
     """
 
@@ -44,7 +45,7 @@ class Plan:
     benchmark: Benchmark
     questions: Mapping[str, tuple[Row, ...]]
     seed: int | None
-    batch_size: int = 8
+    batch_size: int | None = 8
     backend: str = "hf"
 
     @property
@@ -118,7 +119,7 @@ def plan_score(
         benchmark=benchmark,
         questions=asked,
         seed=seed if sampled else None,
-        batch_size=batch_size,
+        batch_size=None if backend == "vllm" else batch_size,
         backend=backend,
     )
 
@@ -176,7 +177,7 @@ def wrapped(plan: Plan, model: Any, tokenizer: Any) -> Any:
     """A loaded model as ``run_plan`` takes it."""
     from nil_audit.score.harness import wrap_model
 
-    return wrap_model(model, tokenizer, batch_size=plan.batch_size)
+    return wrap_model(model, tokenizer, batch_size=plan.batch_size or 1)
 
 
 def run_plan(

@@ -1,5 +1,6 @@
 """The vLLM backend: the same questions through vLLM where it is installed (the extra ``nil-audit[vllm]``)."""
 
+import os
 from importlib.util import find_spec
 from typing import Any
 
@@ -15,20 +16,21 @@ def require_vllm() -> None:
         )
 
 
-def wrap_vllm(reference: str, *, revision: str | None, dtype: str, batch_size: int, trust_remote_code: bool) -> Any:
-    """An engine of vLLM as lm-eval takes it; it loads the checkpoint itself.
+def wrap_vllm(reference: str, *, revision: str | None, dtype: str, trust_remote_code: bool) -> Any:
+    """An engine of vLLM as lm-eval takes it; it loads the checkpoint itself and schedules its own batches.
 
     Args:
         reference: A Hub id or a folder, as transformers takes it.
         revision: Commit on the Hub, or None.
         dtype: Of the weights.
-        batch_size: Questions a call; vLLM schedules within it.
         trust_remote_code: Run the repository's own model code.
 
     Raises:
-        UsageError: vLLM is not installed.
+        UsageError: vLLM is not installed, or this is one of several processes.
     """
     require_vllm()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("vLLM starts its own processes; run --backend vllm without accelerate launch or torchrun.")
     from lm_eval.models.vllm_causallms import VLLM
 
     from nil_audit.score.harness import quiet_libraries
@@ -37,7 +39,8 @@ def wrap_vllm(reference: str, *, revision: str | None, dtype: str, batch_size: i
         return VLLM(
             pretrained=reference,
             revision=revision,
+            tokenizer_revision=revision,
             dtype=dtype,
-            batch_size=batch_size,
+            batch_size="auto",
             trust_remote_code=trust_remote_code,
         )
