@@ -113,6 +113,9 @@ def _from_library(config: Mapping[str, Any], name: str) -> Shape:
     except ConfigError:
         declared.check_declared(config, name)
         declared.check_said(config, name)
+        types = (section.get("model_type") for prefix, section in declared.sections(config) if prefix)
+        if any(model_type and not library.knows(model_type) for model_type in types):
+            return _from_raw(config, name)
         raise
     findings = classification.find_in_config(read)
     try:
@@ -222,9 +225,10 @@ def _from_raw(config: Mapping[str, Any], name: str) -> Shape:
             and isinstance(section, Mapping)
             and (section.get("model_type") or section.get("hidden_size"))
         ):
-            inner = shape_from_config(section, name)
+            hints = {key: config[key] for key in ("architectures", "auto_map") if config.get(key)}
+            inner = shape_from_config({**hints, **section}, name)
             tower_of = str(config.get("model_type") or "multimodal")
-            note = f"Text tower of a {tower_of} checkpoint, which needs remote code; the rest is not counted."
+            note = f"Text tower of a {tower_of} checkpoint; the rest is not counted."
             return replace(inner, text_tower_of=tower_of, notes=(note, *inner.notes))
     declared.check_declared(config, name)
     unknown.check_generates(config, name)

@@ -99,6 +99,7 @@ _MODULES = {
 _EXPERTS = re.compile(r"M[oO][eE](?![a-z])|Experts?(?![a-z])|Router")
 _ATTENTION = re.compile(r"[Aa]tt(entio)?n|MLA")
 _CROSS = re.compile(r"cross_?att|encoder_att", re.IGNORECASE)
+_EXPERT_PATHS = frozenset({"experts", "router"})
 _EXPERT_COUNT = re.compile(r"(?<!shared)(^|_)experts$")
 _REPETITIONS = re.compile(r"(^|_)(ut_steps|loops|cycles|recurrences)$", re.IGNORECASE)
 _EXPERT_SWITCHES = ("is_moe", "enable_moe_block")
@@ -209,10 +210,10 @@ def _mixers(block: Any, family: str) -> Iterator[tuple[Kind, str]]:
     from torch.nn import Conv1d
 
     named = False
-    for module in block.modules():
+    for path, module in block.named_modules():
         class_name = type(module).__name__
         # a family's own name may hold the word (Olmoe, GraniteMoeHybrid), which then says nothing of this block
-        if _EXPERTS.search(class_name.removeprefix(family)):
+        if _EXPERTS.search(class_name.removeprefix(family)) or path.rpartition(".")[2] in _EXPERT_PATHS:
             yield Kind.MOE, f"its blocks hold {class_name}"
         for kind, pattern in _MODULES.items():
             if pattern.search(class_name):
@@ -227,6 +228,9 @@ def _mixers(block: Any, family: str) -> Iterator[tuple[Kind, str]]:
         if isinstance(module, Conv1d) and max(module.kernel_size) > 1:
             owner = type(block.get_submodule(path.rpartition(".")[0])).__name__
             yield Kind.CONVOLUTION, f"{owner} convolves over positions"
+            return
+    if stacked := next((name for name, p in block.named_parameters() if p.ndim == 3 and min(p.shape) > 1), None):
+        yield Kind.MOE, f"{stacked} stacks matrices as experts do"
 
 
 def _looks_ahead(model: Skeleton, text: Any) -> str | None:

@@ -3,10 +3,14 @@
 from typing import Any
 
 import pytest
+import torch
+from transformers import LlamaConfig
 
 from nil_audit.errors import UnsupportedArchitectureError
 from nil_audit.shape.architecture import shape_from_config
-from nil_audit.shape.classification import Kind
+from nil_audit.shape.classification import Kind, find_in_modules
+from nil_audit.shape.library import LibraryConfig
+from nil_audit.shape.skeleton import Skeleton
 from tests.shape.tiny import kinds_in, tiny_config
 
 
@@ -154,3 +158,75 @@ def test_unknown_type_must_name_a_class_that_predicts_tokens() -> None:
 @pytest.mark.parametrize("model_type", ["vit", "clip", "wav2vec2"])
 def test_types_that_are_no_language_model(model_type: str) -> None:
     assert "no language model that predicts the next token" in refusal(BASE | {"model_type": model_type})
+
+
+class FutureConfig(LlamaConfig):
+    """A configuration of a model type that no table here knows."""
+
+    model_type = "future_type"
+
+
+def future(block: torch.nn.Module, layers: int = 2) -> Skeleton:
+    """A model of a future release whose blocks are copies of this one."""
+    model = torch.nn.Module()
+    model.embed = torch.nn.Embedding(16, 8)
+    model.layers = torch.nn.ModuleList([block] * layers)
+    return Skeleton(model=model, decoder=model, depth=2, text_only=True)
+
+
+def block_of(**parts: torch.nn.Module) -> torch.nn.Module:
+    block = torch.nn.Module()
+    for name, part in parts.items():
+        block.add_module(name, part)
+    return block
+
+
+def part(class_name: str, **attributes: Any) -> torch.nn.Module:
+    """A module whose class has this name, with these attributes."""
+    module = type(class_name, (torch.nn.Module,), {})()
+    for name, value in attributes.items():
+        setattr(module, name, value)
+    return module
+
+
+ATTENTION = part("FutureAttention", is_causal=True)
+FUTURE = [
+    ("dense", block_of(attention=ATTENTION, mlp=torch.nn.Linear(8, 8)), set()),
+    ("experts by class", block_of(attention=ATTENTION, mlp=part("FutureSparseMoeBlock")), {Kind.MOE}),
+    ("experts by path", block_of(attention=ATTENTION, experts=torch.nn.Linear(8, 8)), {Kind.MOE}),
+    (
+        "experts by shape",
+        block_of(attention=ATTENTION, mlp=part("Bank", up=torch.nn.Parameter(torch.zeros(4, 8, 8)))),
+        {Kind.MOE},
+    ),
+    ("state space by class", block_of(mixer=part("FutureMamba3Mixer")), {Kind.STATE_SPACE}),
+    (
+        "state space by tensor",
+        block_of(attention=ATTENTION, mixer=part("FutureMixer", A_log=torch.nn.Parameter(torch.zeros(4)))),
+        {Kind.STATE_SPACE},
+    ),
+    ("linear attention", block_of(mixer=part("FutureGatedDeltaNet")), {Kind.LINEAR_ATTENTION}),
+    ("convolution", block_of(attention=ATTENTION, mix=torch.nn.Conv1d(8, 8, 3)), {Kind.CONVOLUTION}),
+    ("recurrent", block_of(mixer=part("FutureRWKVTimeMix")), {Kind.RECURRENT}),
+    ("no attention at all", block_of(mixer=part("FutureMixer")), {Kind.OTHER}),
+    ("sees both sides", block_of(attention=part("FutureAttention", is_causal=False)), {Kind.ENCODER}),
+    (
+        "attends to an encoder",
+        block_of(attention=ATTENTION, encoder_attn=part("FutureAttention", is_causal=True)),
+        {Kind.ENCODER_DECODER},
+    ),
+]
+
+
+@pytest.mark.parametrize(("block", "kinds"), [row[1:] for row in FUTURE], ids=[row[0] for row in FUTURE])
+def test_structure_alone_judges_a_type_that_no_table_knows(block: torch.nn.Module, kinds: set[Kind]) -> None:
+    config = FutureConfig(num_hidden_layers=2)
+    found = find_in_modules(future(block), LibraryConfig(full=config, text=config, path=()))
+    assert {finding.kind for finding in found} == kinds
+
+
+def test_blocks_that_are_run_more_than_once() -> None:
+    config = FutureConfig(num_hidden_layers=6)
+    found = find_in_modules(future(block_of(attention=ATTENTION)), LibraryConfig(full=config, text=config, path=()))
+    assert [finding.kind for finding in found] == [Kind.RECURRENT]
+    assert found[0].sign == "its config counts 6 blocks where the model holds 2"
