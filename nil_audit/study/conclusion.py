@@ -15,14 +15,15 @@ What more is asked for strength:
 
 - *release*: with the release month held fixed too, the interval still excludes zero;
 - *prediction*: fitted on random halves of families, the deviation predicts the others' scores better than size
-  alone does, with an interval above zero;
+  alone does;
+- *skill*: it does so with an interval above zero;
 - *tokens*: with training tokens held fixed too, the interval still excludes zero;
 - *tests*: the figure survives Holm's correction over every predictor and control of the main table;
 - *size of effect*: the figure is at least 0.3 in absolute value.
 
 | strength | when |
 | --- | --- |
-| strong | a claim below zero, and all five |
+| strong | a claim below zero, and all six |
 | moderate | a claim below zero, release and prediction |
 | weak | a claim below zero |
 | contradicts | a claim above zero |
@@ -46,7 +47,7 @@ SIGNIFICANT = 0.05
 
 CLAIM = ("interval", "permutation", "families", "floor")
 MODERATE = ("release", "prediction")
-STRONG = ("tokens", "tests", "effect")
+STRONG = ("skill", "tokens", "tests", "effect")
 
 _STATEMENTS = {
     "interval": "The 95% interval of the partial correlation, families resampled whole, excludes zero.",
@@ -54,7 +55,8 @@ _STATEMENTS = {
     "families": "Leaving out any one family keeps the sign.",
     "floor": "Without models at the chance floor the sign is the same.",
     "release": "With the release month held fixed too, the interval excludes zero on the same side.",
-    "prediction": "Out of sample, over random halves of families, the skill over size alone is above zero.",
+    "prediction": "Out of sample, over random halves of families, it predicts better than size alone.",
+    "skill": "The interval of that skill over size alone is above zero.",
     "tokens": "With training tokens held fixed too, the interval excludes zero on the same side.",
     "tests": "The figure survives Holm's correction for the number of tests made (p < 0.05).",
     "effect": "The partial correlation is at least 0.3 in absolute value.",
@@ -193,9 +195,21 @@ def _floor(evidence: Evidence, primary: Association) -> Decision:
 
 def _prediction(evidence: Evidence, primary: Association) -> Decision:
     made = evidence.prediction
-    if made is None or made.low is None or made.high is None:
+    return (None, "too few families to split") if made is None else (made.skill > 0, _skill(made))
+
+
+def _sure_prediction(evidence: Evidence, primary: Association) -> Decision:
+    made = evidence.prediction
+    if made is None or made.low is None:
         return None, "too few families to split"
-    return made.low > 0, f"skill {100 * made.skill:+.1f}% [{100 * made.low:+.1f}%, {100 * made.high:+.1f}%]"
+    return made.low > 0, _skill(made)
+
+
+def _skill(made: Prediction) -> str:
+    text = f"skill {100 * made.skill:+.1f}%"
+    if made.low is None or made.high is None:
+        return text
+    return f"{text} [{100 * made.low:+.1f}%, {100 * made.high:+.1f}%]"
 
 
 def _tests(evidence: Evidence, primary: Association) -> Decision:
@@ -211,6 +225,7 @@ _DECISIONS: dict[str, Callable[[Evidence, Association], Decision]] = {
     "floor": _floor,
     "release": lambda evidence, primary: _same_side(evidence.given_release, primary),
     "prediction": _prediction,
+    "skill": _sure_prediction,
     "tokens": lambda evidence, primary: _same_side(evidence.given_tokens, primary),
     "tests": _tests,
     "effect": lambda _, primary: (abs(primary.estimate) >= LARGE, f"{abs(primary.estimate):.2f}"),

@@ -108,7 +108,7 @@ def test_everything_holds_and_the_evidence_is_strong() -> None:
         ({"above_floor": association(+0.05, models=60)}, "none", "floor"),
         ({"given_release": association(-0.1)}, "weak", "release"),
         ({"given_release": association(+0.4)}, "weak", "release"),
-        ({"prediction": prediction(-0.01)}, "weak", "prediction"),
+        ({"prediction": prediction(-0.01)}, "moderate", "skill"),
         ({"given_tokens": association(-0.1)}, "moderate", "tokens"),
         ({"primary": association(-0.4, p_adjusted=0.2)}, "moderate", "tests"),
         ({"primary": association(-0.25)}, "moderate", "effect"),
@@ -118,6 +118,12 @@ def test_one_rule_that_fails_lowers_the_strength(change: dict[str, object], word
     found, rules = strength(replace(STRONGEST, **change))  # type: ignore[arg-type]
     assert found == word
     assert [rule.key for rule in rules if rule.outcome == "fails"] == [failed]
+
+
+def test_a_prediction_that_is_worse_than_size_alone_leaves_the_evidence_weak() -> None:
+    found, rules = strength(replace(STRONGEST, prediction=prediction(-0.15)))
+    assert found == "weak"
+    assert [rule.key for rule in rules if rule.outcome == "fails"] == ["prediction", "skill"]
 
 
 @pytest.mark.parametrize(
