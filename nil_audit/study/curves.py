@@ -6,7 +6,7 @@ from nil_audit.study import resampling
 from nil_audit.study.findings import Curve
 from nil_audit.study.moments import moments, residual_covariance
 from nil_audit.study.sample import Array, Sample
-from nil_audit.study.sizes import degrees, natural_spline, size_basis, spline_knots
+from nil_audit.study.sizes import degrees, natural_spline, spline_knots
 
 _POINTS = 60
 FEWEST_MODELS = 6
@@ -63,7 +63,7 @@ def _columns(size: Array, fitted: Array) -> Array:
     """Constant, log parameters and spline at ``size``, with the knots that ``fitted`` sizes give."""
     middle, spread = fitted.mean(), fitted.std() or 1.0
     count = degrees(len(fitted))
-    basis = natural_spline(size, spline_knots(fitted, count)) if count else size_basis(size)
+    basis = natural_spline(size, spline_knots(fitted, count)) if count else np.zeros((len(size), 0))
     return np.column_stack([np.ones(len(size)), (size - middle) / spread, basis[:, 1:]])
 
 

@@ -163,6 +163,15 @@ def test_expected_score_and_curve_are_one_fit() -> None:
     assert all(low <= y <= high for low, y, high in zip(curve.low, curve.y, curve.high, strict=True))
 
 
+@pytest.mark.parametrize("models", [6, 12, 20, 40])
+def test_curves_of_few_models_use_fewer_columns(models: int) -> None:
+    s = make(models=models, families=6)
+    curve = size_curve(s, seed=0)
+    assert curve is not None and np.isfinite(curve.y).all()
+    assert len(curve.x) == len(curve.y) == len(curve.low) == len(curve.high)
+    assert size_curve(s.take(np.arange(models) < 5), seed=0) is None
+
+
 def test_trend_has_the_slope_of_the_fit_with_size_held_fixed() -> None:
     s = make(0.03)
     line = trend(s, "x", seed=0)

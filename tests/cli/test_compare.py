@@ -1,0 +1,99 @@
+"""``nil-audit compare`` as a user runs it: exit code, stdout, stderr, files."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+LISTS = Path(__file__).resolve().parents[2] / "model_lists"
+FAST = ("--resamples", "200", "--permutations", "199")
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_without_paths_the_first_lines_answer_in_words(run_command: Run) -> None:
+    done = run_command("compare", *FAST)
+    assert done.returncode == 0, done.stderr
+    first = " ".join(done.stdout.split())
+    assert first.startswith("The data do not support the law")
+    assert "113 models of 54 families" in first
+    assert "|ln R/R*| (law)" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "models are left out" in done.stderr
+
+
+def test_json_is_one_document_and_a_report_folder_is_written(run_command: Run, tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    done = run_command("compare", LISTS / "under_2b.csv", *FAST, "--json", "--out", out, "--seed", "3")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["settings"]["seed"] == 3
+    assert document["settings"]["protocol"] == "leaderboard"
+    assert all(row["parameters"] < 2e9 for row in document["models"])
+    assert {"report.md", "report.html", "table.csv", "study.json"} <= {path.name for path in out.iterdir()}
+    kept = json.loads((out / "study.json").read_text())
+    assert kept["conclusion"] == document["conclusion"]
+    assert "nil-audit compare" in (out / "report.md").read_text()
+
+
+def test_a_table_of_ones_own_with_another_protocol(run_command: Run, tmp_path: Path) -> None:
+    rows = [f"my/m{i},family{i % 6},{12 + i},{512 + 64 * i},{0.1 + 0.1 * i},{0.15 + 0.01 * i},mine" for i in range(24)]
+    mine = write(tmp_path / "mine.csv", "\n".join(["model,family,depth,width,parameters_b,score,protocol", *rows]))
+    done = run_command("compare", mine, "--protocol", "mine", *FAST, "--json", "--quiet")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert (document["settings"]["protocol"], len(document["models"])) == ("mine", 24)
+    assert document["models"][0]["origin"] == "table"
+    assert done.stderr == ""
+
+
+def test_three_models_are_told_what_cannot_be_said(run_command: Run, tmp_path: Path) -> None:
+    ids = write(tmp_path / "ids.csv", "model\nQwen/Qwen2-0.5B\nQwen/Qwen2-1.5B\nQwen/Qwen2-7B\n")
+    done = run_command("compare", ids, *FAST)
+    assert done.returncode == 0, done.stderr
+    assert " ".join(done.stdout.split()).startswith("Nothing can be said about the law: 3 models of 1 family")
+    assert "Not said: intervals and p-values" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "words", "code"),
+    [
+        (None, ("none.csv",), "none.csv cannot be read", 1),
+        ("model,depth,width,score\na,12,768,31\nb,24,1024,42\n", (), "look like per cent", 1),
+        ("model,depth,width,score\na,12,768,0.3\na,24,1024,0.4\n", (), "more than once", 1),
+        ("model\nQwen/Qwen2-7B\n", ("--protocol", "mine"), "No model has a score of protocol 'mine'", 1),
+        ("model\nQwen/Qwen2-7B\n", ("--floor", "12"), "--floor is a fraction of 1", 2),
+        ("model\nQwen/Qwen2-7B\n", ("--out", "/proc/report"), "/proc/report", 2),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    run_command: Run, tmp_path: Path, text: str | None, arguments: tuple[str, ...], words: str, code: int
+) -> None:
+    paths = [] if text is None else [write(tmp_path / "list.csv", text)]
+    done = run_command("compare", *paths, *arguments)
+    assert done.returncode == code
+    assert words in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_one_percent_among_fractions_is_left_out_by_name(run_command: Run, tmp_path: Path) -> None:
+    rows = [f"my/m{i},f{i % 6},{12 + i},{512 + 64 * i},{0.1 + 0.1 * i},{0.2 + 0.01 * i}" for i in range(12)]
+    rows[3] = "my/m3,f3,15,704,0.4,23.0"
+    mine = write(tmp_path / "mine.csv", "\n".join(["model,family,depth,width,parameters_b,score", *rows]))
+    done = run_command("compare", mine, *FAST, "--json")
+    assert done.returncode == 0, done.stderr
+    excluded = {one["model"]: one["reason"] for one in json.loads(done.stdout)["excluded"]}
+    assert "23 is above 1 and looks like per cent" in excluded["my/m3"]
+
+
+def test_help_shows_examples(run_command: Run) -> None:
+    done = run_command("compare", "--help")
+    assert done.returncode == 0
+    assert "nil-audit compare model_lists/under_2b.csv --out report/" in " ".join(done.stdout.split())
