@@ -1,0 +1,178 @@
+"""``nil-audit candidate`` as a user runs it."""
+
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from transformers import AutoConfig
+
+from nil_audit.cli.app import main
+from nil_audit.shape.architecture import shape_from_config
+from nil_audit.shape.reshape import config_from_flags
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Here = Callable[..., "Done"]
+SMALL = ("--type", "llama", "--depth", "6", "--width", "256", "--heads", "4", "--kv-heads", "2", "--mlp", "704")
+SMALL = (*SMALL, "--vocab", "4096", "--tied")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., Done]:
+    """Runs the command in this process, where torch is imported once for all tests."""
+
+    def run(*arguments: str | Path) -> Done:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("COLUMNS", "80")
+        monkeypatch.setattr(sys, "argv", ["nil-audit", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        out, err = capsys.readouterr()
+        return Done(int(end.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture
+def wide(tmp_path: Path) -> Path:
+    """A config.json of a shape that is too shallow and wide, of which an alternative is better."""
+    config = config_from_flags(
+        "qwen2", depth=8, width=1024, heads=16, kv_heads=4, mlp_width=2816, vocab_size=8192, tied=True
+    )
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return path
+
+
+def test_prints_the_answer_and_every_section_within_80_columns(run_command: Run, wide: Path) -> None:
+    done = run_command("candidate", wide)
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    for words in (
+        "disputed",
+        "Change it:",
+        "Predicted excess loss against the best shape",
+        "Alternatives: body parameters within 2%",
+        "Other published laws",
+        "They disagree:",
+        "Company: nearest real models",
+        "20 a parameter",
+        "in sequence",
+    ):
+        assert words in done.stdout, words
+    # no cell is folded: every row of the tables of alternatives is one line
+    rows = [line for line in done.stdout.splitlines() if "disputed  " in line]
+    assert rows and all(line.rstrip().endswith("%") for line in rows)
+
+
+def test_writes_a_config_that_transformers_loads_with_the_exact_count(
+    run_here: Here, wide: Path, tmp_path: Path
+) -> None:
+    done = run_here("candidate", wide, "--json", "--write", tmp_path / "best", "--out", tmp_path / "report")
+    assert done.returncode == 0, done.stderr
+    best = next(option for option in json.loads(done.stdout)["options"] if option["recommended"])
+    written = json.loads((tmp_path / "best" / "config.json").read_text(encoding="utf-8"))
+    assert written == best["config"]
+    loaded = AutoConfig.from_pretrained(tmp_path / "best")
+    assert (loaded.num_hidden_layers, loaded.hidden_size) == (best["shape"]["depth"], best["shape"]["width"])
+    parameters = shape_from_config(written).parameters
+    assert parameters is not None
+    assert parameters.total == best["shape"]["parameters"]["total"]
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {
+        "candidate.html",
+        "candidate.md",
+        "candidate.json",
+        "plots",
+    }
+    assert json.loads((tmp_path / "report" / "candidate.json").read_text())["command"].startswith("nil-audit candidate")
+
+
+def test_flags_give_the_shape_and_fail_outside_gives_the_exit_code(run_here: Here) -> None:
+    shape = ("--type", "llama", "--width", "256", "--heads", "4", "--mlp", "704", "--vocab", "4096")
+    deep = run_here("candidate", *shape, "--depth", "100", "--fail-outside")
+    assert deep.returncode == 1
+    assert "llama 100 x 256: outside" in deep.stdout
+    assert "--fail-outside" in deep.stderr
+    assert run_here("candidate", *shape, "--depth", "100", "--quiet").returncode == 0
+    assert run_here("candidate", *shape, "--depth", "10", "--fail-outside").returncode == 0
+
+
+def test_initialisation_is_measured_on_request(run_here: Here) -> None:
+    done = run_here(
+        *("candidate", *SMALL, "--init", "--init-seeds", "2", "--init-tokens", "512", "--init-window", "32"),
+        *("--init-alternatives", "0"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Interaction at initialisation" in done.stdout
+    assert "(candidate)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        ((), 2, "Name a config.json"),
+        (("--type", "llama"), 2, "also needs --depth, --width, --heads, --vocab"),
+        (("config.json", "--depth", "3"), 2, "not both"),
+        ((*SMALL, "--heads", "7"), 2, "7 heads do not divide the width of 256"),
+        ((*SMALL, "--kv-heads", "3"), 2, "3 key-value heads do not divide 4 heads"),
+        ((*SMALL, "--type", "lama"), 2, "no model type 'lama'"),
+        ((*SMALL, "--type", "mixtral"), 1, "mixture of experts"),
+        ((*SMALL, "--tokens", "-5"), 2, "must be above zero"),
+        ((*SMALL, "--tolerance", "3"), 2, "between 0 and 0.5"),
+        ((*SMALL, "--match", "layers"), 2, "choose body, total, flops"),
+        ((*SMALL, "--init", "--init-seeds", "1"), 2, "--init-seeds 2 or more"),
+        ((*SMALL, "--out", "/dev/null/x"), 2, "name a folder that can be written to"),
+        (("no/such/config.json",), 1, "neither an existing folder or file nor a Hub id"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_the_right_exit_code(
+    run_here: Here, arguments: tuple[str, ...], code: int, sentence: str
+) -> None:
+    done = run_here("candidate", *arguments)
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert sentence in done.stderr
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_budget_without_alternatives_cannot_be_written(run_here: Here, tmp_path: Path) -> None:
+    shape = ("--type", "llama", "--depth", "1", "--width", "16", "--heads", "2", "--mlp", "32", "--vocab", "100")
+    done = run_here("candidate", *shape)
+    assert done.returncode == 0
+    assert "No alternative:" in done.stdout
+    refused = run_here("candidate", *shape, "--write", tmp_path / "best")
+    assert refused.returncode == 2
+    assert "no alternative of this budget to write" in refused.stderr
+    assert not (tmp_path / "best" / "config.json").exists()
+
+
+def test_a_7b_config_takes_seconds_and_json_is_one_document(run_command: Run, tmp_path: Path) -> None:
+    config = config_from_flags("llama", depth=32, width=4096, heads=32, kv_heads=8, mlp_width=14336, vocab_size=128256)
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = run_command("candidate", tmp_path, "--json", "--tokens", "3e11", "--match", "total", "--quiet")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    document = json.loads(done.stdout)
+    assert document["shape"]["parameters"]["total"] == 8_030_261_248
+    assert document["cost"]["tokens"] == 3e11
+    assert document["match"] == "total"
+    # processor time, since other tests run beside this one: 4 to 5 s alone, nearly all of it imports
+    assert after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime < 15
