@@ -7,7 +7,7 @@ from nil_audit.report.text import MISSING, p_value, signed
 from nil_audit.study.comparison import Comparison
 from nil_audit.study.findings import Association, PermutationTest
 
-_LAW_SAYS = {-1: "below 0", 1: "above 0", 0: "nothing"}
+_LAW_SAYS = {-1: "< 0", 1: "> 0", 0: MISSING}
 
 
 def predictor_table(comparison: Comparison) -> Table:
@@ -25,26 +25,30 @@ def predictor_table(comparison: Comparison) -> Table:
                 _correlation(raw),
                 _correlation(main),
                 Cell(text=p_value(main.p_adjusted if main else None)),
+                _correlation(comparison.association(predictor.key, method="pearson")),
                 _correlation(tokens),
-                number(tokens.models if tokens else None),
             )
         )
+    first = comparison.predictors[0].key if rows else ""
+    with_tokens = comparison.association(first, given="size_tokens")
+    known = f"Training tokens are known of {with_tokens.models} models. " if with_tokens else ""
     return Table(
-        caption="Spearman correlation of each predictor with score, with 95% intervals over families. In bold: the "
-        "predictor that the conclusion rests on, and intervals that exclude zero before any correction.",
+        caption="Spearman correlation of each predictor with score unless the column says Pearson, with 95% intervals "
+        "over families. Law: what it says of the sign, size held fixed. In bold: the predictor that the conclusion "
+        "rests on, and intervals that exclude zero before any correction.",
         columns=(
             word("Predictor"),
-            word("Law says"),
+            word("Law"),
             figure("Models"),
             figure("Raw"),
             figure("Given size"),
             figure("p, Holm"),
+            figure("Pearson, given size"),
             figure("Given size and tokens"),
-            figure("Models"),
         ),
         rows=tuple(rows),
-        note="Holm's correction of the p-value given size is over every predictor and control. Kendall's and "
-        "Pearson's correlations are in the table of every correlation.",
+        note=f"{known}Holm's correction of the p-value given size is over every predictor and control. Kendall's "
+        "correlations are in the table of every correlation.",
     )
 
 

@@ -55,8 +55,15 @@ def effect_groups(comparison: Comparison) -> list[tuple[str, list[Effect]]]:
         if one:
             yield Effect(label=label, estimate=one.estimate, low=one.low, high=one.high, models=one.models, main=main)
 
-    def pick(label: str, *, key: str = chosen.key, given: str = "size_curve", subset: str = "all") -> list[Effect]:
-        one = comparison.association(key, given=given, subset=subset)
+    def pick(
+        label: str,
+        *,
+        key: str = chosen.key,
+        method: str = "spearman",
+        given: str = "size_curve",
+        subset: str = "all",
+    ) -> list[Effect]:
+        one = comparison.association(key, method=method, given=given, subset=subset)
         return list(effect(one, label, main=label == "every model"))
 
     def subset(name: str) -> list[Effect]:
@@ -71,6 +78,7 @@ def effect_groups(comparison: Comparison) -> list[tuple[str, list[Effect]]]:
             "By choice of models",
             [row for name in SUBSETS if name != "all" for row in subset(name)],
         ),
+        ("By values, not ranks", pick("Pearson", method="pearson")),
         ("Without one family", _left_out(comparison, chosen.key)),
         ("Holding fixed instead", [row for given in held for row in pick(given_words(given), given=given)]),
         (
@@ -122,9 +130,21 @@ def _score_ratio(comparison: Comparison) -> Drawn | None:
         lambda narrow: score_against_ratio(models, comparison.bands, law, notable=notable(comparison), narrow=narrow),
         caption=f"Score against the depth-width ratio R of {len(models)} models, coloured by size.{floor} Shaded: the "
         f"law's interval [{law.low:.3g}, {law.high:.3g}]; dashed: its optimum, {law.optimum:.2g}. Size is not held "
-        "fixed here: small models have large R and low scores.",
+        f"fixed here{_mixed(comparison)}.",
         description=f"Scatter plot of accuracy against R; {inside} of {len(models)} models lie in the interval.",
     )
+
+
+def _mixed(comparison: Comparison) -> str:
+    """How size is mixed into the plot of score against R, where it clearly is."""
+    size = next((one for one in comparison.confounders if one.key == "parameters"), None)
+    if size is None or None in (size.score_low, size.ratio_low, size.score_high, size.ratio_high):
+        return ""
+    goes = (
+        bracketed(size.score, size.score_low, size.score_high),
+        bracketed(size.ratio, size.ratio_low, size.ratio_high),
+    )
+    return f": it goes with score by {goes[0]} and with R by {goes[1]}"
 
 
 def _adjusted(comparison: Comparison) -> Drawn | None:
@@ -138,14 +158,17 @@ def _adjusted(comparison: Comparison) -> Drawn | None:
     # The law's interval is symmetric about its optimum in ln R: one deviation is the edge on both sides.
     law = studies()[0].interval()
     edge = math.log(law.high / law.optimum) if chosen.key == "deviation_law" else None
-    one = comparison.association(chosen.key)
     label = predictor_label(comparison, chosen.key)
-    figure = f" Partial Spearman correlation {bracketed(one.estimate, one.low, one.high)}." if one else ""
-    band = (
-        " Line and band: least squares of score on it and the size curve, with its 95% interval over families."
-        if comparison.trend
-        else ""
+    ranks, values = (comparison.association(chosen.key, method=method) for method in ("spearman", "pearson"))
+    figures = "; ".join(
+        f"by {name} {bracketed(one.estimate, one.low, one.high)}"
+        for name, one in (("ranks (Spearman)", ranks), ("values (Pearson), as the line is,", values))
+        if one
     )
+    figure = f" Partial correlation {figures}." if figures else ""
+    fit = "least squares of score on it and the size curve, with its 95% interval over families."
+    band = f" Line and band: {fit}" if comparison.trend else ""
+    slope = {-1: " The law predicts a line that falls.", 1: " The law predicts a line that rises.", 0: ""}
     return _both(
         "adjusted-score",
         lambda narrow: adjusted_against_distance(
@@ -159,7 +182,7 @@ def _adjusted(comparison: Comparison) -> Drawn | None:
             narrow=narrow,
         ),
         caption=f"Score beyond what models of the same size get, against {label}, of {len(kept)} models."
-        f"{band}{figure} The law predicts a line that falls.",
+        f"{band}{figure}{slope[chosen.expected_sign]}",
         description=f"Scatter plot of size-adjusted score against {label} with a fitted line.{figure}",
     )
 
@@ -176,7 +199,7 @@ def _forest(comparison: Comparison) -> Drawn | None:
         "effect-by-group",
         lambda narrow: forest(
             groups,
-            axis=f"Spearman correlation of score with {label}",
+            axis=f"correlation of score with {label}",
             ends=ends if chosen.expected_sign else None,
             narrow=narrow,
         ),

@@ -11,6 +11,7 @@ from nil_audit.report.comparison.correlation_tables import (
     permutation_table,
     predictor_table,
 )
+from nil_audit.report.comparison.dissent import dissent
 from nil_audit.report.comparison.method import method_blocks
 from nil_audit.report.comparison.model_tables import counterexample_table, model_table
 from nil_audit.report.comparison.result_tables import contrast_table, prediction_table, protocol_table
@@ -95,7 +96,11 @@ def _sections(comparison: Comparison, figures: Mapping[str, Figure], command: st
 
     rest = tuple(map(typeset, comparison.conclusion.sentences[1:]))
     return [
-        Section(name="found", title="In numbers", blocks=(Bullets(items=rest),) if rest else ()),
+        Section(
+            name="found",
+            title="In numbers",
+            blocks=tuple(filter(None, (Bullets(items=rest) if rest else None, dissent(comparison)))),
+        ),
         Section(
             name="score",
             title="Score against shape",
