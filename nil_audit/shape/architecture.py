@@ -75,8 +75,9 @@ def read_shape(source: str, *, trust_remote_code: bool = False) -> Shape:
     shape = shape_from_config(found.config, name=source)
     shape = replace(shape, source=found.kind, revision=found.revision)
     where = found.repo_id or (str(found.folder) if found.folder else None)
-    if shape.parameters is None and trust_remote_code and where and "auto_map" in found.config:
-        return _counted_by_own_code(shape, where)
+    own_code = trust_remote_code and where is not None and "auto_map" in found.config
+    if own_code and shape.parameters is None and shape.text_tower_of is None:
+        return _counted_by_own_code(shape, str(where))
     return shape
 
 
@@ -128,9 +129,9 @@ def _from_library(config: Mapping[str, Any], name: str) -> Shape:
     declared.check_declared(config, name)
     notes = _check_presence(config, read, name)
     text = read.text
-    heads = text.num_attention_heads
+    heads = getattr(text, "num_attention_heads", None)
     kv_heads = _kv_heads(text, heads)
-    if heads % kv_heads:
+    if heads and kv_heads and heads % kv_heads:
         raise ConfigError(
             f"The config of {name} has {heads} heads, which {kv_heads} key-value heads do not divide; correct"
             " num_key_value_heads."
@@ -191,7 +192,7 @@ def _check_presence(config: Mapping[str, Any], read: Any, name: str) -> list[str
     return [f"The {where} leaves {', '.join(assumed)} to the defaults of {read.text.model_type}."] if assumed else []
 
 
-def _kv_heads(text: Any, heads: int) -> int:
+def _kv_heads(text: Any, heads: int | None) -> int | None:
     if getattr(text, "multi_query", False) and not getattr(text, "new_decoder_architecture", False):
         return 1  # Falcon 7B and GPT-BigCode: a flag, whatever the number beside it says
     for key in ("num_key_value_heads", "num_kv_heads"):
@@ -200,11 +201,11 @@ def _kv_heads(text: Any, heads: int) -> int:
     return heads
 
 
-def _head_size(text: Any, heads: int) -> int:
+def _head_size(text: Any, heads: int | None) -> int | None:
     # multi-head latent attention calls the rotated channels head_dim; a query has these and the others
     if isinstance(rest := getattr(text, "qk_nope_head_dim", None), int):
         return rest + int(text.qk_rope_head_dim)
-    return getattr(text, "head_dim", None) or text.hidden_size // heads
+    return getattr(text, "head_dim", None) or (text.hidden_size // heads if heads else None)
 
 
 def _context(text: Any) -> int | None:
@@ -214,7 +215,7 @@ def _context(text: Any) -> int | None:
 
 def _from_raw(config: Mapping[str, Any], name: str) -> Shape:
     """The shape of a model type that transformers does not know, from its config's own words; no code is run."""
-    if not config.get("model_type") and not config.get("architectures"):
+    if not config.get("model_type") and not unknown.words(config.get("architectures")):
         raise ConfigError(
             f"The config of {name} names neither a model_type nor an architecture; name a language model's config.json."
         )
@@ -243,7 +244,7 @@ def _from_raw(config: Mapping[str, Any], name: str) -> Shape:
     depth, width, heads = value("num_hidden_layers"), value("hidden_size"), value("num_attention_heads")
     vocabulary = value("vocab_size")
     assert depth is not None and width is not None and vocabulary is not None
-    model_type = str(config.get("model_type") or (config.get("architectures") or ["unknown"])[0])
+    model_type = str(config.get("model_type") or unknown.words(config.get("architectures"))[0])
     return Shape(
         name=name,
         source="config",
@@ -259,7 +260,7 @@ def _from_raw(config: Mapping[str, Any], name: str) -> Shape:
         vocab_size=vocabulary,
         # save_pretrained leaves the key out only where it has the base class's default, which was true
         tied=bool(config.get("tie_word_embeddings", True)),
-        context=value("max_position_embeddings"),
+        context=max(value("max_position_embeddings") or 0, 0) or None,
         parameters=None,
         notes=(
             f"transformers does not know the type {model_type}: depth and width are the config's own words, no code"

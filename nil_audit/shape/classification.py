@@ -124,7 +124,7 @@ def refuse(name: str, findings: list[Finding]) -> None:
 
 def find_in_type(*model_types: Any) -> list[Finding]:
     """What a model type alone gives away, of the whole checkpoint or of its text tower."""
-    return [KNOWN[model_type] for model_type in model_types if model_type in KNOWN][:1]
+    return [KNOWN[name] for name in model_types if isinstance(name, str) and name in KNOWN][:1]
 
 
 def find_in_config(config: LibraryConfig) -> list[Finding]:
@@ -143,8 +143,10 @@ def find_in_config(config: LibraryConfig) -> list[Finding]:
         except RuntimeError:  # transformers' word for an attribute that differs from layer to layer
             findings.append(Finding(kind=Kind.NON_UNIFORM, sign=f"{key} differs from layer to layer"))
             continue
-        if isinstance(value, list | tuple) and len(set(value)) > 1:
-            findings.append(Finding(kind=Kind.NON_UNIFORM, sign=f"{key} runs from {min(value)} to {max(value)}"))
+        if isinstance(value, list | tuple) and any(entry != value[0] for entry in value):
+            whole = all(isinstance(entry, int) for entry in value)
+            extent = f"runs from {min(value)} to {max(value)}" if whole else "differs from layer to layer"
+            findings.append(Finding(kind=Kind.NON_UNIFORM, sign=f"{key} {extent}"))
     return [*findings, *_counts(text.to_dict())]
 
 

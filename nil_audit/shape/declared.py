@@ -127,7 +127,8 @@ def declared(config: Mapping[str, Any], names: tuple[str, ...], name: str) -> in
     Raises:
         ConfigError: Two of the names are there with different values.
     """
-    found = {key: scalar(config[key]) for key in names if config.get(key) is not None}
+    values = {key: scalar(config[key]) for key in names if key in config}
+    found = {key: value for key, value in values.items() if isinstance(value, int) and not isinstance(value, bool)}
     if len(set(found.values())) > 1:
         pairs = " and ".join(f"{key} = {value}" for key, value in found.items())
         raise ConfigError(f"The config of {name} contradicts itself: {pairs}; leave one of them.")

@@ -63,6 +63,8 @@ def library_config(config: Mapping[str, Any], name: str) -> LibraryConfig:
             raise ConfigError(
                 f"transformers cannot read the config of {name} ({reason(error)}); correct that value."
             ) from error
+    if not hasattr(text, "model_type"):
+        raise ConfigError(f"The text section of the config of {name} is not an object; correct or remove it.")
     return LibraryConfig(full=full, text=text, path=_path(full, text) or ())
 
 

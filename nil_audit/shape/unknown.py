@@ -46,7 +46,7 @@ def find_in_raw(config: Mapping[str, Any]) -> list[Finding]:
     """What the raw config of an unknown model type shows; its numbers must say that it is none of these."""
     findings = []
     model_type = str(config.get("model_type") or "")
-    names = [str(entry) for entry in config.get("architectures") or []]
+    names = words(config.get("architectures"))
     for kind, pattern in _RAW_TYPES.items():
         if pattern.search(model_type) or any(pattern.search(entry) for entry in names):
             findings.append(Finding(kind=kind, sign=f"its model type is {model_type or names[0]}"))
@@ -56,7 +56,7 @@ def find_in_raw(config: Mapping[str, Any]) -> list[Finding]:
         for kind, pattern in _RAW_KEYS.items():
             if pattern.search(key) and _says_something(value, kind):
                 findings.append(Finding(kind=kind, sign=f"its config has {key}"))
-    for entry in {str(entry) for key in ("layer_types", "layers_block_type") for entry in config.get(key) or ()}:
+    for entry in {*words(config.get("layer_types")), *words(config.get("layers_block_type"))}:
         findings += [
             Finding(kind=kind, sign=f"it has layers of type {entry}")
             for word, kind in _LAYER_TYPES.items()
@@ -73,12 +73,19 @@ def check_generates(config: Mapping[str, Any], name: str) -> None:
     Raises:
         UnsupportedArchitectureError: It does neither, so nothing can be said of the model.
     """
-    names = [str(entry) for entry in [*(config.get("architectures") or []), *(config.get("auto_map") or {})]]
+    names = [*words(config.get("architectures")), *words(config.get("auto_map"))]
     if not find_in_raw(config) and not any(_GENERATES.search(entry) for entry in names):
         raise UnsupportedArchitectureError(
             f"{name} is of type {config.get('model_type')!r}, which transformers does not know, and its config names no"
             " class that predicts the next token; update transformers, or choose a decoder-only language model."
         )
+
+
+def words(value: Any) -> list[str]:
+    """The entries of a list, the keys of a mapping, or one word alone; nothing of anything else."""
+    if isinstance(value, str):
+        return [value]
+    return [str(entry) for entry in value] if isinstance(value, list | Mapping) else []
 
 
 def _says_something(value: Any, kind: Kind) -> bool:
