@@ -16,6 +16,7 @@ from nil_audit.cli.compare import compare
 from nil_audit.cli.demo import demo
 from nil_audit.cli.score import score
 from nil_audit.errors import EXIT_INTERRUPTED, NilAuditError
+from nil_audit.processes import is_first
 
 app = typer.Typer(
     name="nil-audit",
@@ -89,7 +90,8 @@ def main() -> None:
     except NilAuditError as error:
         if debug:
             traceback.print_exc()
-        sys.stderr.write(f"Error: {error}\n")
+        if is_first():
+            sys.stderr.write(f"Error: {error}\n")
         sys.exit(error.exit_code)
     except (_InterruptedError, KeyboardInterrupt):
         sys.stderr.write("Interrupted: nothing half-written is left; the same command goes on where it can.\n")

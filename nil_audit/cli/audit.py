@@ -1,6 +1,5 @@
 """``nil-audit MODEL ...``: audit checkpoints."""
 
-import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ import typer
 
 from nil_audit.cli.output import Output
 from nil_audit.errors import EXIT_SOME_FAILED, NilAuditError, SourceError, UsageError
+from nil_audit.processes import Team, is_first
 
 if TYPE_CHECKING:
     from nil_audit.study.record import Record
@@ -209,7 +209,7 @@ def finish(
     """Show and write what was measured; exit code 1 where a model failed."""
     from nil_audit.report.audit_table import audit_view
 
-    if is_first_process():
+    if is_first():
         if records:
             output.show(audit_view(records, output.width, details=details))
         if out is not None and records:
@@ -219,12 +219,8 @@ def finish(
             output.note(f"Written to {out}/")
         failed = [{"model": name, "error": sentence} for name, sentence in failures.items()]
         output.document({"records": [record.to_dict() for record in records], "failed": failed})
+    Team.join().leave()
     if failures:
         if len(records) + len(failures) > 1:
             output.note(f"{len(failures)} of {len(records) + len(failures)} models failed.")
         raise typer.Exit(EXIT_SOME_FAILED)
-
-
-def is_first_process() -> bool:
-    """Whether this process is the one of an ``accelerate launch`` that prints and writes."""
-    return int(os.environ.get("RANK", "0")) == 0

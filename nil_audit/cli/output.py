@@ -1,4 +1,7 @@
-"""The one place where commands print: results to stdout, everything else to stderr."""
+"""The one place where commands print: results to stdout, everything else to stderr.
+
+Of the processes of a launch only the first speaks.
+"""
 
 import json
 import sys
@@ -9,6 +12,8 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from nil_audit.processes import is_first
 
 
 @dataclass(kw_only=True)
@@ -31,23 +36,24 @@ class Output:
 
     def show(self, result: RenderableType) -> None:
         """Print a result for people on stdout; nothing under ``as_json``."""
-        if not self.as_json:
+        if not self.as_json and is_first():
             self._out.print(result)
 
     def document(self, document: Any) -> None:
         """Print one JSON document on stdout under ``as_json``; nothing otherwise."""
-        if self.as_json:
+        if self.as_json and is_first():
             sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
     def note(self, sentence: str) -> None:
         """Print a remark on stderr."""
         self.notes.append(sentence)
-        if not self.quiet:
+        if not self.quiet and is_first():
             self._err.print(sentence, style="dim", markup=False, soft_wrap=True)
 
     def error(self, sentence: str) -> None:
         """Print what was wrong and what to do, on stderr."""
-        self._err.print(f"Error: {sentence}", style="bold red", markup=False, soft_wrap=True)
+        if is_first():
+            self._err.print(f"Error: {sentence}", style="bold red", markup=False, soft_wrap=True)
 
     @property
     def width(self) -> int:
@@ -64,7 +70,7 @@ class Output:
             TimeRemainingColumn(),
             console=self._err,
             transient=True,
-            disable=self.quiet or not self._err.is_terminal,
+            disable=self.quiet or not self._err.is_terminal or not is_first(),
         )
         with bar:
             task = bar.add_task(description, total=total)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nil_audit.cli.audit import check_writable, expand, is_first_process
+from nil_audit.cli.audit import check_writable, expand
 from nil_audit.cli.output import Output
 from nil_audit.errors import EXIT_SOME_FAILED, NilAuditError, UsageError
+from nil_audit.processes import Team
 
 if TYPE_CHECKING:
     from nil_audit.score.outcome import ScoreResult
@@ -67,7 +68,7 @@ def score(
 
         nil-audit score --published EleutherAI/pythia-410m
     """
-    output = Output(as_json=as_json, quiet=quiet or not is_first_process())
+    output = Output(as_json=as_json, quiet=quiet)
     if published:
         _list_published(list(expand(models or [])), output)
         return
@@ -78,7 +79,6 @@ def score(
     if out is not None:
         check_writable(out)
 
-    from nil_audit.score.processes import Team
     from nil_audit.score.run import plan_score
 
     team = Team.join()
@@ -98,8 +98,7 @@ def score(
             if debug or isinstance(error, UsageError):
                 raise
             failures[name] = str(error)
-            if team.rank == 0:
-                output.error(str(error))
+            output.error(str(error))
     if team.rank == 0:
         _finish(results, failures, output, out)
     team.leave()

@@ -10,6 +10,7 @@ import torch
 from nil_audit.errors import CheckpointError, SourceError, UsageError
 from nil_audit.interaction.gradients import embedding_weight, freeze
 from nil_audit.interaction.identity import PICKLED, Identity, identify
+from nil_audit.processes import Team
 from nil_audit.shape.architecture import Shape, read_shape
 
 DTYPES = {
@@ -217,13 +218,14 @@ def _device_map(identity: Identity, device: str, dtype: str) -> Any:
     """Where the weights go: one device, or spread over the GPUs where one is too small for them."""
     from accelerate import PartialState
 
+    team = Team.join()
     if device != "auto":
         try:
             return {"": torch.device(device)}
         except RuntimeError as error:
             raise UsageError(f"There is no device {device!r}; use auto, cpu, cuda, cuda:1 or mps.") from error
     state = PartialState()
-    if state.device.type == "cuda" and state.num_processes == 1 and torch.cuda.device_count() > 1:
+    if state.device.type == "cuda" and team.size == 1 and torch.cuda.device_count() > 1:
         counted = read_shape(identity.name).parameters
         free, _ = torch.cuda.mem_get_info(state.device)
         if counted is not None and counted.total * DTYPES[dtype].itemsize > 0.6 * free:

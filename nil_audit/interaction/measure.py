@@ -15,6 +15,7 @@ from nil_audit.interaction.gradients import embedding_weight, exact_matmul, wind
 from nil_audit.interaction.memory import first_batch_size, peak_memory, shrink
 from nil_audit.interaction.metrics import BlockProducts
 from nil_audit.interaction.probe import BLOCKS, Probe, Windows, make_windows
+from nil_audit.processes import Team
 
 FIRST_POSITIONS = 4
 """Positions at the start of a window whose gradients are two to three times as large as late ones."""
@@ -107,16 +108,14 @@ def measure(
         CheckpointError: The tokenizer gives ids that the embedding does not have.
         MeasurementError: Gradients not finite or all zero, or one window does not fit into memory.
     """
-    from accelerate import PartialState
-
-    state = PartialState()
+    team = Team.join()
     windows = make_windows(
         probe, checkpoint.tokenizer, tokens=tokens, window=window_length(window, checkpoint.shape.context)
     )
     _check_ids(checkpoint, windows)
     model = checkpoint.model
     sums = Sums(windows, VARIANTS if robust else VARIANTS[:1], embedding_weight(model))
-    mine = np.array_split(np.arange(windows.count), state.num_processes)[state.process_index]
+    mine = np.array_split(np.arange(windows.count), team.size)[team.rank]
     batch = batch_size or first_batch_size(model, windows.length)
     start, begun = 0, time.perf_counter()
     with exact_matmul(), peak_memory(checkpoint.device) as peak:
@@ -130,8 +129,7 @@ def measure(
             start += len(rows)
             if progress is not None:
                 progress(len(rows))
-        if state.num_processes > 1:
-            sums.reduce()
+        sums.add_up(team)
         products = sums.products()
     if not products["all"].trace.sum() > 0:
         raise MeasurementError(
@@ -153,7 +151,7 @@ def measure(
         seconds=time.perf_counter() - begun,
         peak_memory=peak(),
         batch_size=batch,
-        processes=state.num_processes,
+        processes=team.size,
     )
 
 
@@ -201,16 +199,16 @@ class Sums:
             for variant, part in parts.items():
                 self.accumulators[variant].add(int(block), part[start:end].flatten(0, 1))
 
-    def reduce(self) -> None:
+    def add_up(self, team: Team) -> None:
         """Add up over processes; each has zeros where it did no work."""
-        from accelerate.utils import reduce
-
+        if team.size == 1:
+            return
         device = self.accumulators["all"].sums[0].device
         for name in ("losses", "embedding_square", "squared_norms"):
-            setattr(self, name, reduce(getattr(self, name).to(device), "sum").cpu())
+            setattr(self, name, team.add_up(getattr(self, name).to(device)).cpu())
         for accumulator in self.accumulators.values():
-            accumulator.tokens = reduce(accumulator.tokens.to(device), "sum").cpu()
-            accumulator.sums = [reduce(block, "sum") for block in accumulator.sums]
+            accumulator.tokens = team.add_up(accumulator.tokens.to(device)).cpu()
+            accumulator.sums = [team.add_up(block) for block in accumulator.sums]
 
     def block_means(self, per_window: torch.Tensor) -> np.ndarray:
         """Mean over the windows of each block, shape (K,)."""

@@ -10,9 +10,9 @@ from typing import Any
 
 from nil_audit import __version__
 from nil_audit.errors import NilAuditError, UsageError
+from nil_audit.processes import Team
 from nil_audit.score.data import Benchmark, Row, content_digest, load_benchmark
 from nil_audit.score.outcome import ScoreResult
-from nil_audit.score.processes import Team
 from nil_audit.score.protocols import CATEGORIES, Protocol, protocol_named
 from nil_audit.score.results import CategoryKey, CategoryResult, find, keep
 from nil_audit.score.sample import SEED, choose_questions

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nil_audit.errors import DataError, UsageError
+from nil_audit.processes import is_first
 
 if TYPE_CHECKING:
     from nil_audit.study.record import Record
@@ -77,5 +78,5 @@ def find_record(name: str, key: Mapping[str, Any]) -> "Record | None":
 
 def keep_record(record: "Record", key: Mapping[str, Any]) -> None:
     """Keep a record for its key. Under several processes only the first writes."""
-    if int(os.environ.get("RANK", "0")) == 0:
+    if is_first():
         write_atomically(_record_path(record.name, key), record.to_json())

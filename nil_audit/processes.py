@@ -4,7 +4,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+def is_first() -> bool:
+    """Whether this is the process of a launch that prints and writes."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +42,14 @@ class Team:
         on_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true" or not torch.accelerator.is_available()
         state = PartialState(cpu=on_cpu, timeout=timedelta(weeks=1))
         return cls(rank=state.process_index, size=state.num_processes)
+
+    def add_up(self, tensor: "torch.Tensor") -> "torch.Tensor":
+        """The sum of every process's tensor, on every process."""
+        if self.size == 1:
+            return tensor
+        from accelerate.utils import reduce
+
+        return reduce(tensor, "sum")
 
     def gather(self, mine: Any) -> list[Any]:
         """Every process's object, in the order of ranks, on every process."""
