@@ -11,6 +11,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from lm_eval.evaluator import evaluate
@@ -26,9 +27,18 @@ Advance = Callable[[int], object]
 
 
 class QuietHFLM(HFLM):
-    """lm-eval's wrapper of a loaded model, with progress by question and without bars of its own."""
+    """lm-eval's wrapper of a loaded model, that shows progress by question and encodes a prompt once."""
 
     advance: Advance | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # lm-eval encodes the prompt anew for every option; the four last texts hold it until the question is done
+        self._encoded = lru_cache(maxsize=4)(super().tok_encode)
+
+    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **options: Any) -> list[int]:
+        """The tokens of a text, as lm-eval encodes it."""
+        return list(self._encoded(string, add_special_tokens, **options))
 
     def _model_call(self, inps: Any, **kwargs: Any) -> Any:
         """One forward pass; a row is one question, since its options share a context."""
