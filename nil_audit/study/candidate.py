@@ -220,7 +220,7 @@ def _without_counts(shape: Shape, match: Match, tolerance: float) -> CandidateRe
         tolerance=tolerance,
         options=(),
         recommendation=replace(
-            recommend(shape.ratio, (), (), 1e9), words="No alternatives: this type's parameters cannot be counted."
+            recommend(shape.ratio, (), 1e9), words="No alternatives: this type's parameters cannot be counted."
         ),
         laws=(),
         disagreement="other laws are read at a parameter count, which this type does not give",
@@ -248,8 +248,8 @@ def _options(template: Template, parts: Anatomy, counted: Cost, match: Match, to
 
 def _recommend(shape: Shape, options: Sequence[Option]) -> Recommendation:
     assert shape.parameters is not None
-    ratios = [option.shape.ratio for option in options]
-    return recommend(shape.ratio, ratios, [option.shape.depth for option in options], shape.parameters.total)
+    shapes = [(option.shape.depth, option.shape.width) for option in options]
+    return recommend(shape.ratio, shapes, shape.parameters.total)
 
 
 def _option(shape: Shape, built: Alternative, counted: Cost) -> Option:

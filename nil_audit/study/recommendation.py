@@ -67,13 +67,12 @@ def gain(ratio: float, other: float, parameters: float) -> Gain:
     return Gain(value=value, low=min(float(low), value), high=max(float(high), value))
 
 
-def recommend(ratio: float, alternatives: Sequence[float], depths: Sequence[int], parameters: float) -> Recommendation:
+def recommend(ratio: float, alternatives: Sequence[tuple[int, int]], parameters: float) -> Recommendation:
     """Apply the rule of this module.
 
     Args:
         ratio: The candidate's depth / width.
-        alternatives: Ratios of the shapes of its budget.
-        depths: Their depths.
+        alternatives: Depth and width of the shapes of its budget.
         parameters: The candidate's total parameters.
     """
     noise = min(study.residual for study in studies())
@@ -83,12 +82,13 @@ def recommend(ratio: float, alternatives: Sequence[float], depths: Sequence[int]
             " comes within the tolerance of this budget; a wider --tolerance may find some."
         )
         return Recommendation(action="none", best=None, gain=None, noise=noise, words=words)
-    inside = [index for index, other in enumerate(alternatives) if verdict(other, parameters).label == "inside"]
-    pool = inside or list(range(len(alternatives)))
-    worst = {index: worst_case(alternatives[index], parameters) for index in pool}
-    level = [index for index in pool if worst[index] <= min(worst.values()) + noise]
-    best = min(level, key=lambda index: (depths[index], worst[index]))
-    found = gain(ratio, alternatives[best], parameters)
+    ratios = [depth / width for depth, width in alternatives]
+    inside = [index for index, other in enumerate(ratios) if verdict(other, parameters).label == "inside"]
+    worst = {index: worst_case(ratios[index], parameters) for index in inside or range(len(ratios))}
+    level = [index for index, excess in worst.items() if excess <= min(worst.values()) + noise]
+    best = min(level, key=lambda index: (alternatives[index][0], worst[index]))
+    name = "{} x {}".format(*alternatives[best])
+    found = gain(ratio, ratios[best], parameters)
     size = f"{abs(found.value):.2%} [{found.low:+.2%}, {found.high:+.2%}]"
     action: Literal["change", "keep"] = "keep"
     if found.value <= 0:
@@ -97,16 +97,16 @@ def recommend(ratio: float, alternatives: Sequence[float], depths: Sequence[int]
             f" predicted excess loss than its own {worst_case(ratio, parameters):.2%}."
         )
     elif found.low <= 0:
-        words = f"Keep it: the best alternative is not distinguishable from it; its predicted gain is {size}."
+        words = f"Keep it: the best alternative, {name}, is not distinguishable from it; its predicted gain is {size}."
     elif found.value < noise:
         words = (
-            f"Keep it: the best alternative's predicted gain, {size}, is less than the {noise:.1%} that two runs of one"
-            " shape differ by."
+            f"Keep it: the predicted gain of the best alternative, {name}, is {size}: less than the {noise:.1%}"
+            " that two runs of one shape differ by."
         )
     else:
         action = "change"
-        words = f"Change it: the recommended shape takes {size} off the worst-case predicted loss. "
-        words += _by_study(ratio, alternatives[best], parameters)
+        words = f"Change it: {name} takes {size} off the worst-case predicted loss. "
+        words += _by_study(ratio, ratios[best], parameters)
     caveat = "" if inside else " No alternative lies inside the interval of all three studies."
     return Recommendation(action=action, best=best, gain=found, noise=noise, words=words + caveat)
 
