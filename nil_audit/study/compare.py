@@ -129,6 +129,7 @@ def _evidence(found: Comparison, table: "pd.DataFrame") -> Evidence:
 
     return Evidence(
         models=len(usable),
+        sized=int(usable["parameters"].notna().sum()),
         families=usable["family"].nunique(),
         primary=spearman("size_curve"),
         permutation=next((one for one in found.permutations if (one.predictor, one.unit) == (PRIMARY, "family")), None),

@@ -69,7 +69,8 @@ class Evidence:
 
     Attributes:
         models: Models that are not flagged.
-        families: Their families.
+        sized: Those of them whose parameters are known.
+        families: Families of the models.
         primary: Partial Spearman of the primary predictor, given "size_curve".
         permutation: Its permutation test that moves families.
         left_out: Its range when each family is left out.
@@ -80,6 +81,7 @@ class Evidence:
     """
 
     models: int
+    sized: int
     families: int
     primary: Association | None
     permutation: PermutationTest | None
@@ -129,10 +131,11 @@ def figure(estimate: float, low: float | None, high: float | None) -> str:
 
 def _headline(word: str, evidence: Evidence) -> str:
     if word == "insufficient" or evidence.primary is None:
+        known = "" if evidence.sized == evidence.models else f", {evidence.sized} of them of known size"
         return (
             f"Nothing can be said about the law: {_count(evidence.models, 'model')} of"
-            f" {_count(evidence.families, 'family', 'families')} with a usable score, and at least {FEWEST_MODELS} of"
-            f" {FEWEST_FAMILIES} are needed."
+            f" {_count(evidence.families, 'family', 'families')} with a usable score{known}, and at least {FEWEST_MODELS}"
+            f" models of {FEWEST_FAMILIES} families with known size are needed."
         )
     primary = evidence.primary
     opening = {

@@ -50,6 +50,7 @@ def gather(sample: Sample, at_floor: NDArray[np.bool_], effort: Effort, *, key: 
     ranges = leave_one_family_out(sample, [key], [str(code) for code in range(sample.families)], primary=key)
     return Evidence(
         models=len(sample),
+        sized=int(np.isfinite(sample.size).sum()),
         families=sample.families,
         primary=everything.get("size_curve"),
         permutation=moved[0] if moved else None,
@@ -64,6 +65,7 @@ def gather(sample: Sample, at_floor: NDArray[np.bool_], effort: Effort, *, key: 
 def _nothing(sample: Sample) -> Evidence:
     return Evidence(
         models=len(sample),
+        sized=int(np.isfinite(sample.size).sum()),
         families=sample.families,
         primary=None,
         permutation=None,

@@ -17,8 +17,9 @@ def gaps(found: Comparison) -> tuple[Unavailable, ...]:
     dated = [row for row in usable if row.release is not None]
     told = [row for row in usable if row.tokens is not None]
     few = (
-        f"{len(usable)} models of {len(families)} famil{'y' if len(families) == 1 else 'ies'}; it needs at least"
-        f" {FEWEST_MODELS} models of {FEWEST_FAMILIES}."
+        f"{len(usable)} model{'' if len(usable) == 1 else 's'} of"
+        f" {len(families)} famil{'y' if len(families) == 1 else 'ies'}, and at least {FEWEST_MODELS} models of"
+        f" {FEWEST_FAMILIES} families are needed."
     )
     missing: list[tuple[str, str]] = []
     if unsized:

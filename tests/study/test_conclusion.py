@@ -68,6 +68,7 @@ def prediction(low: float) -> Prediction:
 
 STRONGEST = Evidence(
     models=100,
+    sized=100,
     families=40,
     primary=association(-0.4),
     permutation=permutation(-0.4, 0.001),
@@ -80,6 +81,7 @@ STRONGEST = Evidence(
 
 OPPOSITE = Evidence(
     models=100,
+    sized=100,
     families=40,
     primary=association(+0.4),
     permutation=permutation(+0.4, 0.001),
@@ -158,6 +160,7 @@ def test_an_effect_the_other_way_contradicts() -> None:
         (OPPOSITE, "The data contradict the law", "+0.40 [+0.25, +0.55]"),
         (replace(STRONGEST, primary=association(0.02)), "The data do not support the law", "+0.02 [-0.13, +0.17]"),
         (replace(STRONGEST, primary=None), "Nothing can be said about the law", "100 models of 40 families"),
+        (replace(STRONGEST, primary=None, sized=3), "Nothing can be said about the law", "3 of them of known size"),
     ],
 )
 def test_headline_says_the_strength_and_the_figure(evidence: Evidence, opening: str, figure: str) -> None:
