@@ -134,8 +134,8 @@ def _headline(word: str, evidence: Evidence) -> str:
         known = "" if evidence.sized == evidence.models else f", {evidence.sized} of them of known size"
         return (
             f"Nothing can be said about the law: {_count(evidence.models, 'model')} of"
-            f" {_count(evidence.families, 'family', 'families')} with a usable score{known}, and at least {FEWEST_MODELS}"
-            f" models of {FEWEST_FAMILIES} families with known size are needed."
+            f" {_count(evidence.families, 'family', 'families')} with a usable score{known}, and at least"
+            f" {FEWEST_MODELS} models of {FEWEST_FAMILIES} families with known size are needed."
         )
     primary = evidence.primary
     opening = {
