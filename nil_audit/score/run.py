@@ -211,7 +211,7 @@ def run_plan(
     keys = plan.keys(identity, dtype)
     results: dict[str, CategoryResult] = {} if fresh else team.from_first(lambda: _kept(keys))
     reused = len(results)
-    waiting = sorted((name for name in keys if name not in results), key=lambda name: -len(plan.questions[name]))
+    waiting = sorted(keys.keys() - results.keys(), key=lambda category: (-len(plan.questions[category]), category))
     if waiting:
         lm = _build(plan, build, team, name)
         with (progress or _silent)(f"MMLU-Pro {plan.protocol.name}, {name}", plan.size) as advance:

@@ -100,6 +100,23 @@ def test_files_that_are_not_there_or_not_readable(tmp_path: Path) -> None:
         load_benchmark(tmp_path)
 
 
-def test_without_data_and_network_the_error_names_the_alternative() -> None:
-    with pytest.raises(SourceError, match=r"--data DIR"):
+def test_without_data_and_network_the_error_names_the_alternative(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    def unreachable(*_: Any, **__: Any) -> Any:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(datasets, "load_dataset", unreachable)
+    with pytest.raises(SourceError, match=r"cannot be fetched from the Hub \(ConnectionError\).*--data DIR"):
         load_benchmark()
+
+
+def test_the_hubs_rows_are_read_as_a_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    test, validation = mmlu_rows()
+    local = load_benchmark(write_mmlu(tmp_path, test, validation))
+    splits = {"test": datasets.Dataset.from_list(test), "validation": datasets.Dataset.from_list(validation)}
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, split: splits[split])
+    hub = load_benchmark()
+    assert (hub.source, hub.digest) == ("TIGER-Lab/MMLU-Pro", local.digest)

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from nil_audit.errors import CheckpointError, MeasurementError, UsageError
+from nil_audit.processes import Team
 from nil_audit.score import harness
 from nil_audit.score.outcome import ScoreResult
 from nil_audit.score.protocols import CATEGORIES, LETTERS, PROTOCOLS, generation_length
-from nil_audit.score.results import find, keep
+from nil_audit.score.results import CategoryResult, find, keep
 from nil_audit.score.run import plan_score, run_plan, score_model, wrapped
 
 Loaded = tuple[Any, Any]
@@ -271,3 +272,23 @@ def test_options_that_cannot_be(data: Path) -> None:
     ):
         with pytest.raises(UsageError, match=sentence):
             plan_score(**{"data": data, **wrong})  # type: ignore[arg-type]
+
+
+class _Pair(Team):
+    """Two processes of which this is the first; the second fails at some point and else does what this one does."""
+
+    fails_when: Any = None
+
+    def gather(self, mine: Any) -> list[Any]:
+        return [mine, MeasurementError("the other one failed") if type(self).fails_when(mine) else mine]
+
+
+@pytest.mark.parametrize("when", [lambda mine: mine is None, lambda mine: isinstance(mine, CategoryResult)])
+def test_a_process_that_fails_at_loading_or_asking_ends_the_run_on_every_process(
+    when: Callable[[Any], bool], loaded: Loaded, data: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(_Pair, "fails_when", staticmethod(when))
+    monkeypatch.setattr(Team, "join", classmethod(lambda cls: _Pair(rank=0, size=2)))
+    plan = plan_score(data=data)
+    with pytest.raises(MeasurementError, match="the other one failed"):
+        run_plan(plan, lambda: wrapped(plan, *loaded), **WHO, fresh=True)
