@@ -103,3 +103,31 @@ def window_gradients(model: torch.nn.Module, tokens_BT1: torch.Tensor) -> Window
             "A gradient is not finite though the loss is: numbers overflow in the backward pass; use --dtype float32."
         )
     return WindowGradients(gradients, embeddings.detach(), losses.detach())
+
+
+def check_causal(model: torch.nn.Module, tokens_T: torch.Tensor) -> None:
+    """Make sure that no logit depends on a later token: its loss would be that of a model that sees the answer.
+
+    Some multimodal models read a bare text in both directions, whatever their configuration says. The last token of
+    a short text is changed; logits before it must stay, up to the rounding of the weights' type.
+
+    Args:
+        model: A frozen causal language model.
+        tokens_T: Token ids of a text; the first 64 are used, and a single one shows nothing.
+
+    Raises:
+        MeasurementError: Earlier logits moved.
+    """
+    if len(tokens_T) < 2:
+        return
+    weight = embedding_weight(model)
+    pair = tokens_T[:64].repeat(2, 1).to(weight.device)
+    pair[1, -1] = (pair[1, -1] + 1) % len(weight)
+    with torch.no_grad():
+        logits = model(input_ids=pair, use_cache=False).logits[:, :-1].float()
+    moved = (logits[0] - logits[1]).abs().max()
+    if moved > 0.05 * logits[0].std():
+        raise MeasurementError(
+            "Logits of this model depend on later tokens when it reads plain text, so its loss would leak the answer; "
+            "only models that read from left to right can be measured."
+        )

@@ -11,7 +11,7 @@ import torch
 from nil_audit.errors import CheckpointError, MeasurementError, UsageError
 from nil_audit.interaction.agop import BlockAccumulator
 from nil_audit.interaction.checkpoint import Checkpoint
-from nil_audit.interaction.gradients import embedding_weight, exact_matmul, window_gradients
+from nil_audit.interaction.gradients import check_causal, embedding_weight, exact_matmul, window_gradients
 from nil_audit.interaction.memory import first_batch_size, peak_memory, shrink
 from nil_audit.interaction.metrics import BlockProducts
 from nil_audit.interaction.probe import BLOCKS, Probe, Windows, make_windows
@@ -106,7 +106,8 @@ def measure(
     Raises:
         ProbeError: Too little text.
         CheckpointError: The tokenizer gives ids that the embedding does not have.
-        MeasurementError: Gradients not finite or all zero, or one window does not fit into memory.
+        MeasurementError: The model reads ahead, gradients are not finite or all zero, or one window does not fit into
+            memory.
     """
     team = Team.join()
     windows = make_windows(
@@ -118,6 +119,7 @@ def measure(
     mine = np.array_split(np.arange(windows.count), team.size)[team.rank]
     batch = batch_size or first_batch_size(model, windows.length)
     start, begun = 0, time.perf_counter()
+    check_causal(model, torch.from_numpy(windows.tokens[0, :-1]))
     with exact_matmul(), peak_memory(checkpoint.device) as peak:
         while start < len(mine):
             rows = mine[start : start + batch]

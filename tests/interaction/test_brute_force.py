@@ -181,3 +181,17 @@ def test_weight_superposition_agrees_with_float64() -> None:
     assert found["aofe_ratio"] == pytest.approx(1 - S / F, rel=1e-5)
     assert found["effective_rank"] == pytest.approx(np.trace(M) ** 2 / F, rel=1e-5)
     assert "sensitivity" not in found
+
+
+def test_a_model_that_reads_ahead_is_refused() -> None:
+    from nil_audit.errors import MeasurementError
+
+    model = tiny_model("llama")
+    for layer in model.model.layers:
+        layer.self_attn.is_causal = False
+    model.config._attn_implementation = "eager"
+    inner = model.model.forward
+    model.model.forward = lambda **given: inner(**given | {"attention_mask": torch.zeros(1, 1, T, T)})
+    found = checkpoint_of(model)
+    with pytest.raises(MeasurementError, match="depend on later tokens"):
+        measure(found, PROBE, window=T)
