@@ -69,7 +69,9 @@ def compare(
     for gap in found.unavailable:
         output.note(f"Not said: {gap.what}. {gap.reason}")
     if found.excluded:
-        output.note(f"{len(found.excluded)} models are left out: {found.excluded[0].model}: {found.excluded[0].reason}")
+        count, first = len(found.excluded), found.excluded[0]
+        left_out = "1 model is" if count == 1 else f"{count} models are"
+        output.note(f"{left_out} left out; {first.model}: {first.reason}")
     if not as_json:
         from nil_audit.report.comparison.screen import comparison_screen
 

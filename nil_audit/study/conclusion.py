@@ -123,9 +123,9 @@ def conclude(evidence: Evidence, sentences: tuple[str, ...]) -> Conclusion:
 
 
 def figure(estimate: float, low: float | None, high: float | None) -> str:
-    """An estimate with its interval: "-0.11 [-0.30, +0.09]"."""
+    """An estimate with its interval, or that there is none: "-0.11 [-0.30, +0.09]"."""
     if low is None or high is None:
-        return f"{estimate:+.2f} (too few families for an interval)"
+        return f"{estimate:+.2f} (no interval)"
     return f"{estimate:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 

@@ -32,7 +32,7 @@ def gaps(found: Comparison) -> tuple[Unavailable, ...]:
             )
         )
     if len(families) < FEWEST_FAMILIES:
-        missing.append(("intervals and p-values", f"They resample whole families, and there are {few}"))
+        missing.append(("intervals and p-values", f"They resample whole families: there are {few}"))
     if found.association(PRIMARY) is None:
         missing.append(("the correlation with size held fixed", f"There are {few}"))
     if not any(one.unit == "family" for one in found.permutations):

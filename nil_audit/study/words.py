@@ -44,13 +44,16 @@ def _raw(found: Comparison) -> str:
     size = next((one for one in found.confounders if one.key == "parameters"), None)
     if raw is None or ratio is None:
         return ""
-    text = f"Without anything held fixed that figure is {_given(raw)}, and R itself goes with score by {_given(ratio)}"
+    text = (
+        f"Without anything held fixed, distance from the law's optimum goes with score by {_given(raw)}, and R itself"
+        f" by {_given(ratio)}"
+    )
     return f"{text}{_confounding(size)}." if size else f"{text}."
 
 
 def _confounding(size: Confounder) -> str:
     return (
-        f"; but size goes with score by {figure(size.score, size.score_low, size.score_high)} and with R by"
+        f"; size goes with score by {figure(size.score, size.score_low, size.score_high)} and with R by"
         f" {figure(size.ratio, size.ratio_low, size.ratio_high)}, so the two are mixed"
     )
 
@@ -66,7 +69,7 @@ def _controls(found: Comparison) -> str:
         for given, words in named.items()
         if (association := found.association(PRIMARY, given=given)) is not None
     ]
-    return f"Other things held fixed: {'; '.join(parts)}." if parts else ""
+    return f"With other things held fixed: {'; '.join(parts)}." if parts else ""
 
 
 def _bands(found: Comparison) -> str:
@@ -123,7 +126,7 @@ def _others(found: Comparison) -> str:
     tested = [a for a in found.associations if a.method == "spearman" and a.given == "size_curve" and a.subset == "all"]
     labels = {predictor.key: predictor.label for predictor in found.predictors}
     survive = [a for a in tested if a.p_adjusted is not None and a.p_adjusted < 0.05]
-    if not tested:
+    if not any(a.p_adjusted is not None for a in tested):
         return ""
     if not survive:
         return f"None of the {len(tested)} numbers held against score survives correction for the tests made."
