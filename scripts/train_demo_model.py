@@ -144,13 +144,14 @@ def batches(tokens: torch.Tensor, recipe: Recipe) -> Iterator[torch.Tensor]:
 
 
 @torch.no_grad()
-def mean_loss(model: LlamaForCausalLM, tokens: torch.Tensor) -> float:
-    """Mean next-token cross-entropy in nats over consecutive windows; the last one may be shorter."""
-    total = 0.0
-    for start in range(0, len(tokens) - 1, WINDOW):
+def mean_loss(model: LlamaForCausalLM, tokens: torch.Tensor, every: int = 1) -> float:
+    """Mean next-token cross-entropy in nats over consecutive windows, or over every n-th of them."""
+    total, count = 0.0, 0
+    for start in range(0, len(tokens) - 1, WINDOW * every):
         window = tokens[start : start + WINDOW + 1]
         total += cross_entropy(model(window[None, :-1]).logits[0], window[1:], reduction="sum").item()
-    return total / (len(tokens) - 1)
+        count += len(window) - 1
+    return total / count
 
 
 def train(model: LlamaForCausalLM, tokens: torch.Tensor, held_out: torch.Tensor, recipe: Recipe) -> None:
@@ -159,6 +160,8 @@ def train(model: LlamaForCausalLM, tokens: torch.Tensor, held_out: torch.Tensor,
     groups = [{"params": gains, "weight_decay": 0.0}, {"params": [p for p in model.parameters() if p.ndim > 1]}]
     optimizer = torch.optim.AdamW(groups, recipe.learning_rate, recipe.betas, weight_decay=recipe.weight_decay)
     schedule = transformers.get_cosine_schedule_with_warmup(optimizer, recipe.warm_up_steps, recipe.steps)
+    # Progress needs no more than about 32 held-out windows.
+    every = max(1, len(held_out) // WINDOW // 32)
     began = time.monotonic()
     for step, batch in zip(range(recipe.steps), batches(tokens, recipe), strict=False):
         loss = cross_entropy(model(batch[:, :-1]).logits.flatten(0, 1), batch[:, 1:].flatten())
@@ -167,9 +170,9 @@ def train(model: LlamaForCausalLM, tokens: torch.Tensor, held_out: torch.Tensor,
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.gradient_clip)
         optimizer.step()
         schedule.step()
-        if (step + 1) % 200 == 0 or step + 1 == recipe.steps:
+        if (step + 1) % 100 == 0 or step + 1 == recipe.steps:
             left = (time.monotonic() - began) / (step + 1) * (recipe.steps - step - 1)
-            losses = f"batch {loss.item():.3f}  held out {mean_loss(model, held_out):.3f} nats/token"
+            losses = f"batch {loss.item():.3f}  held out {mean_loss(model, held_out, every):.3f} nats/token"
             print(f"step {step + 1}/{recipe.steps}  {losses}  {left:.0f} s left", file=sys.stderr)
 
 
