@@ -17,7 +17,7 @@ def demo(
 ) -> None:
     """Audit the small model that ships with the package on the probe text that does: no network.
 
-    The model has 8 blocks of width 128 and was trained by scripts/train_demo_model.py.
+    The model has 6 blocks of width 160 and was trained by scripts/train_demo_model.py.
 
     Examples:
 
