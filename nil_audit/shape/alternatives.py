@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from nil_audit.errors import ConfigError, UnsupportedArchitectureError
 from nil_audit.shape.architecture import Shape, shape_from_config
-from nil_audit.shape.cost import Anatomy, anatomy
+from nil_audit.shape.cost import Anatomy, anatomy, with_mlp_width
 from nil_audit.shape.reshape import Template
 
 Match = Literal["body", "total", "flops"]
@@ -128,8 +128,9 @@ class _Search:
         step = multiple(round(target)) if self.free_mlp else 0
         first = max(step, round(target / step) * step) if self.free_mlp else 0
         try:
-            parts = self._anatomy(width, heads, kv_heads, first)
-            wider = self._anatomy(width, heads, kv_heads, first + step) if self.free_mlp else parts
+            numbers = {"width": width, "heads": heads, "kv_heads": kv_heads}
+            parts = anatomy(self.template, **numbers, **({"mlp_width": first} if self.free_mlp else {}))
+            wider = with_mlp_width(self.template, parts, first + step, **numbers) if self.free_mlp else parts
         except ConfigError:  # a rule of the type's own that these numbers break
             return None
         best: Proposal | None = None
@@ -155,10 +156,6 @@ class _Search:
             if best is None or self._drift(proposal, target) < self._drift(best, target):
                 best = proposal
         return best
-
-    def _anatomy(self, width: int, heads: int, kv_heads: int, mlp_width: int) -> Anatomy:
-        numbers = {"width": width, "heads": heads, "kv_heads": kv_heads}
-        return anatomy(self.template, **numbers, **({"mlp_width": mlp_width} if self.free_mlp else {}))
 
     def _cost(self, parts: Anatomy, depth: int, attention_width: int) -> float:
         if self.match == "flops":

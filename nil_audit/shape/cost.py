@@ -5,7 +5,7 @@ parameters and matrix multiplications are a constant plus depth times a block.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nil_audit.shape.architecture import Parameters, Shape
@@ -106,6 +106,22 @@ def anatomy(template: Template, **numbers: int) -> Anatomy:
         matmul_outside=one[1] - matmul_block,
         matmul_block=matmul_block,
     )
+
+
+def with_mlp_width(template: Template, parts: Anatomy, mlp_width: int, **numbers: int) -> Anatomy:
+    """The anatomy at another MLP width, from a model of one block: nothing outside the blocks depends on it.
+
+    Args:
+        template: The config.
+        parts: The anatomy at the same numbers and some other MLP width.
+        mlp_width: Hidden width of the feed-forward part.
+        **numbers: The other numbers, as for `anatomy`.
+
+    Raises:
+        ConfigError: transformers cannot build it at these numbers.
+    """
+    counts, matmul = _counted(template.with_numbers(depth=1, mlp_width=mlp_width, **numbers), template.shape.name)
+    return replace(parts, block=counts.body - parts.outside, matmul_block=matmul - parts.matmul_outside)
 
 
 def _counted(config: Mapping[str, Any], name: str) -> tuple[Parameters, int]:

@@ -1,7 +1,9 @@
 """The real models nearest to a candidate by budget and shape, with the scores that others have published for them."""
 
 import math
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from nil_audit.shape.architecture import Shape
 
@@ -52,21 +54,21 @@ def nearest(shape: Shape, count: int = NEIGHBOURS) -> tuple[Neighbour, ...]:
         shape: With its parameters counted.
         count: How many.
     """
-    from nil_audit.score.published import published_for
+    from nil_audit.score.published import published_scores
     from nil_audit.study.model_list import shipped_list
 
     assert shape.parameters is not None
     total = shape.parameters.total
+    table = published_scores(protocol=PROTOCOL, kind="base", one_per_model=True)
+    scores = {str(row["model"]).lower(): row for row in table.to_dict("records")}
+
+    def nearness(row: Mapping[Hashable, Any]) -> float:
+        return math.hypot(math.log(row["parameters"] / total), math.log(row["depth"] / row["width"] / shape.ratio))
+
     rows = shipped_list().dropna(subset=["depth", "width", "parameters"]).to_dict("records")
-    ranked = sorted(
-        rows,
-        key=lambda row: math.hypot(
-            math.log(row["parameters"] / total), math.log(row["depth"] / row["width"] / shape.ratio)
-        ),
-    )
     found = []
-    for row in ranked[:count]:
-        scores = [score for score in published_for(row["model"]) if score["protocol"] == PROTOCOL]
+    for row in sorted(rows, key=nearness)[:count]:
+        score = scores.get(row["model"].lower())
         found.append(
             Neighbour(
                 model=row["model"],
@@ -74,18 +76,17 @@ def nearest(shape: Shape, count: int = NEIGHBOURS) -> tuple[Neighbour, ...]:
                 width=int(row["width"]),
                 parameters=float(row["parameters"]),
                 tokens=_number(row.get("tokens")),
-                nearness=math.hypot(
-                    math.log(row["parameters"] / total), math.log(row["depth"] / row["width"] / shape.ratio)
-                ),
-                accuracy=scores[0]["accuracy"] if scores else None,
-                stderr=scores[0]["stderr"] if scores else None,
+                nearness=nearness(row),
+                accuracy=_number(score["accuracy"]) if score else None,
+                stderr=_number(score["stderr"]) if score else None,
                 protocol=PROTOCOL,
-                source=scores[0]["source"] if scores else "",
+                source=str(score["source"]) if score else "",
                 uncertain=str(row.get("uncertain") or ""),
             )
         )
     return tuple(found)
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and value == value else None
+def _number(value: Any) -> float | None:
+    """A float, or None for a missing value."""
+    return None if value is None or math.isnan(value) else float(value)
