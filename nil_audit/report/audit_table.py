@@ -75,18 +75,19 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _name(record: Record) -> Text:
-    """A model's name; a long Hub id breaks after its organisation, not within a word."""
-    return Text(record.label if len(record.label) <= 24 else record.label.replace("/", "/\n", 1))
+def _name(record: Record, width: int) -> Text:
+    """A model's name; in a narrow terminal a long Hub id breaks after its organisation, not within a word."""
+    long = width < 118 and len(record.label) > 24
+    return Text(record.label.replace("/", "/\n", 1) if long else record.label)
 
 
-def shape_table(records: Sequence[Record]) -> Table:
+def shape_table(records: Sequence[Record], width: int) -> Table:
     """Model, parameters, depth x width, R, verdict and distance to the law's interval."""
     table = _table("Shape", "Model", "Params", "L x d", "R = L/d", "Verdict", "Distance to law")
     for record in records:
         shape, verdict = record.shape, record.verdict["label"]
         table.add_row(
-            _name(record),
+            _name(record, width),
             count(shape.parameters.total if shape.parameters else None),
             f"{shape.depth} x {shape.width}",
             f"{shape.ratio:.4f}",
@@ -96,17 +97,17 @@ def shape_table(records: Sequence[Record]) -> Table:
     return table
 
 
-def _metric_table(title: str, records: Sequence[Record], names: Sequence[str]) -> Table:
+def _metric_table(title: str, records: Sequence[Record], names: Sequence[str], width: int) -> Table:
     table = _table(title, "Model", *(METRICS[name] for name in names))
     for record in records:
-        table.add_row(_name(record), *(with_error(record.metric(name)) for name in names))
+        table.add_row(_name(record, width), *(with_error(record.metric(name)) for name in names))
     return table
 
 
 def interaction_tables(records: Sequence[Record], width: int) -> list[Table]:
     """Interaction of each model, unbiased estimates: three tables at 80 columns, two from 118, one from 168."""
     layout = _LAYOUTS[max(least for least in _LAYOUTS if width >= least)]
-    return [_metric_table(_TITLES.get(names, _TITLES[_INTERACTION]), records, names) for names in layout]
+    return [_metric_table(_TITLES.get(names, _TITLES[_INTERACTION]), records, names, width) for names in layout]
 
 
 def details_table(record: Record) -> Table:
@@ -140,13 +141,13 @@ def score_cells(score: Mapping[str, Any], sources: list[str]) -> tuple[str, str,
     return accuracy, score["protocol"], f"{score['origin']} [{sources.index(score['source']) + 1}]"
 
 
-def score_view(records: Sequence[Record]) -> list[RenderableType]:
+def score_view(records: Sequence[Record], width: int) -> list[RenderableType]:
     """MMLU-Pro of each model, measured and published rows apart, each with its protocol; sources below."""
     table = _table("MMLU-Pro (accuracy, raw)", "Model", "Accuracy", "Protocol", "Origin")
     sources: list[str] = []
     for record in records:
         for score in record.scores:
-            table.add_row(_name(record), *map(Text, score_cells(score, sources)))
+            table.add_row(_name(record, width), *map(Text, score_cells(score, sources)))
     return [table, *(Text(f"[{number}] {source}", style="dim") for number, source in enumerate(sources, start=1))]
 
 
@@ -169,11 +170,11 @@ def audit_view(records: Sequence[Record], width: int, *, details: bool = False) 
         width: Columns of the terminal.
         details: Also every metric of each model in both estimates.
     """
-    parts: list[RenderableType] = [shape_table(records)]
+    parts: list[RenderableType] = [shape_table(records, width)]
     if any(record.interaction for record in records):
         parts += interaction_tables([record for record in records if record.interaction], width)
     if any(record.scores for record in records):
-        parts += score_view(records)
+        parts += score_view(records, width)
     if details:
         parts += [details_table(record) for record in records if record.interaction]
     if any(record.interaction for record in records):
