@@ -102,7 +102,7 @@ def _shapes(inputs: Inputs) -> "pd.DataFrame":
     columns += [name for name in ("family", "depth", "width", "parameters", "tokens", "release") if name in known]
     columns += ["lineage", "uncertain", "kind"]
     together = pd.concat([stacked, known], ignore_index=True)
-    together = together.replace("", None)
+    together = together.mask(together == "")
     wanted = [name for name in dict.fromkeys(["model", *columns]) if name in together and name != "key"]
     return together.groupby("key", sort=False)[wanted].first().reset_index()
 

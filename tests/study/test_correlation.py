@@ -1,7 +1,11 @@
 """Correlations against scipy, resample by resample."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from nil_audit.study import resampling
@@ -76,8 +80,8 @@ def test_every_predictor_uses_the_models_that_have_it() -> None:
 
 def test_intervals_are_those_of_written_out_resamples() -> None:
     s = make(seed=2)
-    settings = Resamples(seed=5, bootstrap=200)
-    (found,) = correlate(s, ["x"], method="spearman", given=("nothing",), subset="all", resamples=settings)
+    drawn_anew = Resamples(seed=5, bootstrap=200)
+    (found,) = correlate(s, ["x"], method="spearman", given=("nothing",), subset="all", resamples=drawn_anew)
 
     def spearman(where: np.ndarray) -> float:
         return float(stats.spearmanr(s.predictors["x"][where], s.score[where]).statistic)
@@ -92,8 +96,8 @@ def test_intervals_are_those_of_written_out_resamples() -> None:
 
 def test_kendall_is_scipys_in_the_sample_and_in_every_resample() -> None:
     s = make(seed=3)
-    settings = Resamples(seed=5, bootstrap=200)
-    plain, given_size = kendall(s, ["x"], given=("nothing", "size"), subset="all", resamples=settings)
+    drawn_anew = Resamples(seed=5, bootstrap=200)
+    plain, given_size = kendall(s, ["x"], given=("nothing", "size"), subset="all", resamples=drawn_anew)
 
     def tau(where: np.ndarray) -> float:
         return float(stats.kendalltau(s.predictors["x"][where], s.score[where]).statistic)
@@ -114,6 +118,29 @@ def test_kendall_is_the_same_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = kendall(s, ["x", "half"], given=("nothing", "size"), subset="all", resamples=NONE)
     monkeypatch.setattr("nil_audit.study.kendall._PAIRS_AT_ONCE", 500)
     assert kendall(s, ["x", "half"], given=("nothing", "size"), subset="all", resamples=NONE) == whole
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=15, deadline=None)
+def test_ranks_do_not_notice_order_scale_or_sign(seed: int) -> None:
+    s = make(models=30, families=8, seed=seed)
+    order = np.random.default_rng(seed).permutation(30)
+    moved = replace(
+        s.take(np.ones(30, dtype=bool)),
+        **{name: getattr(s, name)[order] for name in ("family", "tokens", "release")},
+        score=np.exp(5 * s.score)[order],
+        size=s.size[order],
+        predictors={"x": -(s.predictors["x"] ** 3)[order]},
+    )
+    for given_ in ("nothing", "size_curve"):
+        one, other = (
+            correlate(sample, ["x"], method="spearman", given=(given_,), subset="all", resamples=NONE)[0]
+            for sample in (s, moved)
+        )
+        assert other.estimate == pytest.approx(-one.estimate, abs=1e-9)
+        assert one.low is not None and one.high is not None
+        assert (other.low, other.high) == pytest.approx((-one.high, -one.low), abs=1e-7)
+        assert -1 <= one.low <= one.estimate <= one.high <= 1
 
 
 @pytest.mark.parametrize("method", ["spearman", "pearson", "kendall"])
