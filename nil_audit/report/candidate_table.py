@@ -17,6 +17,8 @@ from nil_audit.study.initialisation import METRICS, Initialisation, OverSeeds
 COLOURS = {"inside": "green", "disputed": "yellow", "outside": "red"}
 SHOWN = 6
 """Real models that the tables name; the plane shows more."""
+TIGHT = (0, 0, 0, 1)
+"""Padding of the tables that would not fit 80 columns otherwise."""
 METRIC_LABELS = {
     "interaction_efficiency": "Efficiency",
     "spread": "Spread",
@@ -148,7 +150,7 @@ def _options(report: CandidateReport) -> list[RenderableType]:
     )
     losses = terminal_table("Predicted change in loss, per cent [95%]", "L x d", "law", "morph", "chinchilla")
     for table in (shapes, losses):
-        table.padding = (0, 0, 0, 1)
+        table.padding = TIGHT
     for option in report.options:
         marked = option is report.recommended
         style = "bold" if marked else ""
@@ -199,6 +201,7 @@ def _company(report: CandidateReport) -> Table:
         "Company: nearest real models (MMLU-Pro as published, leaderboard protocol, raw)",
         *("Model", "Params", "L x d", "R", "Tokens", "MMLU-Pro"),
     )
+    table.padding = TIGHT
     for one in report.company[:SHOWN]:
         score = MISSING if one.accuracy is None else f"{one.accuracy:.3f}"
         error = f" ± {one.stderr:.3f}" if one.stderr is not None else ""
