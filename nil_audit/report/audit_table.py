@@ -4,12 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from nil_audit.interaction.metrics import Estimate
+from nil_audit.report.terminal import terminal_table
 from nil_audit.report.text import MISSING, count, signed
 from nil_audit.study.record import Record
 
@@ -68,13 +68,6 @@ def distance_words(record: Record) -> str:
     return f"{signed(away)}, " + ("too deep and narrow" if away > 0 else "too shallow and wide")
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
-    return table
-
-
 def _name(record: Record, width: int) -> Text:
     """A model's name; in a narrow terminal a long Hub id breaks after its organisation, not within a word."""
     long = width < 118 and len(record.label) > 24
@@ -83,7 +76,7 @@ def _name(record: Record, width: int) -> Text:
 
 def shape_table(records: Sequence[Record], width: int) -> Table:
     """Model, parameters, depth x width, R, verdict and distance to the law's interval."""
-    table = _table("Shape", "Model", "Params", "L x d", "R = L/d", "Verdict", "Distance to law")
+    table = terminal_table("Shape", "Model", "Params", "L x d", "R = L/d", "Verdict", "Distance to law")
     for record in records:
         shape, verdict = record.shape, record.verdict["label"]
         table.add_row(
@@ -98,7 +91,7 @@ def shape_table(records: Sequence[Record], width: int) -> Table:
 
 
 def _metric_table(title: str, records: Sequence[Record], names: Sequence[str], width: int) -> Table:
-    table = _table(title, "Model", *(METRICS[name] for name in names))
+    table = terminal_table(title, "Model", *(METRICS[name] for name in names))
     for record in records:
         table.add_row(_name(record, width), *(with_error(record.metric(name)) for name in names))
     return table
@@ -112,7 +105,7 @@ def interaction_tables(records: Sequence[Record], width: int) -> list[Table]:
 
 def details_table(record: Record) -> Table:
     """Every metric of one model in both estimates, with weight superposition beside them."""
-    table = _table(f"{record.label}: all metrics", "Metric", "Unbiased", "Plug-in", "WtW (weights)")
+    table = terminal_table(f"{record.label}: all metrics", "Metric", "Unbiased", "Plug-in", "WtW (weights)")
     weights = record.superposition or {}
     own = [name for name in METRICS if not name.startswith("loss")]
     for name, title in {**{name: METRICS[name] for name in own}, **_DETAILS}.items():
@@ -135,7 +128,8 @@ def score_cells(score: Mapping[str, Any], sources: list[str]) -> tuple[str, str,
     error = score.get("stderr")
     accuracy = f"{score['accuracy']:.4f}" + (f" ± {error:.4f}" if error else "")
     if score["origin"] == "measured":
-        return accuracy, score["protocol"], "measured"
+        chance = ", at chance" if score.get("at_chance") else ""
+        return accuracy + chance, score["protocol"], f"measured, n {score['questions']:,}"
     if score["source"] not in sources:
         sources.append(score["source"])
     return accuracy, score["protocol"], f"{score['origin']} [{sources.index(score['source']) + 1}]"
@@ -143,7 +137,7 @@ def score_cells(score: Mapping[str, Any], sources: list[str]) -> tuple[str, str,
 
 def score_view(records: Sequence[Record], width: int) -> list[RenderableType]:
     """MMLU-Pro of each model, measured and published rows apart, each with its protocol; sources below."""
-    table = _table("MMLU-Pro (accuracy, raw)", "Model", "Accuracy", "Protocol", "Origin")
+    table = terminal_table("MMLU-Pro (accuracy, raw)", "Model", "Accuracy", "Protocol", "Origin")
     sources: list[str] = []
     for record in records:
         for score in record.scores:

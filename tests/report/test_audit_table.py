@@ -32,7 +32,15 @@ def record() -> Record:
         verdict=verdict_document(checkpoint.shape),
         interaction=plain(_interaction_document(measure(checkpoint, PROBE, window=16))),
         scores=(
-            {"benchmark": "mmlu_pro", "protocol": "mc", "accuracy": 0.2, "stderr": 0.01, "origin": "measured"},
+            {
+                "benchmark": "mmlu_pro",
+                "protocol": "mc",
+                "accuracy": 0.2,
+                "stderr": 0.01,
+                "questions": 280,
+                "at_chance": True,
+                "origin": "measured",
+            },
             {"benchmark": "mmlu_pro", "protocol": "olmes", "accuracy": 0.3, "origin": "published", "source": "a card"},
         ),
     )
@@ -65,6 +73,8 @@ def test_fits_the_terminal_and_uses_it(record: Record, width: int, tables: int) 
     console.print(audit_view([record, replace(record)], width))
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= width
+    assert any("0.2000 ± 0.0100, at chance" in line and "measured, n 280" in line for line in lines)
+    assert "[1] a card" in lines
     headers = [line for line in lines if "Efficiency" in line or "AOFE-ratio" in line or "Loss/token" in line]
     assert len(headers) == tables
     if width >= 120:
