@@ -73,11 +73,12 @@ def test_fits_the_terminal_and_uses_it(record: Record, width: int, tables: int) 
     console.print(audit_view([record, replace(record)], width))
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= width
-    assert any("0.2000 ± 0.0100, at chance" in line and "measured, n 280" in line for line in lines)
+    assert "at chance" in " ".join(lines)
     assert "[1] a card" in lines
     headers = [line for line in lines if "Efficiency" in line or "AOFE-ratio" in line or "Loss/token" in line]
     assert len(headers) == tables
     if width >= 120:
+        assert any("0.2000 ± 0.0100, at chance" in line and "measured, n 280" in line for line in lines)
         assert sum("org/a-model-with-a-long-name-1.5B" in line for line in lines) == 2 * (1 + tables + 2)
 
 
