@@ -100,6 +100,8 @@ def candidate(
         "tied": tied or None,
     }
     _check_source(config, flags)
+    if write is not None and config is not None and _is_source(write / "config.json", Path(config)):
+        raise UsageError(f"--write {write} would replace the candidate's own config.json; name another folder.")
     for folder in filter(None, (write, out)):
         check_writable(folder)
     # looking for garbage among imported modules, now and at the end, would take a third of the time
@@ -143,6 +145,11 @@ def _check_source(config: str | None, flags: dict[str, Any]) -> None:
         missing := [key for key in ("type", "depth", "width", "heads", "vocab") if flags[key] is None]
     ):
         raise UsageError(f"A shape from flags also needs {', '.join('--' + key for key in missing)}; add them.")
+
+
+def _is_source(target: Path, source: Path) -> bool:
+    """Whether a file is the config that is being checked."""
+    return target.exists() and any(one.exists() and one.samefile(target) for one in (source, source / "config.json"))
 
 
 def _source(config: str | None, flags: dict[str, Any]) -> tuple[dict[str, Any], str, tuple[str, ...]]:

@@ -102,6 +102,26 @@ def test_writes_a_config_that_transformers_loads_with_the_exact_count(
     assert json.loads((tmp_path / "report" / "candidate.json").read_text())["command"].startswith("nil-audit candidate")
 
 
+def test_never_replaces_the_config_that_it_checks(run_here: Here, wide: Path) -> None:
+    before = wide.read_bytes()
+    for source in (wide, wide.parent):
+        done = run_here("candidate", source, "--write", wide.parent)
+        assert done.returncode == 2
+        assert "would replace the candidate's own config.json" in done.stderr
+    assert wide.read_bytes() == before
+
+
+def test_a_type_that_needs_remote_code_gets_a_verdict_and_a_report(run_here: Here, tmp_path: Path) -> None:
+    raw = {"model_type": "own", "n_layer": 32, "n_embd": 2560, "n_head": 32, "vocab_size": 51200}
+    raw["architectures"] = ["OwnForCausalLM"]  # type: ignore[assignment]
+    (tmp_path / "config.json").write_text(json.dumps(raw), encoding="utf-8")
+    done = run_here("candidate", tmp_path, "--out", tmp_path / "report")
+    assert done.returncode == 0
+    assert "No alternatives: this type's parameters cannot be counted." in done.stdout
+    assert (tmp_path / "report" / "candidate.html").is_file()
+    assert run_here("candidate", tmp_path, "--init").returncode == 2
+
+
 def test_flags_give_the_shape_and_fail_outside_gives_the_exit_code(run_here: Here) -> None:
     shape = ("--type", "llama", "--width", "256", "--heads", "4", "--mlp", "704", "--vocab", "4096")
     deep = run_here("candidate", *shape, "--depth", "100", "--fail-outside")
