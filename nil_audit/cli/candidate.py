@@ -57,9 +57,9 @@ def candidate(
     ] = False,
     probe: Annotated[str, typer.Option(help="Text: builtin, wikitext or a FILE.", rich_help_panel=_INIT)] = "builtin",
     init_seeds: Annotated[int, typer.Option(help="Initialisations of each shape.", rich_help_panel=_INIT)] = 3,
-    init_tokens: Annotated[int, typer.Option(help="Gradient tokens a seed.", rich_help_panel=_INIT)] = 4096,
+    init_tokens: Annotated[int, typer.Option(help="Gradient tokens a seed.", rich_help_panel=_INIT)] = 2048,
     init_window: Annotated[
-        int | None, typer.Option(help="Tokens a window (default: 256 or the model's own).", rich_help_panel=_INIT)
+        int | None, typer.Option(help="Tokens a window (default: 128 or the model's own).", rich_help_panel=_INIT)
     ] = None,
     init_alternatives: Annotated[
         int, typer.Option(min=0, help="Alternatives to measure beside it.", rich_help_panel=_INIT)

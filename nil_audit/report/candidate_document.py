@@ -17,6 +17,7 @@ from nil_audit.report.candidate_table import (
     matched_words,
     option_name,
     seeds_text,
+    start_name,
 )
 from nil_audit.report.html import render_document
 from nil_audit.report.markdown import render_markdown
@@ -254,10 +255,10 @@ def _company(report: CandidateReport) -> Table:
 def _initial(found: Initialisation) -> tuple[Block, ...]:
     rows = [
         (
-            f"{start.depth} x {start.width}" + (" (candidate)" if start.candidate else ""),
+            start_name(start),
             *(seeds_text(start.metrics[name]) for name in METRICS),
         )
         for start in found.starts
     ]
     table = _table(initial_words(found), ("L x d", *(METRIC_LABELS[name] for name in METRICS)), rows)
-    return (table, Prose(text=found.words))
+    return (table, Prose(text=typeset(found.words)))

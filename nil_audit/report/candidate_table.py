@@ -1,5 +1,6 @@
 """A candidate's report as terminal tables, made for 80 columns."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from nil_audit.report.text import MISSING, count, percent, signed, typeset
 from nil_audit.shape.interval import Excess
 from nil_audit.shape.laws import Reading
 from nil_audit.study.candidate import CandidateReport, Option, Prediction
-from nil_audit.study.initialisation import METRICS, Initialisation, OverSeeds
+from nil_audit.study.initialisation import METRICS, Initialisation, OverSeeds, Start
 
 COLOURS = {"inside": "green", "disputed": "yellow", "outside": "red"}
 SHOWN = 6
@@ -217,8 +218,14 @@ def _company(report: CandidateReport) -> Table:
 
 
 def seeds_text(found: OverSeeds) -> str:
-    """Mean and standard error over seeds."""
-    return f"{found.mean:.3g} ± {found.se:.1g}"
+    """Mean and standard error over seeds, to the error's leading digit: "1.89 ± 0.05"."""
+    places = max(0, -math.floor(math.log10(found.se))) if found.se > 0 else 3
+    return f"{signed(found.mean, places).removeprefix('+')} ± {found.se:.{places}f}"
+
+
+def start_name(start: Start) -> str:
+    """Depth x width, and whether it is the candidate."""
+    return f"{start.depth} x {start.width}" + (" (yours)" if start.candidate else "")
 
 
 def initial_words(found: Initialisation) -> str:
@@ -231,10 +238,10 @@ def initial_words(found: Initialisation) -> str:
 
 def _initial(found: Initialisation) -> list[RenderableType]:
     table = terminal_table("Interaction at initialisation", "L x d", *(METRIC_LABELS[name] for name in METRICS))
+    table.padding = TIGHT
     for start in found.starts:
-        name = f"{start.depth} x {start.width}" + (" (candidate)" if start.candidate else "")
-        table.add_row(name, *(seeds_text(start.metrics[metric]) for metric in METRICS))
-    return [table, Text(found.words), Text(initial_words(found), style="dim")]
+        table.add_row(start_name(start), *(seeds_text(start.metrics[metric]) for metric in METRICS))
+    return [table, Text(typeset(found.words)), Text(initial_words(found), style="dim")]
 
 
 def candidate_view(report: CandidateReport) -> RenderableType:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nil_audit.interaction.checkpoint import Checkpoint
     from nil_audit.study.candidate import CandidateReport
 
+WINDOW = 128
 METRICS = ("interaction_efficiency", "spread", "sensitivity", "aofe_ratio", "kappa")
 
 
@@ -95,7 +96,7 @@ def initialise(
     *,
     probe: str = "builtin",
     seeds: int = 3,
-    tokens: int = 4096,
+    tokens: int = 2048,
     window: int | None = None,
     alternatives: int = 2,
     device: str = "auto",
@@ -109,7 +110,7 @@ def initialise(
         probe: As `nil_audit.interaction.probe.load_probe` takes it.
         seeds: Random initialisations of each shape, at least 2.
         tokens: Gradient tokens a seed.
-        window: Tokens a window; 256, or the model's context where that is shorter.
+        window: Tokens a window; 128, or the model's context where that is shorter.
         alternatives: How many of the alternatives: the recommended one, then those nearest in ratio.
         device: A torch device, or "auto".
         progress: Called with the number of windows done.
@@ -126,7 +127,7 @@ def initialise(
         raise UsageError(f"{seeds} seed gives no error bar; use --init-seeds 2 or more.")
     begun = time.perf_counter()
     text, tokenizer = load_probe(probe), _tokenizer(report.shape)
-    window = window or min(256, report.shape.context or 256)
+    window = window or min(WINDOW, report.shape.context or WINDOW)
     subjects = [(report.shape, config), *((option.shape, option.config) for option in _nearest(report, alternatives))]
     values: list[list[dict[str, float]]] = []
     used = 0
@@ -154,7 +155,7 @@ def initialise(
 
 def work(report: "CandidateReport", *, seeds: int, tokens: int, window: int | None, alternatives: int) -> int:
     """How many windows `initialise` will go through: the total of its progress."""
-    length = window or min(256, report.shape.context or 256)
+    length = window or min(WINDOW, report.shape.context or WINDOW)
     return (1 + len(_nearest(report, alternatives))) * seeds * (tokens // length)
 
 

@@ -139,7 +139,7 @@ def test_initialisation_is_measured_on_request(run_here: Here) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "Interaction at initialisation" in done.stdout
-    assert "(candidate)" in done.stdout
+    assert "6 x 256 (yours)" in done.stdout
 
 
 @pytest.mark.parametrize(
