@@ -240,8 +240,9 @@ def _initial(found: Initialisation) -> list[RenderableType]:
     table = terminal_table("Interaction at initialisation", "L x d", *(METRIC_LABELS[name] for name in METRICS))
     table.padding = TIGHT
     for start in found.starts:
-        table.add_row(start_name(start), *(seeds_text(start.metrics[metric]) for metric in METRICS))
-    return [table, Text(typeset(found.words)), Text(initial_words(found), style="dim")]
+        numbers = (seeds_text(start.metrics[metric]).replace(" ± ", "±") for metric in METRICS)
+        table.add_row(f"{start.depth} x {start.width}", *numbers)
+    return [table, Text(typeset(found.words)), Text("First row: the candidate. " + initial_words(found), style="dim")]
 
 
 def candidate_view(report: CandidateReport) -> RenderableType:

@@ -139,7 +139,7 @@ def test_initialisation_is_measured_on_request(run_here: Here) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "Interaction at initialisation" in done.stdout
-    assert "6 x 256 (yours)" in done.stdout
+    assert "First row: the candidate. 2 seeds, 512 tokens of builtin" in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize(
