@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nil_audit.cli.options import AllowPickle, AsJson, Debug, Device, Quiet, TrustRemoteCode
 from nil_audit.cli.output import Output
 from nil_audit.errors import EXIT_SOME_FAILED, NilAuditError, SourceError, UsageError
 from nil_audit.processes import Team, is_first
@@ -35,7 +36,7 @@ def audit(
         int | None, typer.Option(help="Tokens a window (default 512, or the model's context where that is shorter).")
     ] = None,
     dtype: Annotated[str, typer.Option(help="Type of the weights: " + ", ".join(_DTYPES) + ".")] = "float32",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    device: Device = "auto",
     batch_size: Annotated[int | None, typer.Option(min=1, help="Windows a batch (default: what memory holds).")] = None,
     shape_only: Annotated[
         bool, typer.Option("--shape-only", help="Depth, width and verdict alone: no weights.")
@@ -52,16 +53,12 @@ def audit(
     data: Annotated[Path | None, typer.Option(help="Folder with a local copy of MMLU-Pro.")] = None,
     details: Annotated[bool, typer.Option("--details", help="Also every metric in both estimates.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for records, audit.csv and audit.md.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    as_json: AsJson = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again, whatever is kept.")] = False,
-    allow_pickle: Annotated[
-        bool, typer.Option("--allow-pickle", help="Load pickled weights, which can run code.")
-    ] = False,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run model code from the repository.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no notes on stderr.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    allow_pickle: AllowPickle = False,
+    trust_remote_code: TrustRemoteCode = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """Audit checkpoints: shape, verdict, gradient-space interaction with error bars, MMLU-Pro.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nil_audit.cli.audit import check_writable
+from nil_audit.cli.options import AsJson, Debug, Quiet
 from nil_audit.cli.output import Output
 from nil_audit.errors import EXIT_SOME_FAILED, UsageError
 
@@ -71,9 +72,9 @@ def candidate(
     out: Annotated[
         Path | None, typer.Option(help="Folder for candidate.md, candidate.html and candidate.json.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no notes on stderr.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """Check an architecture before pretraining: verdict, cost, alternatives of its budget. No weights are needed.
 

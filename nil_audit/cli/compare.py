@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nil_audit.cli.audit import check_writable
+from nil_audit.cli.options import AsJson, Debug, Quiet
 from nil_audit.cli.output import Output
 from nil_audit.errors import UsageError
 
@@ -33,9 +34,9 @@ def compare(
     seed: Annotated[int, typer.Option(min=0, help="Of every random draw.")] = 0,
     resamples: Annotated[int, typer.Option(min=200, help="Bootstrap resamples of families.")] = 2000,
     permutations: Annotated[int, typer.Option(min=99, help="Of each permutation test.")] = 9999,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout: the whole study.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no notes on stderr.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """Hold the shape of many models against their scores, and say in words what the data show.
 

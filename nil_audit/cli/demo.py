@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from nil_audit.cli.audit import audit_all, finish
+from nil_audit.cli.options import AsJson, Quiet
 from nil_audit.cli.output import Output
 
 
 def demo(
     out: Annotated[Path | None, typer.Option(help="Folder for records, audit.csv and audit.md.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no notes on stderr.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Audit the small model that ships with the package on the probe text that does: no network.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nil_audit.cli.audit import check_writable, expand
+from nil_audit.cli.options import AllowPickle, AsJson, Debug, Device, Quiet, TrustRemoteCode
 from nil_audit.cli.output import Output
 from nil_audit.errors import EXIT_SOME_FAILED, NilAuditError, UsageError
 from nil_audit.processes import Team
@@ -37,21 +38,17 @@ def score(
     batch_size: Annotated[int, typer.Option(min=1, help="Questions a forward pass; part of the result.")] = 8,
     backend: Annotated[str, typer.Option(help="hf, or vllm where that is installed.")] = "hf",
     dtype: Annotated[str, typer.Option(help="Type of the weights: " + ", ".join(_DTYPES) + ".")] = "float32",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    device: Device = "auto",
     published: Annotated[
         bool, typer.Option("--published", help="List published scores (of the models named, or all); runs nothing.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for scores.json, .csv, .md and each answer.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    as_json: AsJson = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Ask again, whatever is kept.")] = False,
-    allow_pickle: Annotated[
-        bool, typer.Option("--allow-pickle", help="Load pickled weights, which can run code.")
-    ] = False,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run model code from the repository.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no notes on stderr.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    allow_pickle: AllowPickle = False,
+    trust_remote_code: TrustRemoteCode = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """Run MMLU-Pro through lm-eval: accuracy with its error, above chance, by category.
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from nil_audit.interaction.metrics import Estimate
 from nil_audit.report.terminal import terminal_table
-from nil_audit.report.text import MISSING, count, signed
+from nil_audit.report.text import MISSING, count, percent, signed
 from nil_audit.study.record import Record
 
 METRICS = {
@@ -115,7 +115,24 @@ def details_table(record: Record) -> Table:
             with_error(record.metric(name, "plugin")),
             f"{weights[name]:.4g}" if name in weights else MISSING,
         )
+    for title, text in _one_off(record).items():
+        table.add_row(title, text, "", "")
     return table
+
+
+def _one_off(record: Record) -> dict[str, str]:
+    """What a pass tells beside its metrics: where the trace comes from, and what the pass cost."""
+    if record.interaction is None:
+        return {}
+    outliers, cost = record.interaction["outliers"], record.interaction["cost"]
+    return {
+        "Sensitivity by byte": with_error(record.metric("sensitivity_per_byte")),
+        "Trace in first 4 positions": percent(outliers["first_positions_share"]),
+        "Trace in heaviest 0.1%": percent(outliers["heaviest_share"]),
+        "Wall time": f"{cost['seconds']:,.1f} s",
+        "Speed": f"{cost['tokens_per_second']:,.0f} tokens/s",
+        "Peak memory": f"{cost['peak_memory_bytes'] / 1e9:.2f} GB",
+    }
 
 
 def score_cells(score: Mapping[str, Any], sources: list[str]) -> tuple[str, str, str]:
