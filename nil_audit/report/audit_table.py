@@ -120,6 +120,17 @@ def details_table(record: Record) -> Table:
     return table
 
 
+def variants_table(record: Record) -> Table:
+    """With ``--robust``: the unbiased estimates without the first positions, and with every gradient at one length."""
+    titles = {"late": "Without first 4", "direction": "Direction only"}
+    variants = (record.interaction or {})["variants"]
+    table = terminal_table(f"{record.label}: robustness", "Metric", "All tokens", *(titles[name] for name in variants))
+    for name in (*_INTERACTION, *_PAPER):
+        others = (Estimate(**variants[variant]["estimates"]["unbiased"][name]) for variant in variants)
+        table.add_row(METRICS[name], with_error(record.metric(name)), *map(with_error, others))
+    return table
+
+
 def _one_off(record: Record) -> dict[str, str]:
     """What a pass tells beside its metrics: where the trace comes from, and what the pass cost."""
     if record.interaction is None:
@@ -188,6 +199,7 @@ def audit_view(records: Sequence[Record], width: int, *, details: bool = False) 
         parts += score_view(records, width)
     if details:
         parts += [details_table(record) for record in records if record.interaction]
+    parts += [variants_table(record) for record in records if record.interaction and record.interaction["variants"]]
     if any(record.interaction for record in records):
         parts.append(footer(records))
     return Group(*parts)

@@ -30,7 +30,7 @@ def record() -> Record:
         model={"name": "org/a-model-with-a-long-name-1.5B", "source": "hub", "revision": "0" * 40},
         shape=checkpoint.shape,
         verdict=verdict_document(checkpoint.shape),
-        interaction=plain(_interaction_document(measure(checkpoint, PROBE, window=16))),
+        interaction=plain(_interaction_document(measure(checkpoint, PROBE, window=16, robust=True))),
         scores=(
             {
                 "benchmark": "mmlu_pro",
@@ -70,7 +70,8 @@ def test_undefined_number_is_a_dash() -> None:
 @pytest.mark.parametrize(("width", "tables"), [(80, 3), (120, 2), (170, 1)])
 def test_fits_the_terminal_and_uses_it(record: Record, width: int, tables: int) -> None:
     console = Console(width=width, record=True, file=io.StringIO(), force_terminal=False)
-    console.print(audit_view([record, replace(record)], width))
+    plain = replace(record, interaction={**record.interaction, "variants": {}})
+    console.print(audit_view([plain, plain], width))
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= width
     assert any("chance" in line for line in lines)
@@ -107,3 +108,14 @@ def test_models_of_one_label_do_not_overwrite_each_other_or_leave_the_folder(rec
     paths = write_audit(records, tmp_path / "out", command="nil-audit")
     assert len(set(paths)) == 6
     assert all(path.resolve().is_relative_to(tmp_path / "out") for path in paths)
+
+
+def test_robust_variants_and_details_are_shown(record: Record) -> None:
+    console = Console(width=80, record=True, file=io.StringIO(), force_terminal=False)
+    console.print(audit_view([record], 80, details=True))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= 80
+    late = record.interaction["variants"]["late"]["estimates"]["unbiased"]["aofe_ratio"]
+    assert with_error(Estimate(**late)) in text
+    for word in ("Without first 4", "Direction only", "Plug-in", "Peak memory", "tokens/s"):
+        assert word in text
