@@ -87,7 +87,7 @@ def shape_from_config(config: Mapping[str, Any], name: str = "config") -> Shape:
     Raises:
         ConfigError, UnsupportedArchitectureError: As :func:`read_shape`.
     """
-    from nil_audit.shape.library import knows
+    from nil_audit.shape.hf_config import knows
 
     model_type = config.get("model_type")
     classification.refuse(name, classification.find_in_type(model_type))
@@ -106,16 +106,16 @@ def _counted_by_own_code(shape: Shape, where: str) -> Shape:
 
 
 def _from_library(config: Mapping[str, Any], name: str) -> Shape:
-    from nil_audit.shape import library, parameters, skeleton
+    from nil_audit.shape import hf_config, parameters, skeleton
 
     declared.check_declared(config, name, declared.ESSENTIAL)
     try:
-        read = library.library_config(config, name)
+        read = hf_config.transformers_config(config, name)
     except ConfigError:
         declared.check_declared(config, name)
         declared.check_said(config, name)
         types = (section.get("model_type") for prefix, section in declared.sections(config) if prefix)
-        if any(model_type and not library.knows(model_type) for model_type in types):
+        if any(model_type and not hf_config.knows(model_type) for model_type in types):
             return _from_raw(config, name)
         raise
     findings = classification.find_in_config(read)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from nil_audit.errors import UnsupportedArchitectureError
-from nil_audit.shape.library import LibraryConfig
+from nil_audit.shape.hf_config import TransformersConfig
 from nil_audit.shape.skeleton import Skeleton
 
 
@@ -127,7 +127,7 @@ def find_in_type(*model_types: Any) -> list[Finding]:
     return [KNOWN[name] for name in model_types if isinstance(name, str) and name in KNOWN][:1]
 
 
-def find_in_config(config: LibraryConfig) -> list[Finding]:
+def find_in_config(config: TransformersConfig) -> list[Finding]:
     """What the normalised config shows: encoders, experts, attributes that differ from layer to layer."""
     full, text = config.full, config.text
     findings = find_in_type(full.model_type, text.model_type)
@@ -187,7 +187,7 @@ def flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from flat(value)
 
 
-def find_in_modules(model: Skeleton, config: LibraryConfig) -> list[Finding]:
+def find_in_modules(model: Skeleton, config: TransformersConfig) -> list[Finding]:
     """What the modules of the model show."""
     findings: dict[Kind, str] = {}
     family = re.sub("(Text)?Config$", "", type(config.text).__name__)

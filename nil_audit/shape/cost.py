@@ -128,11 +128,11 @@ def _counted(config: Mapping[str, Any], name: str) -> tuple[Parameters, int]:
     """Parameters, and the weights that a token is multiplied with."""
     from torch.nn import Embedding
 
-    from nil_audit.shape.library import library_config
+    from nil_audit.shape.hf_config import transformers_config
     from nil_audit.shape.parameters import count
     from nil_audit.shape.skeleton import skeleton
 
-    model = skeleton(library_config(config, name), name)
+    model = skeleton(transformers_config(config, name), name)
     output = model.model.get_output_embeddings()
     decoder = model.model if model.text_only else model.decoder
     tables = {id(p) for module in decoder.modules() if isinstance(module, Embedding) for p in module.parameters()}

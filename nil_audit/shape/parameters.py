@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nil_audit.shape.library import knows, library_config
+from nil_audit.shape.hf_config import knows, transformers_config
 from nil_audit.shape.skeleton import Skeleton, skeleton, towers
 
 
@@ -37,7 +37,7 @@ def count_parameters(config: Mapping[str, Any], name: str = "config") -> Paramet
     """
     if not knows(config.get("model_type")):
         return None
-    return count(skeleton(library_config(config, name), name))
+    return count(skeleton(transformers_config(config, name), name))
 
 
 def count(model: Skeleton) -> Parameters:

@@ -12,7 +12,7 @@ from typing import Any
 from nil_audit.errors import UsageError
 from nil_audit.shape.architecture import Shape
 from nil_audit.shape.declared import ALIASES
-from nil_audit.shape.library import LibraryConfig, knows, library_config, quiet
+from nil_audit.shape.hf_config import TransformersConfig, knows, quiet, transformers_config
 
 # Numbers that follow the depth or the width where a config sets them equal to it.
 _FOLLOW_DEPTH = ("max_window_layers",)
@@ -112,7 +112,7 @@ class Template:
             shape: Its shape.
         """
         self.config, self.shape = config, shape
-        self._read = library_config(config, shape.name)
+        self._read = transformers_config(config, shape.name)
 
     def takes(self, quantity: str) -> bool:
         """Whether configs of this type have a setting for a number ("intermediate_size"), under any of its names."""
@@ -158,7 +158,7 @@ class Template:
         return edited
 
 
-def _section(config: dict[str, Any], read: LibraryConfig) -> dict[str, Any]:
+def _section(config: dict[str, Any], read: TransformersConfig) -> dict[str, Any]:
     """The language model's part of a raw config, made where it is missing."""
     section = config
     for key in read.path:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from nil_audit.errors import ConfigError, UnsupportedArchitectureError
-from nil_audit.shape.library import LibraryConfig, quiet, reason
+from nil_audit.shape.hf_config import TransformersConfig, quiet, reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ def _size(module: Any) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def skeleton(config: LibraryConfig, name: str) -> Skeleton:
+def skeleton(config: TransformersConfig, name: str) -> Skeleton:
     """Build the model that a config describes on the meta device: no weights, no memory.
 
     Raises:
@@ -92,7 +92,7 @@ def skeleton(config: LibraryConfig, name: str) -> Skeleton:
     )
 
 
-def _text_alone(config: LibraryConfig) -> Any:
+def _text_alone(config: TransformersConfig) -> Any:
     """The text tower without the others, which may need a library that is not installed; None where it fails too."""
     from transformers import AutoModelForCausalLM
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -108,7 +108,7 @@ def _text_alone(config: LibraryConfig) -> Any:
         return None
 
 
-def trusted_skeleton(where: str, revision: str | None, name: str) -> tuple[LibraryConfig, Skeleton]:
+def trusted_skeleton(where: str, revision: str | None, name: str) -> tuple[TransformersConfig, Skeleton]:
     """Build a model on the meta device by running the code that its repository holds. Only for code that is trusted.
 
     Args:
@@ -133,7 +133,7 @@ def trusted_skeleton(where: str, revision: str | None, name: str) -> tuple[Libra
                 " depth and width without it."
             ) from error
     return (
-        LibraryConfig(full=config, text=config, path=()),
+        TransformersConfig(full=config, text=config, path=()),
         Skeleton(
             model=model,
             decoder=_decoder(model, name),
@@ -157,7 +157,7 @@ def _decoder(model: Any, name: str) -> Any:
     return decoder if any(module is table for module in decoder.modules()) else model.base_model
 
 
-def _factory(config: LibraryConfig, name: str) -> tuple[Any, Any]:
+def _factory(config: TransformersConfig, name: str) -> tuple[Any, Any]:
     import transformers
     from transformers.models.auto import modeling_auto
 

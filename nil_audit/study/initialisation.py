@@ -168,10 +168,10 @@ def random_checkpoint(
 
     from nil_audit.interaction.checkpoint import Checkpoint, Identity
     from nil_audit.interaction.gradients import freeze
-    from nil_audit.shape.library import library_config, quiet
+    from nil_audit.shape.hf_config import quiet, transformers_config
 
     place = str(PartialState().device) if device == "auto" else device
-    read = library_config(config, shape.name)
+    read = transformers_config(config, shape.name)
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         from transformers import AutoModelForCausalLM

@@ -10,7 +10,7 @@ from nil_audit.errors import UsageError
 from nil_audit.shape.alternatives import MLP_SLACK, Match, budget, build, multiple, propose
 from nil_audit.shape.architecture import Shape, shape_from_config
 from nil_audit.shape.cost import anatomy
-from nil_audit.shape.library import library_config, quiet
+from nil_audit.shape.hf_config import quiet, transformers_config
 from nil_audit.shape.reshape import Template, config_from_flags
 from tests.shape.tiny import SMALL, tiny_config
 
@@ -53,7 +53,7 @@ def template_of(config: dict[str, Any]) -> Template:
 def exact(config: dict[str, Any]) -> int:
     """Parameters of the model that transformers builds from a config."""
     with quiet(), torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(library_config(config, "test").full)
+        model = AutoModelForCausalLM.from_config(transformers_config(config, "test").full)
     return sum(parameter.numel() for parameter in model.parameters())
 
 

@@ -9,7 +9,7 @@ from transformers import LlamaConfig
 from nil_audit.errors import UnsupportedArchitectureError
 from nil_audit.shape.architecture import shape_from_config
 from nil_audit.shape.classification import Kind, find_in_modules
-from nil_audit.shape.library import LibraryConfig
+from nil_audit.shape.hf_config import TransformersConfig
 from nil_audit.shape.skeleton import Skeleton
 from tests.shape.tiny import kinds_in, tiny_config
 
@@ -221,12 +221,14 @@ FUTURE = [
 @pytest.mark.parametrize(("block", "kinds"), [row[1:] for row in FUTURE], ids=[row[0] for row in FUTURE])
 def test_structure_alone_judges_a_type_that_no_table_knows(block: torch.nn.Module, kinds: set[Kind]) -> None:
     config = FutureConfig(num_hidden_layers=2)
-    found = find_in_modules(future(block), LibraryConfig(full=config, text=config, path=()))
+    found = find_in_modules(future(block), TransformersConfig(full=config, text=config, path=()))
     assert {finding.kind for finding in found} == kinds
 
 
 def test_blocks_that_are_run_more_than_once() -> None:
     config = FutureConfig(num_hidden_layers=6)
-    found = find_in_modules(future(block_of(attention=ATTENTION)), LibraryConfig(full=config, text=config, path=()))
+    found = find_in_modules(
+        future(block_of(attention=ATTENTION)), TransformersConfig(full=config, text=config, path=())
+    )
     assert [finding.kind for finding in found] == [Kind.RECURRENT]
     assert found[0].sign == "its config counts 6 blocks where the model holds 2"

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 
 from nil_audit.shape.architecture import shape_from_config
 from nil_audit.shape.cost import anatomy, cost
-from nil_audit.shape.library import library_config, quiet
+from nil_audit.shape.hf_config import quiet, transformers_config
 from nil_audit.shape.reshape import Template, config_from_flags
 
 LLAMA = config_from_flags(
@@ -43,7 +43,9 @@ CASES: dict[str, dict[str, Any]] = {
 def built(config: dict[str, Any], device: str = "meta") -> torch.nn.Module:
     """The model of a config."""
     with quiet(), torch.device(device):
-        return AutoModelForCausalLM.from_config(library_config(config, "test").full, attn_implementation="eager").eval()
+        return AutoModelForCausalLM.from_config(
+            transformers_config(config, "test").full, attn_implementation="eager"
+        ).eval()
 
 
 @pytest.mark.parametrize("name", CASES)

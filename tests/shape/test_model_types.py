@@ -17,7 +17,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from nil_audit.errors import UnsupportedArchitectureError
 from nil_audit.shape.architecture import shape_from_config
 from nil_audit.shape.classification import Kind
-from nil_audit.shape.library import library_config, quiet
+from nil_audit.shape.hf_config import quiet, transformers_config
 from tests.shape.tiny import default_config, kinds_in, tiny_config
 
 TABLE = {
@@ -117,7 +117,7 @@ def test_text_tower_counts_as_it_would_alone(model_type: str) -> None:
 @pytest.mark.parametrize("model_type", DENSE)
 def test_mlp_width_agrees_with_the_config_where_it_says_one(model_type: str) -> None:
     raw = tiny_config(model_type)
-    text = library_config(raw, model_type).text
+    text = transformers_config(raw, model_type).text
     said = next((value for key in ("intermediate_size", "ffn_dim", "dff") if (value := getattr(text, key, None))), None)
     said = said[0] if isinstance(said, list) else said
     if model_type == "moshi":  # ffn_dim counts both halves of the gated pair

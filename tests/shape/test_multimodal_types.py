@@ -7,7 +7,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from nil_audit.errors import UnsupportedArchitectureError
 from nil_audit.shape.architecture import shape_from_config
 from nil_audit.shape.classification import Kind
-from nil_audit.shape.library import library_config
+from nil_audit.shape.hf_config import transformers_config
 from tests.shape.tiny import default_config, kinds_in
 
 # The kind of each type's text tower.
@@ -62,7 +62,7 @@ def test_text_towers_of_multimodal_checkpoints(model_type: str) -> None:
         assert kinds_in(str(refusal.value)) == MULTIMODAL[model_type]
         return
     shape = shape_from_config(raw, model_type)
-    text = library_config(raw, model_type).text
+    text = transformers_config(raw, model_type).text
     assert shape.text_tower_of == model_type
     assert (shape.depth, shape.width) == (text.num_hidden_layers, text.hidden_size)
     assert shape.parameters is not None

@@ -24,7 +24,7 @@ def knows(model_type: Any) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LibraryConfig:
+class TransformersConfig:
     """A config as transformers reads it.
 
     Attributes:
@@ -45,7 +45,7 @@ class LibraryConfig:
         )
 
 
-def library_config(config: Mapping[str, Any], name: str) -> LibraryConfig:
+def transformers_config(config: Mapping[str, Any], name: str) -> TransformersConfig:
     """Let transformers read a config of a model type that it knows.
 
     Raises:
@@ -65,7 +65,7 @@ def library_config(config: Mapping[str, Any], name: str) -> LibraryConfig:
             ) from error
     if not hasattr(text, "model_type"):
         raise ConfigError(f"The text section of the config of {name} is not an object; correct or remove it.")
-    return LibraryConfig(full=full, text=text, path=_path(full, text) or ())
+    return TransformersConfig(full=full, text=text, path=_path(full, text) or ())
 
 
 def _path(config: Any, text: Any) -> tuple[str, ...] | None:
