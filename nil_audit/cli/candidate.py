@@ -211,7 +211,7 @@ def _with_initialisation(
             window=window,
             alternatives=alternatives,
             device=device,
-            progress=advance,
+            advance=advance,
         )
     return replace(report, initialisation=found)
 

@@ -8,7 +8,7 @@ import torch
 
 from nil_audit.interaction.metrics import BlockProducts
 
-_CHUNK_BYTES = 32 * 2**20
+_CHUNK_BYTES = 8 * 2**20
 
 
 class BlockAccumulator:

@@ -1,7 +1,6 @@
 """A checkpoint and a probe to an interaction: the loop over windows, across processes, within memory."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from nil_audit.interaction.memory import first_batch_size, peak_memory, shrink
 from nil_audit.interaction.metrics import BlockProducts
 from nil_audit.interaction.probe import BLOCKS, Probe, Windows, make_windows
 from nil_audit.processes import Team
+from nil_audit.progress import Progress, silent
 
 FIRST_POSITIONS = 4
 """Positions at the start of a window whose gradients are two to three times as large as late ones."""
@@ -87,7 +87,7 @@ def measure(
     window: int | None = None,
     batch_size: int | None = None,
     robust: bool = False,
-    progress: Callable[[int], object] | None = None,
+    progress: Progress = silent,
 ) -> Interaction:
     """The loss AGOP's block products of a checkpoint on a probe.
 
@@ -101,7 +101,7 @@ def measure(
         window: T; see ``window_length``.
         batch_size: Windows a batch; None: what memory holds, halved on out-of-memory.
         robust: Also the variants "late" and "direction".
-        progress: Called with the number of windows done after each batch.
+        progress: Opens a progress display of this process's windows.
 
     Raises:
         ProbeError: Too little text.
@@ -120,7 +120,8 @@ def measure(
     batch = batch_size or first_batch_size(model, windows.length)
     start, begun = 0, time.perf_counter()
     check_causal(model, torch.from_numpy(windows.tokens[0, :-1]))
-    with exact_matmul(), peak_memory(checkpoint.device) as peak:
+    description = f"Gradients of {checkpoint.identity.name}"
+    with progress(description, len(mine)) as advance, exact_matmul(), peak_memory(checkpoint.device) as peak:
         while start < len(mine):
             rows = mine[start : start + batch]
             try:
@@ -129,8 +130,7 @@ def measure(
                 batch = shrink(error, batch, windows.length)
                 continue
             start += len(rows)
-            if progress is not None:
-                progress(len(rows))
+            advance(len(rows))
         sums.add_up(team)
         products = sums.products()
     if not products["all"].trace.sum() > 0:

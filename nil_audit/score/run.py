@@ -1,7 +1,6 @@
 """Run MMLU-Pro on one model: only what is not already known is asked."""
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -11,20 +10,14 @@ from typing import Any
 from nil_audit import __version__
 from nil_audit.errors import NilAuditError, UsageError
 from nil_audit.processes import Team
+from nil_audit.progress import Progress, silent
 from nil_audit.score.data import Benchmark, Row, content_digest, load_benchmark
 from nil_audit.score.outcome import ScoreResult
 from nil_audit.score.protocols import CATEGORIES, Protocol, protocol_named
 from nil_audit.score.results import CategoryKey, CategoryResult, find, keep
 from nil_audit.score.sample import SEED, choose_questions
 
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
-"""Opens a progress display from a description and a number of steps; yields what advances it."""
-
 BACKENDS = ("hf", "vllm")
-
-
-def _silent(_description: str, _total: int) -> AbstractContextManager[Callable[[int], object]]:
-    return nullcontext(lambda _steps: None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +130,7 @@ def score_model(
     seed: int = SEED,
     batch_size: int = 8,
     fresh: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> ScoreResult:
     """Score a loaded model on MMLU-Pro.
 
@@ -188,7 +181,7 @@ def run_plan(
     name: str,
     dtype: str,
     fresh: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> ScoreResult:
     """Score one model by a plan, loading it only when some answer is not kept.
 
@@ -214,7 +207,7 @@ def run_plan(
     waiting = sorted(keys.keys() - results.keys(), key=lambda category: (-len(plan.questions[category]), category))
     if waiting:
         lm = _build(plan, build, team, name)
-        with (progress or _silent)(f"MMLU-Pro {plan.protocol.name}, {name}", plan.size) as advance:
+        with progress(f"MMLU-Pro {plan.protocol.name}, {name}", plan.size) as advance:
             advance(sum(len(result.answers) for result in results.values()))
             for start in range(0, len(waiting), team.size):
                 for result in _ask(plan, lm, waiting[start : start + team.size], team, advance):

@@ -1,8 +1,7 @@
 """The audit of one model: from its name to a record, measuring only what is not already known."""
 
 import platform
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -10,6 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from nil_audit import __version__
+from nil_audit.progress import Progress, silent
 from nil_audit.shape.architecture import Shape, read_shape
 from nil_audit.shape.interval import studies, verdict
 from nil_audit.study.record import Record, plain, products_document
@@ -20,13 +20,6 @@ if TYPE_CHECKING:
     from nil_audit.interaction.identity import Identity
     from nil_audit.interaction.probe import Probe
     from nil_audit.score.run import Plan
-
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
-"""Opens a progress display from a description and a number of steps; yields what advances it."""
-
-
-def _silent(_description: str, _total: int) -> AbstractContextManager[Callable[[int], object]]:
-    return nullcontext(lambda _steps: None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +84,7 @@ class Subject:
         )
 
 
-def audit(name: str, *, progress: Progress = _silent, **settings: Any) -> Record:
+def audit(name: str, *, progress: Progress = silent, **settings: Any) -> Record:
     """Audit one model: shape, verdict, gradient-space interaction, weight superposition, published scores.
 
     Args:
@@ -124,7 +117,7 @@ def shape_record(name: str, shape: Shape) -> Record:
     )
 
 
-def audit_subject(subject: Subject, *, progress: Progress = _silent) -> Record:
+def audit_subject(subject: Subject, *, progress: Progress = silent) -> Record:
     """``audit`` of a subject, which keeps its loaded model for whatever comes next (a benchmark run)."""
     from nil_audit.interaction.measure import window_length
     from nil_audit.interaction.metrics import ESTIMATOR_VERSION
@@ -159,16 +152,15 @@ def _measured(base: Record, subject: Subject, probe: "Probe", window: int, progr
     from nil_audit.interaction.superposition import weight_superposition
 
     settings, checkpoint = subject.settings, subject.checkpoint
-    with progress(f"Gradients of {subject.name}", settings.tokens // window) as advance:
-        found = measure(
-            checkpoint,
-            probe,
-            tokens=settings.tokens,
-            window=window,
-            batch_size=settings.batch_size,
-            robust=settings.robust,
-            progress=advance,
-        )
+    found = measure(
+        checkpoint,
+        probe,
+        tokens=settings.tokens,
+        window=window,
+        batch_size=settings.batch_size,
+        robust=settings.robust,
+        progress=progress,
+    )
     notes = list(checkpoint.notes)
     if found.tokens + window <= settings.tokens:
         notes.append(
@@ -195,7 +187,7 @@ def _measured(base: Record, subject: Subject, probe: "Probe", window: int, progr
     )
 
 
-def score_subject(subject: Subject, record: Record, plan: "Plan", *, progress: Progress = _silent) -> Record:
+def score_subject(subject: Subject, record: Record, plan: "Plan", *, progress: Progress = silent) -> Record:
     """The record with a measured MMLU-Pro score before its published ones; answers that are kept are not asked again.
 
     Args:

@@ -8,6 +8,7 @@ cut by the tokenizer of the demo model, since a candidate has none: at initialis
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -100,7 +101,7 @@ def initialise(
     window: int | None = None,
     alternatives: int = 2,
     device: str = "auto",
-    progress: Callable[[int], object] | None = None,
+    advance: Callable[[int], object] = lambda _windows: None,
 ) -> Initialisation:
     """Measure the candidate and the alternatives nearest to it at several random initialisations.
 
@@ -113,7 +114,7 @@ def initialise(
         window: Tokens a window; 128, or the model's context where that is shorter.
         alternatives: How many of the alternatives: the recommended one, then those nearest in ratio.
         device: A torch device, or "auto".
-        progress: Called with the number of windows done.
+        advance: Called with the number of windows done.
 
     Raises:
         UsageError: Fewer than 2 seeds, or a vocabulary smaller than the tokenizer's.
@@ -135,7 +136,7 @@ def initialise(
         values.append([])
         for seed in range(seeds):
             checkpoint = random_checkpoint(shape, raw, tokenizer, seed=seed, device=device)
-            found = measure(checkpoint, text, tokens=tokens, window=window, progress=progress)
+            found = measure(checkpoint, text, tokens=tokens, window=window, progress=lambda *_: nullcontext(advance))
             numbers = {name: one.value for name, one in estimate(found.products["all"], "unbiased").items()}
             values[-1].append({name: numbers[name] for name in METRICS} | {"loss": float(found.block_loss.mean())})
             used = found.tokens
