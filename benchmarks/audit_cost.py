@@ -3,7 +3,7 @@
 Both run over the same windows, on the same randomly initialised model, in one process, in turn; what counts is the
 ratio of each pair. The bare pass takes the same gradients and throws them away.
 
-    python benchmarks/audit_cost.py                       # 124M parameters (12 x 768)
+    python benchmarks/audit_cost.py                       # 152M parameters (12 x 768)
     python benchmarks/audit_cost.py --depth 24 --width 1024 --device cuda
 """
 
