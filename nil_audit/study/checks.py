@@ -43,7 +43,11 @@ def checked(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[Exclusion], lis
     ]
     table = table[[not reason for reason in reasons]].reset_index(drop=True)
     if table.empty:
-        why = f": {excluded[0].model}: {excluded[0].reason}" if excluded else "."
+        why = (
+            f": {excluded[0].model}: {excluded[0].reason}"
+            if excluded
+            else "; give the models scores with 'nil-audit score', lm-eval results, or a column 'score' in a list."
+        )
         raise DataError(f"No model with a depth, a width and a usable score is left{why}")
     return table, excluded, notes
 
