@@ -4,7 +4,6 @@ The command turns any of these into one line on stderr and the exit code of its 
 a defect of nil-audit.
 """
 
-EXIT_OK = 0
 EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nil_audit.cli.options import AllowPickle, AsJson, Debug, Device, Quiet, TrustRemoteCode
+from nil_audit.cli.options import AllowPickle, AsJson, Debug, Device, Dtype, Quiet, TrustRemoteCode, check_dtype
 from nil_audit.cli.output import Output
 from nil_audit.errors import EXIT_SOME_FAILED, NilAuditError, SourceError, UsageError
 from nil_audit.processes import Team, is_first
 
 if TYPE_CHECKING:
     from nil_audit.study.record import Record
-
-_DTYPES = ("float32", "bfloat16", "float16", "float64")
 
 
 def audit(
@@ -35,7 +33,7 @@ def audit(
     window: Annotated[
         int | None, typer.Option(help="Tokens a window (default 512, or the model's context where that is shorter).")
     ] = None,
-    dtype: Annotated[str, typer.Option(help="Type of the weights: " + ", ".join(_DTYPES) + ".")] = "float32",
+    dtype: Dtype = "float32",
     device: Device = "auto",
     batch_size: Annotated[int | None, typer.Option(min=1, help="Windows a batch (default: what memory holds).")] = None,
     shape_only: Annotated[
@@ -76,8 +74,7 @@ def audit(
     """
     from nil_audit.study.audit import Settings
 
-    if dtype not in _DTYPES:
-        raise UsageError(f"There is no dtype {dtype!r}; use {', '.join(_DTYPES)}.")
+    check_dtype(dtype)
     output = Output(as_json=as_json, quiet=quiet)
     settings = Settings(
         probe=probe,

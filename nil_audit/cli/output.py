@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -23,12 +23,10 @@ class Output:
     Attributes:
         as_json: Put one JSON document on stdout and nothing else there.
         quiet: No progress and no notes on stderr; errors stay.
-        notes: Every note shown so far, so that a document can carry them too.
     """
 
     as_json: bool = False
     quiet: bool = False
-    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._out = Console(file=sys.stdout, highlight=False, soft_wrap=False)
@@ -46,7 +44,6 @@ class Output:
 
     def note(self, sentence: str) -> None:
         """Print a remark on stderr."""
-        self.notes.append(sentence)
         if not self.quiet and is_first():
             self._err.print(sentence, style="dim", markup=False, soft_wrap=True)
 

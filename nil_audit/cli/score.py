@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nil_audit.cli.audit import check_writable, expand
-from nil_audit.cli.options import AllowPickle, AsJson, Debug, Device, Quiet, TrustRemoteCode
+from nil_audit.cli.options import AllowPickle, AsJson, Debug, Device, Dtype, Quiet, TrustRemoteCode, check_dtype
 from nil_audit.cli.output import Output
 from nil_audit.errors import EXIT_SOME_FAILED, NilAuditError, UsageError
 from nil_audit.processes import Team
@@ -19,8 +19,6 @@ from nil_audit.processes import Team
 if TYPE_CHECKING:
     from nil_audit.score.outcome import ScoreResult
     from nil_audit.score.run import Plan
-
-_DTYPES = ("float32", "bfloat16", "float16")
 
 
 def score(
@@ -37,7 +35,7 @@ def score(
     data: Annotated[Path | None, typer.Option(help="Folder with a local copy (parquet or JSON).")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Questions a forward pass; part of the result.")] = 8,
     backend: Annotated[str, typer.Option(help="hf, or vllm where that is installed.")] = "hf",
-    dtype: Annotated[str, typer.Option(help="Type of the weights: " + ", ".join(_DTYPES) + ".")] = "float32",
+    dtype: Dtype = "float32",
     device: Device = "auto",
     published: Annotated[
         bool, typer.Option("--published", help="List published scores (of the models named, or all); runs nothing.")
@@ -71,8 +69,7 @@ def score(
         return
     if not models:
         raise UsageError("Name a model to score, or list published scores with --published.")
-    if dtype not in _DTYPES:
-        raise UsageError(f"There is no dtype {dtype!r}; use {', '.join(_DTYPES)}.")
+    check_dtype(dtype)
     if out is not None:
         check_writable(out)
 
@@ -122,7 +119,7 @@ def _score_one(name: str, plan: "Plan", loading: dict[str, Any], *, fresh: bool,
                 trust_remote_code=loading["trust_remote_code"],
             )
 
-        checkpoint = load_checkpoint(name, **loading)
+        checkpoint = load_checkpoint(name, identity=identity, **loading)
         return wrapped(plan, checkpoint.model, checkpoint.tokenizer)
 
     return run_plan(

@@ -48,6 +48,7 @@ class Checkpoint:
 def load_checkpoint(
     name: str,
     *,
+    identity: Identity | None = None,
     dtype: Dtype = "float32",
     device: str = "auto",
     allow_pickle: bool = False,
@@ -57,6 +58,7 @@ def load_checkpoint(
 
     Args:
         name: A Hub id, ``id@revision`` or a local folder.
+        identity: What ``identify(name)`` said, where it is known: that commit is loaded, and no folder hashed twice.
         dtype: Of the weights in memory.
         device: "auto" (the device of this process under accelerate; spread over several GPUs where one is too small),
             or a torch device.
@@ -69,7 +71,7 @@ def load_checkpoint(
         SourceError: They cannot be reached.
     """
     shape = read_shape(name, trust_remote_code=trust_remote_code)
-    identity = identify(name)
+    identity = identity or identify(name)
     _quiet_transformers()
     tokenizer = _load_tokenizer(identity, trust_remote_code)
     model = _load_model(identity, dtype, device, allow_pickle, trust_remote_code)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nil_audit.interaction.metrics import Estimate
-from nil_audit.report.terminal import terminal_table
+from nil_audit.report.terminal import VERDICT_COLOURS, terminal_table
 from nil_audit.report.text import MISSING, count, percent, signed
 from nil_audit.study.record import Record
 
@@ -41,7 +41,6 @@ _DETAILS = {
     "kappa": "Kappa",
     "trace": "Trace, nats²/token",
 }
-_COLOURS = {"inside": "green", "disputed": "yellow", "outside": "red"}
 
 
 def with_error(found: Estimate | None, digits: int = 2) -> str:
@@ -84,7 +83,7 @@ def shape_table(records: Sequence[Record], width: int) -> Table:
             count(shape.parameters.total if shape.parameters else None),
             f"{shape.depth} x {shape.width}",
             f"{shape.ratio:.4f}",
-            Text(verdict, style=_COLOURS[verdict]),
+            Text(verdict, style=VERDICT_COLOURS[verdict]),
             distance_words(record),
         )
     return table

@@ -8,14 +8,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nil_audit.report.terminal import terminal_table
+from nil_audit.report.terminal import VERDICT_COLOURS, terminal_table
 from nil_audit.report.text import MISSING, count, percent, signed, typeset
 from nil_audit.shape.interval import Excess
 from nil_audit.shape.laws import Reading
 from nil_audit.study.candidate import CandidateReport, Option, Prediction
 from nil_audit.study.initialisation import METRICS, Initialisation, OverSeeds, Start
 
-COLOURS = {"inside": "green", "disputed": "yellow", "outside": "red"}
 SHOWN = 6
 """Real models that the tables name; the plane shows more."""
 TIGHT = (0, 0, 0, 1)
@@ -165,7 +164,7 @@ def _options(report: CandidateReport) -> list[RenderableType]:
             f"{signed(100 * option.deviation, 1)}%",
             f"{shape.ratio:.4f}",
             signed(option.verdict.distance) if option.verdict.distance else "0",
-            Text(option.verdict.label, style=COLOURS[option.verdict.label]),
+            Text(option.verdict.label, style=VERDICT_COLOURS[option.verdict.label]),
             f"{signed(100 * option.kv_change, 0)}%",
             f"{signed(100 * option.depth_change, 0)}%",
             style=style,
@@ -250,7 +249,10 @@ def candidate_view(report: CandidateReport) -> RenderableType:
     verdict = report.verdict
     parts: list[RenderableType] = [
         Text.assemble(
-            (label(report), "bold"), ": ", (verdict.label, COLOURS[verdict.label] + " bold"), f", {verdict.words}."
+            (label(report), "bold"),
+            ": ",
+            (verdict.label, VERDICT_COLOURS[verdict.label] + " bold"),
+            f", {verdict.words}.",
         ),
         Text(typeset(report.recommendation.words)),
         Text(),

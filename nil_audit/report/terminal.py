@@ -3,6 +3,8 @@
 from rich import box
 from rich.table import Table
 
+VERDICT_COLOURS = {"inside": "green", "disputed": "yellow", "outside": "red"}
+
 
 def terminal_table(title: str, *columns: str, left: int = 1) -> Table:
     """An empty table with a title; the first ``left`` columns are text, the others are set to the right."""

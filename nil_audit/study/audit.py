@@ -77,6 +77,7 @@ class Subject:
 
         return load_checkpoint(
             self.name,
+            identity=self.identity,
             dtype=self.settings.dtype,
             device=self.settings.device,
             allow_pickle=self.settings.allow_pickle,
@@ -133,6 +134,7 @@ def audit_subject(subject: Subject, *, progress: Progress = silent) -> Record:
         "window": window,
         "tokens": settings.tokens,
         "dtype": settings.dtype,
+        "remote_code": settings.trust_remote_code,
         "robust": settings.robust,
         "estimator": ESTIMATOR_VERSION,
     }

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 WHOLE_NUMBERS = ("depth", "width", "mlp_width", "heads", "kv_heads", "head_size", "vocab_size")
 NUMBERS = ("parameters_b", "parameters", "tokens_t", "tokens", "score", "stderr", "chance")
-REQUIRED_SHAPE = ("depth", "width")
 DEFAULT = "small_dense_llms"
 
 
