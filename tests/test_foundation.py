@@ -68,3 +68,18 @@ def test_version_is_said_by_the_command_and_the_change_log(run_command) -> None:
     done = run_command("--version")
     assert done.stdout == f"nil-audit {nil_audit.__version__}\n"
     assert f"## {nil_audit.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_a_misspelt_command_is_not_taken_for_a_model(run_command) -> None:
+    done = run_command("demmo")
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: There is no command 'demmo'; did you mean 'nil-audit demo'?")
+
+
+def test_models_and_options_are_routed_to_the_audit() -> None:
+    from nil_audit.cli.app import route
+
+    assert route(["gpt2", "--json"]) == ["audit", "gpt2", "--json"]
+    assert route(["--json", "org/model"]) == ["audit", "--json", "org/model"]
+    assert route(["demo"]) == ["demo"]
+    assert route(["--help"]) == ["--help"]

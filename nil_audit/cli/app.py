@@ -4,7 +4,9 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -15,7 +17,7 @@ from nil_audit.cli.candidate import candidate
 from nil_audit.cli.compare import compare
 from nil_audit.cli.demo import demo
 from nil_audit.cli.score import score
-from nil_audit.errors import EXIT_INTERRUPTED, NilAuditError
+from nil_audit.errors import EXIT_INTERRUPTED, NilAuditError, UsageError
 from nil_audit.processes import is_first
 
 app = typer.Typer(
@@ -75,9 +77,19 @@ COMMANDS = _register()
 
 
 def route(arguments: list[str]) -> list[str]:
-    """Put the word 'audit' in front where the first argument is a model or an audit option."""
+    """Put the word 'audit' in front where the first argument is a model or an audit option.
+
+    Raises:
+        UsageError: It is neither a command nor a path, but looks like a command misspelt.
+    """
     if not arguments or arguments[0] in COMMANDS or arguments[0] in ("--help", "--version"):
         return arguments
+    first = arguments[0]
+    if (meant := get_close_matches(first, COMMANDS, n=1, cutoff=0.75)) and not Path(first).exists():
+        raise UsageError(
+            f"There is no command {first!r}; did you mean 'nil-audit {meant[0]}'? For a model of that name on the Hub: "
+            f"nil-audit audit {first}."
+        )
     return ["audit", *arguments]
 
 
