@@ -19,9 +19,10 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from nil_audit.interaction import measure as measuring
-from nil_audit.interaction.gradients import freeze, window_gradients
-from nil_audit.interaction.memory import peak_memory
+from nil_audit.interaction.gradients import window_gradients
 from nil_audit.interaction.probe import BLOCKS, Windows
+from nil_audit.weights.checkpoint import freeze
+from nil_audit.weights.memory import peak_memory
 
 
 def parse() -> argparse.Namespace:

@@ -13,10 +13,10 @@ _PUBLIC = {
     "NilAuditError": "nil_audit.errors",
     "Shape": "nil_audit.shape.architecture",
     "read_shape": "nil_audit.shape.architecture",
-    "audit": "nil_audit.study.audit",
-    "read_record": "nil_audit.study.record",
-    "compare": "nil_audit.study.compare",
-    "check_candidate": "nil_audit.study.candidate",
+    "audit": "nil_audit.auditing.audit",
+    "read_record": "nil_audit.auditing.record",
+    "compare": "nil_audit.comparison.compare",
+    "check_candidate": "nil_audit.candidate.check",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nil_audit.shape.curves import DepthWidthCurve, QuadraticCurve
-from nil_audit.study import calibration, depth_width
-from nil_audit.study.store import write_atomically
+from nil_audit.calibration import depth_width
+from nil_audit.calibration import quadratic as calibration
+from nil_audit.files import write_atomically
+from nil_audit.law.loss_curves import DepthWidthCurve, QuadraticCurve
 
 FOLDER = Path(__file__).resolve().parent.parent / "nil_audit" / "shape" / "intervals"
 TOLERANCE = 0.01
@@ -32,7 +33,7 @@ QUADRATIC_RULE = (
 
 
 def law_runs(path: Path) -> pd.DataFrame:
-    """The byte-level sweep at 1M to 3M parameters, as a frame for `nil_audit.study.calibration`."""
+    """The byte-level sweep at 1M to 3M parameters, as a frame for `nil_audit.calibration.quadratic`."""
     frame = pd.read_csv(path)
     frame = frame[frame["target_n"].between(1e6, 3e6)]
     return pd.DataFrame(

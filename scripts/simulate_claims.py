@@ -22,16 +22,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nil_audit.shape.interval import studies
-from nil_audit.study.checks import checked
-from nil_audit.study.conclusion import strength
-from nil_audit.study.correlation import Resamples, correlate
-from nil_audit.study.evidence import Effort, gather
-from nil_audit.study.floor import at_floor
-from nil_audit.study.frame import study_frame
-from nil_audit.study.predictors import PRIMARY
-from nil_audit.study.sample import Array, Sample
-from nil_audit.study.table import as_sample, derive
+from nil_audit.comparison.clean import checked
+from nil_audit.comparison.correlation import Resamples, correlate
+from nil_audit.comparison.derive import as_sample, derive
+from nil_audit.comparison.evidence import Effort, gather
+from nil_audit.comparison.floor import at_floor
+from nil_audit.comparison.join import study_frame
+from nil_audit.comparison.predictors import PRIMARY
+from nil_audit.comparison.rules import strength
+from nil_audit.comparison.sample import Array, Sample
+from nil_audit.law.studies import studies
 
 EXPONENT = 0.039
 """-d ln loss / d ln parameters at 3B parameters and 1T tokens by Hoffmann et al. 2022 (0.34 · 406 N^-0.34 / loss):

@@ -24,7 +24,7 @@ import transformers
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from nil_audit.study.store import write_atomically
+from nil_audit.files import write_atomically
 
 DEFAULT_OUT = Path(__file__).resolve().parent.parent / "nil_audit" / "data" / "demo_model"
 END_OF_TEXT = "<|endoftext|>"

@@ -14,7 +14,7 @@ from nil_audit.errors import EXIT_SOME_FAILED, NilAuditError, SourceError, Usage
 from nil_audit.processes import Team, is_first
 
 if TYPE_CHECKING:
-    from nil_audit.study.record import Record
+    from nil_audit.auditing.record import Record
 
 
 def audit(
@@ -72,7 +72,7 @@ def audit(
 
         nil-audit model_lists/qwen.csv --shape-only
     """
-    from nil_audit.study.audit import Settings
+    from nil_audit.auditing.audit import Settings
 
     check_dtype(dtype)
     output = Output(as_json=as_json, quiet=quiet)
@@ -106,7 +106,7 @@ def expand(names: list[str]) -> dict[str, Mapping[str, Any]]:
     models: dict[str, Mapping[str, Any]] = {}
     for name in names:
         if name.lower().endswith(".csv"):
-            from nil_audit.study.model_list import read_model_list
+            from nil_audit.catalog.lists import read_model_list
 
             models |= {row["model"]: row for row in read_model_list(Path(name)).to_dict("records")}
         else:
@@ -120,7 +120,7 @@ def check_writable(folder: Path) -> None:
     Raises:
         UsageError: They cannot.
     """
-    from nil_audit.study.store import write_atomically
+    from nil_audit.files import write_atomically
 
     probe = folder / ".nil-audit"
     write_atomically(probe, "")
@@ -140,7 +140,7 @@ def audit_all(
 
     Args:
         models: Names, each with its row of a model list, or {}.
-        settings: ``nil_audit.study.audit.Settings``.
+        settings: ``nil_audit.auditing.audit.Settings``.
         output: Where progress, notes and errors go.
         shape_only: Read no weights; a listed model whose configuration cannot be reached has the list's shape.
         plan: MMLU-Pro to run (``nil_audit.score.run.plan_score``), or None.
@@ -149,8 +149,8 @@ def audit_all(
     Returns:
         The records, and the error sentence of every model that failed.
     """
-    from nil_audit.study.audit import Subject, audit_subject, score_subject, shape_record
-    from nil_audit.study.listed import listed_shape
+    from nil_audit.auditing.audit import Subject, audit_subject, score_subject, shape_record
+    from nil_audit.catalog.listed import listed_shape
 
     records: list[Record] = []
     failures: dict[str, str] = {}
@@ -190,7 +190,7 @@ def _report_disagreements(models: Mapping[str, Mapping[str, Any]], records: list
         return
     import pandas as pd
 
-    from nil_audit.study.model_list import check_against_hub
+    from nil_audit.catalog.lists import check_against_hub
 
     checked = [record.shape for record in records if record.shape.source != "list"]
     for one in check_against_hub(pd.DataFrame(rows), checked):

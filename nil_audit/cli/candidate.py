@@ -15,7 +15,7 @@ from nil_audit.cli.output import Output
 from nil_audit.errors import EXIT_SOME_FAILED, UsageError
 
 if TYPE_CHECKING:
-    from nil_audit.study.candidate import CandidateReport
+    from nil_audit.candidate.check import CandidateReport
 
 _SHAPE = "Shape from flags"
 _INIT = "Interaction at initialisation"
@@ -109,7 +109,7 @@ def candidate(
     gc.disable()
     try:
         raw, name, notes = _source(config, flags)
-        from nil_audit.study.candidate import check_candidate
+        from nil_audit.candidate.check import check_candidate
 
         report = check_candidate(raw, name=name, tokens=tokens, match=match, tolerance=tolerance, context=context)  # type: ignore[arg-type]
     finally:
@@ -156,12 +156,12 @@ def _is_source(target: Path, source: Path) -> bool:
 def _source(config: str | None, flags: dict[str, Any]) -> tuple[dict[str, Any], str, tuple[str, ...]]:
     """The raw config, its name, and what has to be said about it."""
     if config is not None:
-        from nil_audit.shape.config import locate
+        from nil_audit.source import locate
 
         found = locate(config)
         commit = f" at commit {found.revision}" if found.revision else ""
         return found.config, found.name, (f"Config of {found.name}{commit}.",) if commit else ()
-    from nil_audit.shape.reshape import config_from_flags
+    from nil_audit.budget.template import config_from_flags
 
     raw = config_from_flags(
         flags["type"],
@@ -196,7 +196,7 @@ def _with_initialisation(
     alternatives: int,
     device: str,
 ) -> "CandidateReport":
-    from nil_audit.study.initialisation import initialise, work
+    from nil_audit.candidate.initialisation import initialise, work
 
     if report.shape.parameters is None:
         raise UsageError("--init needs a type that transformers can build; leave it out for this one.")
@@ -218,8 +218,8 @@ def _with_initialisation(
 
 def _write(report: "CandidateReport", folder: Path) -> str:
     """Write the best alternative's config; returns what was written, in a sentence."""
+    from nil_audit.files import write_atomically
     from nil_audit.shape.architecture import shape_from_config
-    from nil_audit.study.store import write_atomically
 
     if report.recommendation.best is None:
         raise UsageError("There is no alternative of this budget to write; raise --tolerance, or leave --write out.")

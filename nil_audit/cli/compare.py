@@ -50,7 +50,7 @@ def compare(
 
         nil-audit compare audit/ results/ my_models.csv --protocol leaderboard --out report/
     """
-    from nil_audit.study.compare import compare_paths
+    from nil_audit.comparison.compare import compare_paths
 
     if floor is not None and not 0 <= floor < 1:
         raise UsageError(f"--floor is a fraction of 1, not {floor:g}; 12.5% is --floor 0.125.")
@@ -78,7 +78,7 @@ def compare(
 
         output.show(comparison_screen(found, output.width))
     if out is not None:
-        from nil_audit.report.document import write_report
+        from nil_audit.report.comparison.document import write_report
 
         files = write_report(found, out, command=shlex.join(["nil-audit", *sys.argv[1:]]))
         output.note(f"Wrote {files[0]} and {len(files) - 1} more files in {out}.")

@@ -26,7 +26,7 @@ def demo(
 
         nil-audit demo --json
     """
-    from nil_audit.study.audit import Settings
+    from nil_audit.auditing.audit import Settings
 
     output = Output(as_json=as_json, quiet=quiet)
     model = str(files("nil_audit") / "data" / "demo_model")

@@ -17,7 +17,7 @@ from nil_audit.errors import EXIT_SOME_FAILED, NilAuditError, UsageError
 from nil_audit.processes import Team
 
 if TYPE_CHECKING:
-    from nil_audit.score.outcome import ScoreResult
+    from nil_audit.score.result import ScoreResult
     from nil_audit.score.run import Plan
 
 
@@ -102,15 +102,15 @@ def score(
 
 def _score_one(name: str, plan: "Plan", loading: dict[str, Any], *, fresh: bool, output: Output) -> "ScoreResult":
     """Score one model; it is only loaded when some answer is not kept."""
-    from nil_audit.interaction.checkpoint import load_checkpoint
-    from nil_audit.interaction.identity import identify
     from nil_audit.score.run import run_plan, wrapped
+    from nil_audit.weights.checkpoint import load_checkpoint
+    from nil_audit.weights.identity import identify
 
     identity = identify(name)
 
     def build() -> Any:
         if plan.backend == "vllm":
-            from nil_audit.score.vllm import wrap_vllm
+            from nil_audit.score.engines.vllm import wrap_vllm
 
             return wrap_vllm(
                 identity.reference,
@@ -135,7 +135,7 @@ def _score_one(name: str, plan: "Plan", loading: dict[str, Any], *, fresh: bool,
 
 def _finish(results: Sequence["ScoreResult"], failures: dict[str, str], output: Output, out: Path | None) -> None:
     """Show and write what was measured, with what others have published of the same models beside it."""
-    from nil_audit.score.published import published_for
+    from nil_audit.catalog.scores import published_for
 
     rows = [result.to_dict() for result in results]
     known = {result.name: published_for(result.name) for result in results}
@@ -164,8 +164,8 @@ def _finish(results: Sequence["ScoreResult"], failures: dict[str, str], output: 
 
 def _list_published(models: Sequence[str], output: Output) -> None:
     """List published scores, those known to be wrong marked; a model without any is said to have none."""
+    from nil_audit.catalog.scores import published_for, published_scores
     from nil_audit.report.score_table import published_view
-    from nil_audit.score.published import published_for, published_scores
 
     names = models or sorted(set(published_scores(include_flagged=True)["model"]), key=str.lower)
     rows = [row | {"model": name} for name in names for row in published_for(name, include_flagged=True)]

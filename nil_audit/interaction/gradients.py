@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from nil_audit.errors import MeasurementError
+from nil_audit.weights.checkpoint import embedding_weight
 
 
 class WindowGradients(NamedTuple):
@@ -27,12 +28,6 @@ class WindowGradients(NamedTuple):
     losses_BT: torch.Tensor
 
 
-def freeze(model: torch.nn.Module) -> None:
-    """Evaluation mode and no parameter gradients: only activations are differentiated."""
-    model.eval()
-    model.requires_grad_(False)
-
-
 @contextmanager
 def exact_matmul() -> Iterator[None]:
     """Float32 matrix products in float32: no TF32, no reduced-precision passes, restored afterwards."""
@@ -42,11 +37,6 @@ def exact_matmul() -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-def embedding_weight(model: torch.nn.Module) -> torch.Tensor:
-    """The input embedding matrix of a transformers model, shape (V, d)."""
-    return model.get_input_embeddings().weight  # type: ignore[operator]
 
 
 @contextmanager

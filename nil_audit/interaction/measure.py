@@ -9,13 +9,13 @@ import torch
 
 from nil_audit.errors import CheckpointError, MeasurementError, UsageError
 from nil_audit.interaction.agop import BlockAccumulator
-from nil_audit.interaction.checkpoint import Checkpoint
-from nil_audit.interaction.gradients import check_causal, embedding_weight, exact_matmul, window_gradients
-from nil_audit.interaction.memory import first_batch_size, peak_memory, shrink
+from nil_audit.interaction.gradients import check_causal, exact_matmul, window_gradients
 from nil_audit.interaction.metrics import BlockProducts
 from nil_audit.interaction.probe import BLOCKS, Probe, Windows, make_windows
 from nil_audit.processes import Team
 from nil_audit.progress import Progress, silent
+from nil_audit.weights.checkpoint import Checkpoint, embedding_weight
+from nil_audit.weights.memory import first_batch_size, peak_memory, shrink
 
 FIRST_POSITIONS = 4
 """Positions at the start of a window whose gradients are two to three times as large as late ones."""

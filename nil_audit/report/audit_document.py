@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nil_audit.auditing.record import Record
+from nil_audit.files import safe_name, write_atomically
 from nil_audit.report.audit_table import METRICS, distance_words, score_cells, with_error
-from nil_audit.report.markdown import render_markdown
-from nil_audit.report.page import Block, Bullets, Cell, Column, Listing, Page, Section, Table
-from nil_audit.report.text import count
-from nil_audit.study.record import Record
-from nil_audit.study.store import safe_name, write_atomically
+from nil_audit.report.render.markdown import render_markdown
+from nil_audit.report.render.page import Block, Bullets, Cell, Column, Listing, Page, Section, Table
+from nil_audit.report.render.text import count
 
 
 def flat_row(record: Record) -> dict[str, Any]:

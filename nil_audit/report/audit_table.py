@@ -8,10 +8,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nil_audit.auditing.record import Record
 from nil_audit.interaction.metrics import Estimate
-from nil_audit.report.terminal import VERDICT_COLOURS, terminal_table
-from nil_audit.report.text import MISSING, count, percent, signed
-from nil_audit.study.record import Record
+from nil_audit.report.render.terminal import VERDICT_COLOURS, terminal_table
+from nil_audit.report.render.text import MISSING, count, percent, signed
 
 METRICS = {
     "interaction_efficiency": "Efficiency",

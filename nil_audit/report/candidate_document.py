@@ -5,6 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nil_audit import __version__
+from nil_audit.candidate.check import CandidateReport
+from nil_audit.candidate.initialisation import METRICS, Initialisation
+from nil_audit.files import write_atomically
+from nil_audit.law.studies import studies
 from nil_audit.report.candidate_table import (
     METRIC_LABELS,
     SHOWN,
@@ -19,16 +23,24 @@ from nil_audit.report.candidate_table import (
     seeds_text,
     start_name,
 )
-from nil_audit.report.html import render_document
-from nil_audit.report.markdown import render_markdown
-from nil_audit.report.page import Block, Bullets, Cell, Column, Figure, KeyFigure, Listing, Page, Prose, Section, Table
 from nil_audit.report.plots.plane import Spot, depth_width_plane
-from nil_audit.report.style import png_bytes, svg_text
-from nil_audit.report.text import MISSING, count, signed, typeset
-from nil_audit.shape.interval import studies
-from nil_audit.study.candidate import CandidateReport
-from nil_audit.study.initialisation import METRICS, Initialisation
-from nil_audit.study.store import write_atomically
+from nil_audit.report.plots.style import png_bytes, svg_text
+from nil_audit.report.render.html import render_document
+from nil_audit.report.render.markdown import render_markdown
+from nil_audit.report.render.page import (
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Figure,
+    KeyFigure,
+    Listing,
+    Page,
+    Prose,
+    Section,
+    Table,
+)
+from nil_audit.report.render.text import MISSING, count, signed, typeset
 
 
 def write_candidate(report: CandidateReport, folder: Path, *, command: str) -> list[Path]:

@@ -8,12 +8,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nil_audit.report.terminal import VERDICT_COLOURS, terminal_table
-from nil_audit.report.text import MISSING, count, percent, signed, typeset
-from nil_audit.shape.interval import Excess
-from nil_audit.shape.laws import Reading
-from nil_audit.study.candidate import CandidateReport, Option, Prediction
-from nil_audit.study.initialisation import METRICS, Initialisation, OverSeeds, Start
+from nil_audit.candidate.check import CandidateReport, Option, Prediction
+from nil_audit.candidate.initialisation import METRICS, Initialisation, OverSeeds, Start
+from nil_audit.law.other_laws import Reading
+from nil_audit.law.studies import Excess
+from nil_audit.report.render.terminal import VERDICT_COLOURS, terminal_table
+from nil_audit.report.render.text import MISSING, count, percent, signed, typeset
 
 SHOWN = 6
 """Real models that the tables name; the plane shows more."""

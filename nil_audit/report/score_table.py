@@ -9,11 +9,11 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from nil_audit.report.markdown import render_markdown
-from nil_audit.report.page import Block, Bullets, Cell, Column, Listing, Page, Section, Table
-from nil_audit.report.terminal import terminal_table
-from nil_audit.report.text import MISSING, percent, points
-from nil_audit.study.store import safe_name, write_atomically
+from nil_audit.files import safe_name, write_atomically
+from nil_audit.report.render.markdown import render_markdown
+from nil_audit.report.render.page import Block, Bullets, Cell, Column, Listing, Page, Section, Table
+from nil_audit.report.render.terminal import terminal_table
+from nil_audit.report.render.text import MISSING, percent, points
 
 Row = Mapping[str, Any]
 
@@ -114,7 +114,7 @@ def published_view(rows: Sequence[Row], width: int, *, title: str = "Published M
     """Published scores, one row each, with their sources listed below.
 
     Args:
-        rows: Each with the columns of ``nil_audit.score.published.published_scores``.
+        rows: Each with the columns of ``nil_audit.catalog.scores.published_scores``.
         width: Columns of the terminal; precision and date are shown from 110.
         title: Of the table.
     """

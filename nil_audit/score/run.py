@@ -11,11 +11,11 @@ from nil_audit import __version__
 from nil_audit.errors import NilAuditError, UsageError
 from nil_audit.processes import Team
 from nil_audit.progress import Progress, silent
+from nil_audit.score.answers import CategoryKey, CategoryResult, find, keep
 from nil_audit.score.data import Benchmark, Row, content_digest, load_benchmark
-from nil_audit.score.outcome import ScoreResult
 from nil_audit.score.protocols import CATEGORIES, Protocol, protocol_named
-from nil_audit.score.results import CategoryKey, CategoryResult, find, keep
-from nil_audit.score.sample import SEED, choose_questions
+from nil_audit.score.questions import SEED, choose_questions
+from nil_audit.score.result import ScoreResult
 
 BACKENDS = ("hf", "vllm")
 
@@ -99,7 +99,7 @@ def plan_score(
     if backend not in BACKENDS:
         raise UsageError(f"There is no backend '{backend}'; choose one of {', '.join(BACKENDS)}.")
     if backend == "vllm":
-        from nil_audit.score.vllm import require_vllm
+        from nil_audit.score.engines.vllm import require_vllm
 
         require_vllm()
     if batch_size < 1:
@@ -168,7 +168,7 @@ def score_model(
 
 def wrapped(plan: Plan, model: Any, tokenizer: Any) -> Any:
     """A loaded model as ``run_plan`` takes it."""
-    from nil_audit.score.harness import wrap_model
+    from nil_audit.score.engines.hf import wrap_model
 
     return wrap_model(model, tokenizer, batch_size=plan.batch_size or 1)
 
@@ -190,7 +190,7 @@ def run_plan(
 
     Args:
         plan: From ``plan_score``.
-        build: Loads and wraps the model (see ``nil_audit.score.harness``); not called when all answers are kept.
+        build: Loads and wraps the model (see ``nil_audit.score.engines.hf``); not called when all answers are kept.
         identity: Hash of the checkpoint.
         name: The model's name, for people.
         dtype: Of the weights.
@@ -242,7 +242,7 @@ def _kept(keys: Mapping[str, CategoryKey]) -> dict[str, CategoryResult]:
 
 def _build(plan: Plan, build: Callable[[], Any], team: Team, name: str) -> Any:
     """The wrapped model, checked; where one process fails all raise its error, so that none waits for it."""
-    from nil_audit.score.harness import require_room
+    from nil_audit.score.engines.hf import require_room
 
     lm, error = None, None
     try:
@@ -260,7 +260,7 @@ def _ask(
     plan: Plan, lm: Any, categories: list[str], team: Team, advance: Callable[[int], object]
 ) -> list[CategoryResult]:
     """One category a process; everyone gets all results, or the first error."""
-    from nil_audit.score.harness import run_category
+    from nil_audit.score.engines.hf import run_category
 
     mine: CategoryResult | NilAuditError | None = None
     if team.rank < len(categories):

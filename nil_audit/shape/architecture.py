@@ -6,8 +6,8 @@ from typing import Any
 
 from nil_audit.errors import ConfigError, NilAuditError
 from nil_audit.shape import classification, declared, unknown
-from nil_audit.shape.config import locate
 from nil_audit.shape.parameters import Parameters
+from nil_audit.source import locate
 
 __all__ = ["Parameters", "Shape", "read_shape", "shape_from_config"]
 
@@ -97,16 +97,16 @@ def shape_from_config(config: Mapping[str, Any], name: str = "config") -> Shape:
 
 
 def _counted_by_own_code(shape: Shape, where: str) -> Shape:
-    from nil_audit.shape import parameters, skeleton
+    from nil_audit.shape import meta_model, parameters
 
-    config, model = skeleton.trusted_skeleton(where, shape.revision, shape.name)
+    config, model = meta_model.trusted_meta_model(where, shape.revision, shape.name)
     classification.refuse(shape.name, classification.find_in_modules(model, config))
     note = f"transformers does not know the type {shape.model_type}: its parameters were counted by its own code."
     return replace(shape, parameters=parameters.count(model), tied=parameters.tied(model), notes=(note,))
 
 
 def _from_library(config: Mapping[str, Any], name: str) -> Shape:
-    from nil_audit.shape import hf_config, parameters, skeleton
+    from nil_audit.shape import hf_config, meta_model, parameters
 
     declared.check_declared(config, name, declared.ESSENTIAL)
     try:
@@ -120,7 +120,7 @@ def _from_library(config: Mapping[str, Any], name: str) -> Shape:
         raise
     findings = classification.find_in_config(read)
     try:
-        model = skeleton.skeleton(read, name)
+        model = meta_model.build_meta_model(read, name)
     except NilAuditError:
         classification.refuse(name, findings)
         declared.check_declared(config, name)

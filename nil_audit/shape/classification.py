@@ -14,7 +14,7 @@ from typing import Any
 
 from nil_audit.errors import UnsupportedArchitectureError
 from nil_audit.shape.hf_config import TransformersConfig
-from nil_audit.shape.skeleton import Skeleton
+from nil_audit.shape.meta_model import MetaModel
 
 
 class Kind(StrEnum):
@@ -187,7 +187,7 @@ def flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from flat(value)
 
 
-def find_in_modules(model: Skeleton, config: TransformersConfig) -> list[Finding]:
+def find_in_modules(model: MetaModel, config: TransformersConfig) -> list[Finding]:
     """What the modules of the model show."""
     findings: dict[Kind, str] = {}
     family = re.sub("(Text)?Config$", "", type(config.text).__name__)
@@ -235,7 +235,7 @@ def _mixers(block: Any, family: str) -> Iterator[tuple[Kind, str]]:
         yield Kind.MOE, f"{stacked} stacks matrices as experts do"
 
 
-def _looks_ahead(model: Skeleton, text: Any) -> str | None:
+def _looks_ahead(model: MetaModel, text: Any) -> str | None:
     """Whether attention sees later tokens: from the modules' is_causal, else from the config's is_decoder."""
     flags = {getattr(module, "is_causal", None) for block in model.blocks for module in block.modules()} - {None}
     if False in flags:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nil_audit.shape.hf_config import knows, transformers_config
-from nil_audit.shape.skeleton import Skeleton, skeleton, towers
+from nil_audit.shape.meta_model import MetaModel, build_meta_model, towers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +37,10 @@ def count_parameters(config: Mapping[str, Any], name: str = "config") -> Paramet
     """
     if not knows(config.get("model_type")):
         return None
-    return count(skeleton(transformers_config(config, name), name))
+    return count(build_meta_model(transformers_config(config, name), name))
 
 
-def count(model: Skeleton) -> Parameters:
+def count(model: MetaModel) -> Parameters:
     """Count the language model's parameters in a model on any device; each tensor once, however often it is used."""
     from torch.nn import Embedding
 
@@ -59,7 +59,7 @@ def count(model: Skeleton) -> Parameters:
     return Parameters(total=total, embedding=outside, body=total - outside)
 
 
-def tied(model: Skeleton) -> bool:
+def tied(model: MetaModel) -> bool:
     """Whether input and output embedding are one matrix in the model as built."""
     output = model.model.get_output_embeddings()
     table = model.model.get_input_embeddings()

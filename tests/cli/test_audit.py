@@ -51,7 +51,7 @@ def test_table_at_80_columns_and_files(run_command: Run, model: Path, probe: Pat
 
 
 def test_json_is_one_document_and_nothing_else(run_command: Run, model: Path, probe: Path) -> None:
-    from nil_audit.study.record import recompute, record_from
+    from nil_audit.auditing.record import recompute, record_from
 
     done = run_command(model, "--probe", probe, *SMALL, "--json", "--robust")
     assert done.returncode == 0, done.stderr

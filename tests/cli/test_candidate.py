@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig
 
+from nil_audit.budget.template import config_from_flags
 from nil_audit.cli.app import main
 from nil_audit.shape.architecture import shape_from_config
-from nil_audit.shape.reshape import config_from_flags
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Here = Callable[..., "Done"]

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from nil_audit.interaction.checkpoint import Checkpoint
-from nil_audit.interaction.identity import Identity
 from nil_audit.interaction.measure import measure
 from nil_audit.interaction.metrics import estimate, estimate_loss
 from nil_audit.interaction.probe import Probe
 from nil_audit.interaction.superposition import weight_superposition
 from nil_audit.shape.architecture import shape_from_config
+from nil_audit.weights.checkpoint import Checkpoint
+from nil_audit.weights.identity import Identity
 from tests.tiny import ARCHITECTURES, byte_tokenizer, english, tiny_model
 
 T, K = 16, 16

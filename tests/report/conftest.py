@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nil_audit.study.compare import compare
-from nil_audit.study.comparison import Comparison
+from nil_audit.comparison.compare import compare
+from nil_audit.comparison.result import Comparison
 
 FLAGS = [
     "--headless",

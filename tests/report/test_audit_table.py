@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from nil_audit.auditing.record import Record
 from nil_audit.interaction.metrics import Estimate
 from nil_audit.report.audit_document import csv_text, write_audit
 from nil_audit.report.audit_table import audit_view, distance_words, with_error
-from nil_audit.study.record import Record
 from tests.interaction.test_brute_force import PROBE, checkpoint_of
 from tests.tiny import tiny_model
 
 
 @pytest.fixture(scope="module")
 def record() -> Record:
+    from nil_audit.auditing.audit import _interaction_document, verdict_document
+    from nil_audit.auditing.record import plain
     from nil_audit.interaction.measure import measure
-    from nil_audit.study.audit import _interaction_document, verdict_document
-    from nil_audit.study.record import plain
 
     checkpoint = checkpoint_of(tiny_model("llama"))
     return Record(

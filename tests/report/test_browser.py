@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nil_audit.report.document import write_report
-from nil_audit.report.html import render_document
-from nil_audit.report.page import Cell, Column, Page, Section, Table
-from nil_audit.study.comparison import Comparison
+from nil_audit.comparison.result import Comparison
+from nil_audit.report.comparison.document import write_report
+from nil_audit.report.render.html import render_document
+from nil_audit.report.render.page import Cell, Column, Page, Section, Table
 
 pytestmark = pytest.mark.browser
 

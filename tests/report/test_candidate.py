@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from nil_audit.budget.template import config_from_flags
+from nil_audit.candidate.check import CandidateReport, check_candidate
 from nil_audit.report.candidate_document import candidate_page, plane_figure, write_candidate
 from nil_audit.report.candidate_table import bytes_text, candidate_view, flops_text
-from nil_audit.report.html import render_document
-from nil_audit.report.markdown import render_markdown
-from nil_audit.shape.reshape import config_from_flags
-from nil_audit.study.candidate import CandidateReport, check_candidate
+from nil_audit.report.render.html import render_document
+from nil_audit.report.render.markdown import render_markdown
 from tests.report.conftest import HOSTILE, Browser
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from nil_audit.interaction.checkpoint import load_checkpoint
 from nil_audit.score.run import score_model
+from nil_audit.weights.checkpoint import load_checkpoint
 from tests.mmlu import mmlu_rows, write_mmlu
 
 LAUNCHER = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "nil_audit")

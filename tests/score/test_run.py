@@ -12,10 +12,10 @@ import torch
 
 from nil_audit.errors import CheckpointError, MeasurementError, UsageError
 from nil_audit.processes import Team
-from nil_audit.score import harness
-from nil_audit.score.outcome import ScoreResult
+from nil_audit.score.answers import CategoryResult, find, keep
+from nil_audit.score.engines import hf as harness
 from nil_audit.score.protocols import CATEGORIES, LETTERS, PROTOCOLS, generation_length
-from nil_audit.score.results import CategoryResult, find, keep
+from nil_audit.score.result import ScoreResult
 from nil_audit.score.run import plan_score, run_plan, score_model, wrapped
 
 Loaded = tuple[Any, Any]

@@ -9,7 +9,7 @@ import lm_eval
 import pytest
 
 from nil_audit.errors import UsageError
-from nil_audit.score import vllm
+from nil_audit.score.engines import vllm
 from nil_audit.score.run import plan_score
 
 missing = pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed here")

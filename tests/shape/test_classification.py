@@ -10,7 +10,7 @@ from nil_audit.errors import UnsupportedArchitectureError
 from nil_audit.shape.architecture import shape_from_config
 from nil_audit.shape.classification import Kind, find_in_modules
 from nil_audit.shape.hf_config import TransformersConfig
-from nil_audit.shape.skeleton import Skeleton
+from nil_audit.shape.meta_model import MetaModel
 from tests.shape.tiny import kinds_in, tiny_config
 
 
@@ -166,12 +166,12 @@ class FutureConfig(LlamaConfig):
     model_type = "future_type"
 
 
-def future(block: torch.nn.Module, layers: int = 2) -> Skeleton:
+def future(block: torch.nn.Module, layers: int = 2) -> MetaModel:
     """A model of a future release whose blocks are copies of this one."""
     model = torch.nn.Module()
     model.embed = torch.nn.Embedding(16, 8)
     model.layers = torch.nn.ModuleList([block] * layers)
-    return Skeleton(model=model, decoder=model, depth=2, text_only=True)
+    return MetaModel(model=model, decoder=model, depth=2, text_only=True)
 
 
 def block_of(**parts: torch.nn.Module) -> torch.nn.Module:

@@ -1,7 +1,7 @@
 """Short names for the columns and cells that every table of a comparison is made of."""
 
-from nil_audit.report.page import Cell, Column
-from nil_audit.report.text import MISSING, bracketed
+from nil_audit.report.render.page import Cell, Column
+from nil_audit.report.render.text import MISSING, bracketed
 
 
 def word(label: str, help: str = "") -> Column:

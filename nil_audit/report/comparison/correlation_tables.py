@@ -1,11 +1,11 @@
 """Tables of correlations: by predictor, size band, permutation, family left out, and every one."""
 
+from nil_audit.comparison.findings import Association, PermutationTest
+from nil_audit.comparison.result import Comparison
 from nil_audit.report.comparison.cells import estimate, figure, number, word
 from nil_audit.report.comparison.words import given_words, predictor_label, subset_words
-from nil_audit.report.page import Cell, Table
-from nil_audit.report.text import MISSING, p_value, signed
-from nil_audit.study.comparison import Comparison
-from nil_audit.study.findings import Association, PermutationTest
+from nil_audit.report.render.page import Cell, Table
+from nil_audit.report.render.text import MISSING, p_value, signed
 
 _LAW_SAYS = {-1: "< 0", 1: "> 0", 0: MISSING}
 

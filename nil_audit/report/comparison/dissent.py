@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nil_audit.comparison.result import Comparison
 from nil_audit.report.comparison.words import given_words, predictor_label, primary, subset_words
-from nil_audit.report.page import Aside
-from nil_audit.report.text import bracketed, p_value
-from nil_audit.study.comparison import Comparison
+from nil_audit.report.render.page import Aside
+from nil_audit.report.render.text import bracketed, p_value
 
 _NO_SUPPORT = ("none", "contradicts")
 _SUPPORT = ("weak", "moderate", "strong")

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import matplotlib.figure
 
+from nil_audit.comparison.findings import Association
+from nil_audit.comparison.result import Comparison
+from nil_audit.law.studies import studies
 from nil_audit.report.comparison.words import (
     SUBSETS,
     given_words,
@@ -16,16 +19,13 @@ from nil_audit.report.comparison.words import (
     subset_words,
     used,
 )
-from nil_audit.report.page import Figure
 from nil_audit.report.plots.adjusted_distance import adjusted_against_distance
 from nil_audit.report.plots.forest import Effect, forest
 from nil_audit.report.plots.plane import Spot, depth_width_plane
 from nil_audit.report.plots.score_ratio import score_against_ratio
-from nil_audit.report.style import RASTER_FROM, png_bytes, svg_text
-from nil_audit.report.text import bracketed
-from nil_audit.shape.interval import studies
-from nil_audit.study.comparison import Comparison
-from nil_audit.study.findings import Association
+from nil_audit.report.plots.style import RASTER_FROM, png_bytes, svg_text
+from nil_audit.report.render.page import Figure
+from nil_audit.report.render.text import bracketed
 
 
 @dataclass(frozen=True, kw_only=True)

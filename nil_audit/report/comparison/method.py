@@ -1,11 +1,11 @@
 """The method of a comparison in words, its configuration, and the command that made it."""
 
 from nil_audit import __version__
+from nil_audit.comparison.result import Comparison
+from nil_audit.law.studies import studies
 from nil_audit.report.comparison.words import predictor_label, primary
-from nil_audit.report.page import Block, Bullets, Cell, Column, Listing, Prose, Table
-from nil_audit.report.text import MISSING
-from nil_audit.shape.interval import studies
-from nil_audit.study.comparison import Comparison
+from nil_audit.report.render.page import Block, Bullets, Cell, Column, Listing, Prose, Table
+from nil_audit.report.render.text import MISSING
 
 
 def method_blocks(comparison: Comparison, command: str) -> tuple[Block, ...]:

@@ -1,10 +1,10 @@
 """Tables of models: the counterexamples, and every model of the study."""
 
+from nil_audit.comparison.result import Comparison, ModelRow
 from nil_audit.report.comparison.cells import figure, word
 from nil_audit.report.comparison.words import hub_address
-from nil_audit.report.page import Cell, Table
-from nil_audit.report.text import MISSING, count, percent, points, signed
-from nil_audit.study.comparison import Comparison, ModelRow
+from nil_audit.report.render.page import Cell, Table
+from nil_audit.report.render.text import MISSING, count, percent, points, signed
 
 MOST = 15
 """Counterexamples of a kind that the page names."""

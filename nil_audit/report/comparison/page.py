@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from nil_audit import __version__
+from nil_audit.comparison.result import Comparison
 from nil_audit.report.comparison.correlation_tables import (
     association_table,
     band_table,
@@ -16,9 +17,20 @@ from nil_audit.report.comparison.method import method_blocks
 from nil_audit.report.comparison.model_tables import counterexample_table, model_table
 from nil_audit.report.comparison.result_tables import contrast_table, prediction_table, protocol_table
 from nil_audit.report.comparison.words import STRENGTH, primary, used
-from nil_audit.report.page import Aside, Block, Bullets, Cell, Column, Figure, KeyFigure, Page, Prose, Section, Table
-from nil_audit.report.text import interval, points, signed, typeset
-from nil_audit.study.comparison import Comparison
+from nil_audit.report.render.page import (
+    Aside,
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Figure,
+    KeyFigure,
+    Page,
+    Prose,
+    Section,
+    Table,
+)
+from nil_audit.report.render.text import interval, points, signed, typeset
 
 OUTCOME = {"holds": "holds", "fails": "fails", "unavailable": "cannot be checked"}
 

@@ -1,11 +1,11 @@
 """Tables of what follows from size-adjusted scores: inside and outside, predictions, other protocols."""
 
+from nil_audit.comparison.findings import Prediction
+from nil_audit.comparison.result import Comparison
 from nil_audit.report.comparison.cells import estimate, figure, hundredfold, number, word
 from nil_audit.report.comparison.words import STRENGTH, predictor_label
-from nil_audit.report.page import Cell, Table
-from nil_audit.report.text import MISSING, p_value, percent
-from nil_audit.study.comparison import Comparison
-from nil_audit.study.findings import Prediction
+from nil_audit.report.render.page import Cell, Table
+from nil_audit.report.render.text import MISSING, p_value, percent
 
 
 def contrast_table(comparison: Comparison) -> Table:

@@ -4,9 +4,9 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from nil_audit.report.terminal import terminal_table
-from nil_audit.report.text import clean, interval, signed
-from nil_audit.study.comparison import Comparison
+from nil_audit.comparison.result import Comparison
+from nil_audit.report.render.terminal import terminal_table
+from nil_audit.report.render.text import clean, interval, signed
 
 _MARKS = {"holds": "yes", "fails": "no", "unavailable": "not known"}
 WIDE = 104

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
-from nil_audit.report.text import typeset
-from nil_audit.study.comparison import Comparison, ModelRow
-from nil_audit.study.findings import Predictor
+from nil_audit.comparison.findings import Predictor
+from nil_audit.comparison.result import Comparison, ModelRow
+from nil_audit.report.render.text import typeset
 
 GIVEN = {
     "nothing": "nothing",

@@ -6,12 +6,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from nil_audit.report.palette import INTERVAL, LINE, MUTED
+from nil_audit.comparison.findings import Band, Curve
+from nil_audit.comparison.result import ModelRow
+from nil_audit.report.plots.palette import INTERVAL, LINE, MUTED
 from nil_audit.report.plots.points import draw_models, label_points, size_legend
-from nil_audit.report.style import NARROW, WIDE, new_figure, plot_style
-from nil_audit.report.text import MINUS
-from nil_audit.study.comparison import ModelRow
-from nil_audit.study.findings import Band, Curve
+from nil_audit.report.plots.style import NARROW, WIDE, new_figure, plot_style
+from nil_audit.report.render.text import MINUS
 
 
 def adjusted_against_distance(

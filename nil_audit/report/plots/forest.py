@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from nil_audit.report.palette import INK, LINE, MUTED
+from nil_audit.report.plots.palette import INK, LINE, MUTED
 from nil_audit.report.plots.points import text_size
-from nil_audit.report.style import NARROW, WIDE, new_figure, plot_style
-from nil_audit.report.text import MINUS, bracketed, clean
+from nil_audit.report.plots.style import NARROW, WIDE, new_figure, plot_style
+from nil_audit.report.render.text import MINUS, bracketed, clean
 
 SIZE = 7.0
 

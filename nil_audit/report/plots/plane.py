@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
-from nil_audit.report.palette import ALERT, INK, INTERVAL, LINE, MUTED, PAPER
+from nil_audit.law.studies import Study
+from nil_audit.report.plots.palette import ALERT, INK, INTERVAL, LINE, MUTED, PAPER
 from nil_audit.report.plots.points import label_points
-from nil_audit.report.style import HALO, NARROW, RASTER_FROM, WIDE, new_figure, plot_style
-from nil_audit.report.text import count
-from nil_audit.shape.interval import Study
+from nil_audit.report.plots.style import HALO, NARROW, RASTER_FROM, WIDE, new_figure, plot_style
+from nil_audit.report.render.text import count
 
 _WIDTHS = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 _DEPTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192)

@@ -12,12 +12,12 @@ from matplotlib.textpath import text_to_path
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-from nil_audit.report.palette import INK, MUTED, PAPER
+from nil_audit.comparison.findings import Band
+from nil_audit.comparison.result import ModelRow
 from nil_audit.report.plots.labels import Box, place_labels
-from nil_audit.report.style import HALO, RASTER_FROM, steps
-from nil_audit.report.text import short_name
-from nil_audit.study.comparison import ModelRow
-from nil_audit.study.findings import Band
+from nil_audit.report.plots.palette import INK, MUTED, PAPER
+from nil_audit.report.plots.style import HALO, RASTER_FROM, steps
+from nil_audit.report.render.text import short_name
 
 LABEL_SIZE = 6.6
 

@@ -6,12 +6,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
-from nil_audit.report.palette import INTERVAL, MUTED
+from nil_audit.comparison.findings import Band
+from nil_audit.comparison.result import ModelRow
+from nil_audit.law.studies import Interval
+from nil_audit.report.plots.palette import INTERVAL, MUTED
 from nil_audit.report.plots.points import draw_models, label_points, size_legend
-from nil_audit.report.style import NARROW, WIDE, new_figure, plot_style
-from nil_audit.shape.interval import Interval
-from nil_audit.study.comparison import ModelRow
-from nil_audit.study.findings import Band
+from nil_audit.report.plots.style import NARROW, WIDE, new_figure, plot_style
 
 _TICKS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 

@@ -6,14 +6,14 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from nil_audit.report.palette import ALERT, INTERVAL, LINE, RAMP
+from nil_audit.comparison.result import Comparison
+from nil_audit.law.studies import studies
 from nil_audit.report.plots.adjusted_distance import adjusted_against_distance
 from nil_audit.report.plots.forest import Effect, forest
+from nil_audit.report.plots.palette import ALERT, INTERVAL, LINE, RAMP
 from nil_audit.report.plots.plane import Spot, depth_width_plane
 from nil_audit.report.plots.score_ratio import score_against_ratio
-from nil_audit.report.style import RASTER_FROM, png_bytes, steps, svg_text
-from nil_audit.shape.interval import studies
-from nil_audit.study.comparison import Comparison
+from nil_audit.report.plots.style import RASTER_FROM, png_bytes, steps, svg_text
 
 LAW = studies()[0]
 

@@ -1,0 +1,1 @@
+"""One model, from its name to its record."""

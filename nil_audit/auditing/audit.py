@@ -1,0 +1,281 @@
+"""The audit of one model: from its name to a record, measuring only what is not already known."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from nil_audit import __version__
+from nil_audit.auditing.cache import find_record, keep_record
+from nil_audit.auditing.record import Record, plain, products_document
+from nil_audit.law.studies import studies, verdict
+from nil_audit.progress import Progress, silent
+from nil_audit.shape.architecture import Shape, read_shape
+
+if TYPE_CHECKING:
+    from nil_audit.interaction.probe import Probe
+    from nil_audit.score.run import Plan
+    from nil_audit.weights.checkpoint import Checkpoint, Dtype
+    from nil_audit.weights.identity import Identity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What an audit measures and how.
+
+    Attributes:
+        probe: A probe's name (see ``nil_audit.interaction.probe.load_probe``).
+        tokens: Input tokens to use at most.
+        window: T, tokens; None: 512, or the model's context where that is shorter.
+        dtype: Of the weights in memory.
+        device: "auto" or a torch device.
+        batch_size: Windows a batch; None: as many as memory holds.
+        robust: Also measure without the first positions, and with all gradients at one length.
+        allow_pickle: Load pickled weights where there are no safetensors.
+        trust_remote_code: Run model code from the repository.
+        fresh: Measure again even where a record with the same key is kept.
+    """
+
+    probe: str = "wikitext"
+    tokens: int = 131_072
+    window: int | None = None
+    dtype: "Dtype" = "float32"
+    device: str = "auto"
+    batch_size: int | None = None
+    robust: bool = False
+    allow_pickle: bool = False
+    trust_remote_code: bool = False
+    fresh: bool = False
+
+
+class Subject:
+    """One model under audit: each of its parts is fetched once, when first needed."""
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        """Name the model; nothing is read yet."""
+        self.name, self.settings = name, settings
+
+    @cached_property
+    def shape(self) -> Shape:
+        """Its architecture."""
+        return read_shape(self.name, trust_remote_code=self.settings.trust_remote_code)
+
+    @cached_property
+    def identity(self) -> "Identity":
+        """Which checkpoint it is, without loading it."""
+        from nil_audit.weights.identity import identify
+
+        return identify(self.name)
+
+    @cached_property
+    def checkpoint(self) -> "Checkpoint":
+        """Its loaded model and tokenizer."""
+        from nil_audit.weights.checkpoint import load_checkpoint
+
+        return load_checkpoint(
+            self.name,
+            identity=self.identity,
+            dtype=self.settings.dtype,
+            device=self.settings.device,
+            allow_pickle=self.settings.allow_pickle,
+            trust_remote_code=self.settings.trust_remote_code,
+        )
+
+
+def audit(name: str, *, progress: Progress = silent, **settings: Any) -> Record:
+    """Audit one model: shape, verdict, gradient-space interaction, weight superposition, published scores.
+
+    Args:
+        name: A Hub id, ``id@revision`` or a local folder.
+        progress: Opens a progress display.
+        **settings: Fields of ``Settings``, by name.
+
+    Returns:
+        The record. A kept one is reused where checkpoint, probe, window, tokens, dtype and estimator are the same.
+
+    Raises:
+        NilAuditError: What is wrong with the model, the probe or the settings, and what to do.
+    """
+    return audit_subject(Subject(name, Settings(**settings)), progress=progress)
+
+
+def shape_record(name: str, shape: Shape) -> Record:
+    """The part of an audit that needs no weights: shape, verdict and published scores."""
+    from nil_audit.catalog.scores import published_for
+
+    return Record(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        nil_audit=__version__,
+        model={"name": name, "source": shape.source, "revision": shape.revision},
+        shape=shape,
+        verdict=verdict_document(shape),
+        scores=tuple(published_for(name)),
+        environment=environment(),
+        notes=shape.notes,
+    )
+
+
+def audit_subject(subject: Subject, *, progress: Progress = silent) -> Record:
+    """``audit`` of a subject, which keeps its loaded model for whatever comes next (a benchmark run)."""
+    from nil_audit.interaction.measure import window_length
+    from nil_audit.interaction.metrics import ESTIMATOR_VERSION
+    from nil_audit.interaction.probe import load_probe
+
+    settings = subject.settings
+    base = shape_record(subject.name, subject.shape)
+    probe = load_probe(settings.probe)
+    window = window_length(settings.window, subject.shape.context)
+    key = {
+        "digest": subject.identity.digest,
+        "probe": probe.sha256,
+        "window": window,
+        "tokens": settings.tokens,
+        "dtype": settings.dtype,
+        "remote_code": settings.trust_remote_code,
+        "robust": settings.robust,
+        "estimator": ESTIMATOR_VERSION,
+    }
+    kept = None if settings.fresh else find_record(subject.name, key)
+    if kept is not None:
+        renamed = {**kept.model, "name": subject.name, "source": base.model["source"]}
+        return replace(kept, model=renamed, shape=base.shape, verdict=base.verdict, scores=base.scores)
+    record = _measured(base, subject, probe, window, progress)
+    keep_record(record, key)
+    return record
+
+
+def _measured(base: Record, subject: Subject, probe: "Probe", window: int, progress: Progress) -> Record:
+    """The base record with interaction and superposition."""
+    from nil_audit.interaction.measure import measure
+    from nil_audit.interaction.superposition import weight_superposition
+    from nil_audit.weights.checkpoint import embedding_weight
+
+    settings, checkpoint = subject.settings, subject.checkpoint
+    found = measure(
+        checkpoint,
+        probe,
+        tokens=settings.tokens,
+        window=window,
+        batch_size=settings.batch_size,
+        robust=settings.robust,
+        progress=progress,
+    )
+    notes = list(checkpoint.notes)
+    if found.tokens + window <= settings.tokens:
+        notes.append(
+            f"The probe {probe.name} gave {subject.name} {found.tokens:,} tokens, fewer than the {settings.tokens:,} "
+            "asked for."
+        )
+    if found.windows < 64:
+        notes.append(
+            f"With {found.windows} windows (under 64) ratios keep a small bias; the record's 'bias' estimates it."
+        )
+    identity = checkpoint.identity
+    return replace(
+        base,
+        model={
+            **base.model,
+            "revision": identity.revision,
+            "digest": identity.digest,
+            "dtype": checkpoint.dtype,
+            "device": checkpoint.device,
+        },
+        interaction=plain(_interaction_document(found)),
+        superposition=weight_superposition(embedding_weight(checkpoint.model)),
+        notes=tuple(notes),
+    )
+
+
+def score_subject(subject: Subject, record: Record, plan: "Plan", *, progress: Progress = silent) -> Record:
+    """The record with a measured MMLU-Pro score before its published ones; answers that are kept are not asked again.
+
+    Args:
+        subject: Its model is loaded once for audit and score, and not at all where every answer is kept.
+        record: Its audit.
+        plan: From ``nil_audit.score.run.plan_score``.
+        progress: Opens a progress display.
+
+    Raises:
+        NilAuditError: What is wrong with the model, and what to do.
+    """
+    from nil_audit.score.run import run_plan, wrapped
+
+    result = run_plan(
+        plan,
+        lambda: wrapped(plan, subject.checkpoint.model, subject.checkpoint.tokenizer),
+        identity=subject.identity.digest,
+        name=subject.name,
+        dtype=subject.settings.dtype,
+        fresh=subject.settings.fresh,
+        progress=progress,
+    )
+    return replace(record, scores=(result.to_dict(), *record.scores))
+
+
+def _interaction_document(found: Any) -> Mapping[str, Any]:
+    """The interaction section of a record: settings, products, every estimate, cost."""
+    from nil_audit.interaction.metrics import ESTIMATOR_VERSION, estimate, estimate_loss
+
+    def estimates(variant: str) -> dict[str, Any]:
+        products = found.products[variant]
+        return {
+            kind: {name: asdict(one) for name, one in estimate(products, kind).items()}
+            for kind in ("plugin", "unbiased")
+        }
+
+    loss = estimate_loss(found.products["all"], found.block_loss, found.block_bytes)
+    return {
+        "probe": {"name": found.probe, "sha256": found.probe_sha256},
+        "window": found.window,
+        "windows": found.windows,
+        "tokens": found.tokens,
+        "estimator": ESTIMATOR_VERSION,
+        "estimates": estimates("all"),
+        "loss": {name: asdict(one) for name, one in loss.items()},
+        "outliers": {
+            "first_positions_share": found.first_positions_share,
+            "heaviest_share": found.heaviest_share,
+        },
+        "variants": {
+            name: {"estimates": estimates(name), "products": products_document(products)}
+            for name, products in found.products.items()
+            if name != "all"
+        },
+        "products": products_document(found.products["all"]),
+        "block_loss": found.block_loss,
+        "block_bytes": found.block_bytes,
+        "cost": {
+            "seconds": found.seconds,
+            "tokens_per_second": found.tokens / found.seconds,
+            "peak_memory_bytes": found.peak_memory,
+            "batch_size": found.batch_size,
+            "processes": found.processes,
+        },
+    }
+
+
+def verdict_document(shape: Shape) -> dict[str, Any]:
+    """What the shipped studies say of a shape: label, distance, words, and each study's interval and excess loss."""
+    size = float(shape.parameters.total) if shape.parameters else None
+    counted = verdict(shape.ratio, size)
+    return {
+        **asdict(counted),
+        "studies": {
+            study.name: {
+                **asdict(study.interval(size)),
+                "predicted_excess_loss": asdict(study.excess(shape.ratio, size)),
+            }
+            for study in studies()
+        },
+    }
+
+
+def environment() -> dict[str, str]:
+    """Versions of what computes the numbers."""
+    packages = ("torch", "transformers", "accelerate", "numpy", "scipy")
+    return {"python": platform.python_version(), "platform": platform.platform(terse=True)} | {
+        package: version(package) for package in packages
+    }

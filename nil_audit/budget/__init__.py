@@ -1,0 +1,1 @@
+"""Shapes of one budget: templates, exact counts, cost, alternatives."""

@@ -1,0 +1,1 @@
+"""From a sweep of shapes to an interval."""

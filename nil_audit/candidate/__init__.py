@@ -1,0 +1,1 @@
+"""An architecture before it is trained: where it stands and what else its budget buys."""

@@ -1,0 +1,1 @@
+"""Known models without a network: lists, published scores, neighbours."""

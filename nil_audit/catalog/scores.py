@@ -1,0 +1,142 @@
+"""MMLU-Pro scores that others have published: one table, each row with its protocol and its source.
+
+A published score is never mixed with a measured one, and protocols are not interchangeable: the same model
+moves by ten points and more between them. Rows known to be wrong stay in the table, with the reason in
+``flag``, and are left out unless they are asked for.
+"""
+
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from nil_audit.errors import DataError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+PROTOCOL_TITLES = {
+    "leaderboard": "Open LLM Leaderboard v2: 5-shot multiple choice by log-likelihood (leaderboard_mmlu_pro)",
+    "gemma3-report-0shot": "Gemma 3 report: 0-shot, instruction-tuned models",
+    "gemma3-report-cot": "Gemma 3 report: 5-shot chain of thought, sampled",
+    "lighteval-cf": "lighteval: 0-shot, cloze formulation",
+    "lighteval-mcf-smollm2": "lighteval: 0-shot multiple choice, as in the SmolLM2 card",
+    "lighteval-mcf-smollm3": "lighteval: 0-shot multiple choice, as in the SmolLM3 card",
+    "llama3-report-cot": "Llama 3 report: 5-shot chain of thought, base models",
+    "llama3-report-instruct-cot": "Llama 3 report: 5-shot chain of thought, instruction-tuned models",
+    "olmes": "OLMo 2 card: few-shot multiple choice in the manner of OLMES",
+    "qwen2-report": "Qwen2 report: 5-shot",
+}
+
+
+@cache
+def _table() -> "DataFrame":
+    """The whole table as shipped, types set, standard errors computed."""
+    import pandas as pd
+
+    with files("nil_audit.catalog").joinpath("scores.csv").open(encoding="utf-8") as file:
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    table["accuracy"] = table["accuracy"].astype(float)
+    table["questions"] = pd.to_numeric(table["questions"]).astype("Int64")
+    n = table["questions"].astype(float)
+    table["stderr"] = (table["accuracy"] * (1 - table["accuracy"]) / (n - 1)) ** 0.5
+    table["normalised"] = ((table["accuracy"] - 0.1) / 0.9).where(table["protocol"] == "leaderboard")
+    first = [
+        "model",
+        "kind",
+        "protocol",
+        "accuracy",
+        "stderr",
+        "normalised",
+        "questions",
+        "precision",
+        "date",
+    ]
+    return table[[*first, "source", "flag", "note"]]
+
+
+def published_scores(
+    *,
+    include_flagged: bool = False,
+    protocol: str | None = None,
+    kind: str | None = None,
+    one_per_model: bool = False,
+) -> "DataFrame":
+    """The published MMLU-Pro scores, one row a model, protocol, precision and submission.
+
+    Args:
+        include_flagged: Keep the rows that are known to be wrong or superseded; ``flag`` says why.
+        protocol: Keep one protocol, a key of ``PROTOCOL_TITLES``.
+        kind: "base" or "instruct"; both by default.
+        one_per_model: Keep one row a model and protocol where several runs were published: bfloat16 before
+            float16 before unstated, then the latest.
+
+    Returns:
+        A frame of its own with the columns model (Hub id), kind, protocol, accuracy (raw, 0 to 1), stderr
+        (binomial, computed from accuracy and questions: no source states one; missing where the source does
+        not say how many questions were asked), normalised ((raw - 0.1) / 0.9, leaderboard only), questions,
+        precision, date (of submission), source, flag (empty: usable), note.
+
+    Raises:
+        DataError: No such protocol or kind.
+    """
+    table = _table()
+    if protocol is not None and protocol not in PROTOCOL_TITLES:
+        raise DataError(f"No published scores of protocol '{protocol}'; there are {', '.join(PROTOCOL_TITLES)}.")
+    if kind not in (None, "base", "instruct"):
+        raise DataError(f"No published scores of kind '{kind}'; there are base and instruct.")
+    keep = (table["flag"] == "") | include_flagged
+    if protocol is not None:
+        keep &= table["protocol"] == protocol
+    if kind is not None:
+        keep &= table["kind"] == kind
+    table = table[keep].reset_index(drop=True)
+    return _one_per_model(table) if one_per_model else table
+
+
+def _one_per_model(table: "DataFrame") -> "DataFrame":
+    """One row a model and protocol: the precision most models were trained in, then the latest."""
+    rank = table["precision"].map({"bfloat16": 0, "float16": 1}).fillna(2)
+    ordered = table.assign(rank=rank).sort_values(["rank", "date"], ascending=[True, False], kind="stable")
+    return ordered.drop_duplicates(["model", "protocol"]).drop(columns="rank").sort_index().reset_index(drop=True)
+
+
+def published_for(model: str, *, include_flagged: bool = False) -> list[dict[str, Any]]:
+    """The published scores of one model, as score rows of a record.
+
+    Args:
+        model: A Hub id, in any case, with or without ``@revision``; a local folder has no published scores.
+        include_flagged: Also the rows known to be wrong.
+
+    Returns:
+        One dict a row, leaderboard first: benchmark, protocol, accuracy, stderr, normalised, questions,
+        origin ("published"), source, precision, date, flag, note; None where nothing is stated.
+    """
+    table = published_scores(include_flagged=include_flagged)
+    wanted = model.strip().split("@")[0].lower()
+    rows = table[table["model"].str.lower() == wanted]
+    rows = rows.sort_values("protocol", key=lambda names: names != "leaderboard", kind="stable")
+    return [
+        {
+            "benchmark": "mmlu_pro",
+            "protocol": row["protocol"],
+            "accuracy": float(row["accuracy"]),
+            "stderr": _number(row["stderr"]),
+            "stderr_kind": "binomial" if _number(row["stderr"]) is not None else None,
+            "normalised": _number(row["normalised"]),
+            "questions": None if _number(row["questions"]) is None else int(row["questions"]),
+            "origin": "published",
+            "source": row["source"],
+            "precision": row["precision"] or None,
+            "date": row["date"] or None,
+            "flag": row["flag"] or None,
+            "note": row["note"] or None,
+        }
+        for row in rows.to_dict("records")
+    ]
+
+
+def _number(value: Any) -> float | None:
+    """A float, or None for a missing value of any kind."""
+    import pandas as pd
+
+    return None if pd.isna(value) else float(value)

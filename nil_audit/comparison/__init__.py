@@ -1,0 +1,1 @@
+"""Many models: does distance from the interval go with score?"""

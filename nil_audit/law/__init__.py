@@ -1,0 +1,1 @@
+"""What published studies say of depth and width: loss curves, intervals, other laws. Pure numbers."""

@@ -1,0 +1,122 @@
+"""How every plot looks: type, lines, sizes, and how a figure becomes SVG and PNG bytes.
+
+Text stays text in SVG, and the same figure gives the same bytes on every run.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib import patheffects
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
+
+from nil_audit.report.plots.palette import GRID, INK, MUTED, PAPER, RAMP
+
+WIDE = 7.0
+"""Width in inches of a figure across a paper's two columns."""
+HALO = "_rim"
+"""Label (no legend shows it) of a text that gets a rim of the paper's colour, to be read across lines."""
+NARROW = 3.5
+"""Width in inches of a figure in one column, or on a phone."""
+RASTER_FROM = 1500
+"""Number of points from which they are an image inside the SVG, which would be megabytes otherwise."""
+
+_RIM = f"text{{paint-order:stroke;stroke:{PAPER};stroke-width:1.6px;stroke-linejoin:round}}"
+
+_SETTINGS: dict[Any, Any] = {
+    # DejaVu Sans ships with matplotlib, so a figure is laid out alike on every machine.
+    "font.family": ["DejaVu Sans"],
+    "font.size": 8.0,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8.0,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.facecolor": "none",
+    "figure.facecolor": PAPER,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.minor.width": 0.5,
+    "ytick.minor.width": 0.5,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.4,
+    "legend.frameon": False,
+    "legend.borderaxespad": 0.0,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "nil-audit",
+    "axes.unicode_minus": True,
+    "text.parse_math": False,
+}
+
+
+@contextmanager
+def plot_style() -> Iterator[None]:
+    """Draw under the settings of this module; what was set before comes back afterwards."""
+    with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
+        # A model's name may be in a script that the font lacks: SVG shows it by the reader's fonts, PNG as boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure of this many inches that no global state knows of (nothing to close, safe in threads)."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def steps(count: int) -> tuple[str, ...]:
+    """This many colours of the ramp, small to large, spread over all of it (at most six)."""
+    if count <= 1:
+        return (RAMP[2],)[:count]
+    last = len(RAMP) - 1
+    return tuple(RAMP[round(step * last / (count - 1))] for step in range(count))
+
+
+def svg_text(figure: Figure) -> str:
+    """The figure as an SVG document: the same text for the same figure, with no date in it."""
+    buffer = io.StringIO()
+    with plot_style():
+        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
+    text = re.sub(r"<!DOCTYPE.*?>\s*", "", text, flags=re.DOTALL)
+    # matplotlib would turn text with a rim into outlines; a style rule keeps it text.
+    text = text.replace('<style type="text/css">', f'<style type="text/css">{_RIM}', 1)
+    return text.replace("'DejaVu Sans'", "'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif")
+
+
+def png_bytes(figure: Figure, dots: int = 200) -> bytes:
+    """The figure as PNG at this many dots per inch."""
+    buffer = io.BytesIO()
+    rim: list[patheffects.AbstractPathEffect] = [patheffects.withStroke(linewidth=1.6, foreground=PAPER)]
+    haloed = [text for text in figure.findobj(Text) if text.get_label() == HALO]
+    with plot_style():
+        for text in haloed:
+            text.set_path_effects(rim)
+        figure.savefig(buffer, format="png", dpi=dots)
+        for text in haloed:
+            text.set_path_effects([])
+    # Flat colours and their edges fit in 256: a third of the size, with no difference to see.
+    flat = Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    small = io.BytesIO()
+    flat.save(small, format="png", optimize=True, dpi=(dots, dots))
+    return small.getvalue()

@@ -1,0 +1,1 @@
+"""One description of a page, rendered to terminal, Markdown and HTML."""

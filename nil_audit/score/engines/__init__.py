@@ -1,0 +1,1 @@
+"""Ways to run MMLU-Pro on a model, one file each."""

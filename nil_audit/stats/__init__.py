@@ -1,0 +1,1 @@
+"""Arrays in, estimates with their errors out. Knows no model."""

@@ -1,1 +1,0 @@
-"""Records on disk, one model's audit, and statistics over many models."""

@@ -1,0 +1,1 @@
+"""Checkpoints: loaded, placed, fitted into memory. The only room that loads weights."""

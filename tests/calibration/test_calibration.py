@@ -1,0 +1,175 @@
+"""From runs to an interval: recovery of a known law, the rule's errors, and the published numbers."""
+
+import importlib.util
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nil_audit.calibration import depth_width
+from nil_audit.calibration.quadratic import comparable_runs, fit_quadratic
+from nil_audit.errors import DataError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def sweep(optimum: float, curvature: float, *, noise: float = 0.0, budgets: int = 6, seed: int = 0) -> pd.DataFrame:
+    """Runs that follow the rule's law, with an offset a budget of its own."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for budget in range(budgets):
+        for depth in (3, 4, 6, 8, 12, 16, 20):
+            parameters = 1e6 * (1 + budget)
+            width = math.sqrt(parameters / (12 * depth))
+            away = math.log(depth / width / optimum)
+            loss = (3 - 0.1 * budget) * math.exp(curvature * away**2 + noise * random.standard_normal())
+            rows.append((depth, width, parameters, loss, budget))
+    return pd.DataFrame(rows, columns=["depth", "width", "parameters", "loss", "budget"])
+
+
+@settings(max_examples=20, deadline=None)
+@given(optimum=st.floats(0.01, 0.2), curvature=st.floats(0.003, 0.05))
+def test_recovers_the_law_that_made_the_runs(optimum: float, curvature: float) -> None:
+    fit = fit_quadratic(sweep(optimum, curvature), draws=4)
+    assert fit.curve.optimum(1.0) == pytest.approx(optimum, rel=1e-6)
+    assert fit.curve.curvature == pytest.approx(curvature, rel=1e-6)
+    assert fit.residual == pytest.approx(0.0, abs=1e-9)
+
+
+def test_fit_is_that_of_a_regression_with_dummies() -> None:
+    runs = sweep(0.04, 0.015, noise=0.01, seed=3)
+    x, y = np.log(runs["depth"] / runs["width"]), np.log(runs["loss"])
+    dummies = pd.get_dummies(runs["budget"], dtype=float)
+    design = np.column_stack([dummies, x, x**2])
+    solution, squares, *_ = np.linalg.lstsq(design, y, rcond=None)
+    fit = fit_quadratic(runs, draws=4)
+    assert fit.curve.curvature == pytest.approx(solution[-1], rel=1e-9)
+    assert fit.curve.ln_optimum == pytest.approx(-solution[-2] / (2 * solution[-1]), rel=1e-9)
+    assert fit.residual == pytest.approx(math.sqrt(squares[0] / (len(y) - design.shape[1])), rel=1e-9)
+
+
+def test_bootstrap_covers_the_truth() -> None:
+    covered = 0
+    for seed in range(60):
+        fit = fit_quadratic(sweep(0.04, 0.015, noise=0.008, budgets=7, seed=seed), draws=120, seed=seed)
+        low, high = fit.spread("optimum")
+        covered += low <= 0.04 <= high
+    # a binomial of 60 at 0.95 has standard deviation 1.7
+    assert covered >= 51
+
+
+def test_leaves_out_what_says_nothing_about_shape() -> None:
+    runs = sweep(0.04, 0.015)
+    shallow = runs.iloc[:1].assign(depth=2)
+    few = runs.iloc[:3].assign(budget="few")
+    unequal = runs.iloc[:5].assign(budget="unequal", parameters=np.linspace(1e6, 1.3e6, 5))
+    kept = comparable_runs(pd.concat([runs, shallow, few, unequal]))
+    pd.testing.assert_frame_equal(kept, runs, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda runs: runs.drop(columns="loss"), "lacks the column 'loss'"),
+        (lambda runs: runs.assign(loss=-1.0), "not above zero"),
+        (lambda runs: runs.assign(width=math.nan), "not above zero"),
+        (lambda runs: runs.assign(depth=2), "No budget of the sweep"),
+    ],
+)
+def test_bad_sweeps_are_refused_in_a_sentence(change: object, sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        comparable_runs(change(sweep(0.04, 0.015)))  # type: ignore[operator]
+
+
+def test_a_sweep_without_an_optimum_is_refused() -> None:
+    runs = sweep(0.04, 0.015)
+    flat = runs.assign(loss=1 / runs["loss"])
+    with pytest.raises(DataError, match="no optimum"):
+        fit_quadratic(flat)
+
+
+def test_depth_width_form_recovers_itself() -> None:
+    random = np.random.default_rng(0)
+    runs = pd.DataFrame({"depth": random.integers(4, 60, 300), "width": random.integers(256, 6000, 300)})
+    runs["tokens"] = 10 ** random.uniform(9, 12, 300)
+    truth = depth_width.PUBLISHED
+    runs["loss"] = truth.loss(runs["depth"].to_numpy(), runs["width"].to_numpy(), runs["tokens"].to_numpy())
+    assert depth_width.residual(runs, truth) == pytest.approx(0.0, abs=1e-12)
+    start = depth_width.DepthWidthCurve(1.6, 200.0, 0.9, 300.0, 1.0, 10.0, 0.33)
+    found = depth_width.refit(runs, start)
+    for parameters in (1e8, 1e9, 7e9):
+        assert found.optimum(parameters) == pytest.approx(truth.optimum(parameters), rel=0.01)
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    """scripts/fit_intervals.py as a module."""
+    specification = importlib.util.spec_from_file_location("fit_intervals", ROOT / "scripts" / "fit_intervals.py")
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def shipped(name: str) -> dict[str, Any]:
+    """A shipped interval file."""
+    path = ROOT / "nil_audit" / "shape" / "intervals" / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_published_numbers_of_the_law(script: ModuleType, shared: Path) -> None:
+    runs = comparable_runs(script.law_runs(shared / "data/sweeps/byte_lm_shape_sweep.csv"))
+    fit = fit_quadratic(runs, draws=1000)
+    assert (fit.runs, fit.budgets) == (70, 7)
+    assert fit.curve.optimum(1.0) == pytest.approx(0.0389, abs=5e-5)
+    assert fit.curve.curvature == pytest.approx(0.0147, abs=6e-5)
+    assert fit.spread("optimum") == pytest.approx((0.0348, 0.0416), abs=6e-4)
+    assert fit.spread("curvature") == pytest.approx((0.0102, 0.0184), abs=6e-4)
+    assert fit.curve.bounds(1.0, 0.01) == pytest.approx((0.0171, 0.0885), abs=5e-5)
+    assert fit.spread("low")[1] == pytest.approx(0.0195, abs=5e-4)
+    assert fit.spread("high")[0] == pytest.approx(0.080, abs=2e-3)
+
+
+def test_published_numbers_of_morph(script: ModuleType, shared: Path) -> None:
+    fit = fit_quadratic(comparable_runs(script.morph_runs(shared / "data/sweeps/open_lm_morph_runs.csv")), draws=1000)
+    assert fit.curve.optimum(1.0) == pytest.approx(0.028, abs=5e-4)
+    assert fit.curve.bounds(1.0, 0.01) == pytest.approx((0.0084, 0.093), rel=0.02)
+    low, high = fit.spread("optimum")
+    assert low == pytest.approx(0.020, abs=1e-3)
+    assert 0.040 < high < 0.055
+
+
+def test_published_numbers_of_chinchilla(script: ModuleType, shared: Path) -> None:
+    runs = script.chinchilla_runs(shared / "data/sweeps/chinchilla_runs.csv")
+    draws = depth_width.bootstrap(runs, draws=60)
+    low, high = np.percentile([draw.optimum(1e9) for draw in draws], [2.5, 97.5])
+    assert (low, high) == pytest.approx((0.014, 0.018), abs=1.6e-3)
+    assert depth_width.refit(runs).optimum(1e9) == pytest.approx(0.0155, rel=0.05)
+
+
+@pytest.mark.parametrize(("name", "file"), [("law", "byte_lm_shape_sweep"), ("morph", "open_lm_morph_runs")])
+def test_shipped_files_are_what_the_script_makes(script: ModuleType, shared: Path, name: str, file: str) -> None:
+    runs = getattr(script, f"{name}_runs")(shared / "data" / "sweeps" / f"{file}.csv")
+    made = script.quadratic_document(runs, seed={"law": 1, "morph": 2}[name])
+    kept = shipped(name)
+    # the last rounded digit may differ between linear algebra libraries
+    assert list(numbers({key: kept[key] for key in made})) == pytest.approx(list(numbers(made)), rel=1e-3)
+
+
+def numbers(value: Any) -> Iterator[float]:
+    """Every number of nested JSON values, in order."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            yield from numbers(one)
+    elif not isinstance(value, str):
+        yield float(value)

@@ -1,0 +1,168 @@
+"""Model lists: what ships, that the smaller ones are in step, what is refused, and the check against configurations."""
+
+import importlib.util
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nil_audit.catalog.lists import check_against_hub, lists_folder, read_model_list, shipped_list
+from nil_audit.errors import DataError
+from nil_audit.shape.architecture import Parameters, Shape, read_shape
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_whole_list_holds_real_base_models_with_sources() -> None:
+    table = shipped_list()
+    base = table[table["kind"] == "base"]
+    assert len(base) >= 100
+    assert table["model"].str.fullmatch(r"[\w.-]+/[\w.-]+").all()
+    assert not table["model"].str.lower().duplicated().any()
+    for column in ("family", "lineage", "domain", "shape_source"):
+        assert (table[column] != "").all(), column
+    assert (table["tokens"].notna() == (table["tokens_source"] != "")).all()
+    assert ((table["release"] != "") == (table["release_source"] != "")).all()
+    assert table["release"].str.fullmatch(r"(20\d\d-(0[1-9]|1[0-2]))?").all()
+    assert set(table["lineage"]) <= {
+        "from_scratch", "distilled", "pruned", "pruned+distilled", "depth_upscaled", "continued",
+    }  # fmt: skip
+    assert table["depth"].between(1, 100).all()
+    assert table["width"].between(256, 16_384).all()
+    assert (table["heads"] % table["kv_heads"] == 0).all()
+
+
+def test_parameters_are_those_that_the_shapes_imply() -> None:
+    """Attention and MLP matrices and embeddings give the count to 2%: biases, norms and positions are the rest."""
+    table = shipped_list()
+    known = table[table["mlp_width"].notna()]
+    embedding = known["vocab_size"] * known["width"] * (2 - (known["tied"] == "true"))
+    attention = 2 * known["width"] * known["head_size"] * (known["heads"] + known["kv_heads"])
+    errors = []
+    for matrices in (2, 3):  # plain and gated MLP
+        body = known["depth"] * (attention + matrices * known["width"] * known["mlp_width"])
+        errors.append(((embedding + body) / known["parameters"] - 1).abs())
+    closest = np.minimum(*errors)
+    assert (closest < 0.02).all(), known.loc[closest >= 0.02, ["model", "parameters"]]
+
+
+def test_known_shapes() -> None:
+    table = shipped_list().set_index("model")
+    for model, depth, width, billions in (
+        ("Qwen/Qwen2.5-0.5B", 24, 896, 0.494),
+        ("meta-llama/Llama-3.2-1B", 16, 2048, 1.236),
+        ("google/gemma-2-9b", 42, 3584, 9.24),
+        ("HuggingFaceTB/SmolLM-135M", 30, 576, 0.1345),
+    ):
+        row = table.loc[model]
+        assert (row["depth"], row["width"]) == (depth, width)
+        assert row["parameters"] == pytest.approx(billions * 1e9, rel=0.002)
+
+
+def test_smaller_lists_are_in_step_with_the_whole() -> None:
+    script = ROOT / "scripts" / "make_model_lists.py"
+    found = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout.strip()) == (0, "all lists are in step")
+
+
+def test_a_stale_list_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = importlib.util.spec_from_file_location("make_model_lists", ROOT / "scripts" / "make_model_lists.py")
+    assert spec is not None and spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    monkeypatch.setattr(script, "FOLDER", tmp_path)
+    for name, text in script.smaller_lists().items():
+        (tmp_path / name).write_text(text)
+    assert script.stale() == []
+    (tmp_path / "qwen.csv").write_text("model\nQwen/Qwen2-7B\n")
+    (tmp_path / "mamba.csv").write_text("model\n")
+    (tmp_path / "pythia.csv").unlink()
+    assert script.stale() == ["mamba.csv", "pythia.csv", "qwen.csv"]
+
+
+def test_every_shipped_list_reads_and_an_unknown_one_names_those_there_are() -> None:
+    for path in lists_folder().glob("*.csv"):
+        assert len(shipped_list(path.stem)) >= 4, path.name
+        assert (shipped_list(path.stem)["kind"] == "base").all() or path.stem == "small_dense_llms"
+    with pytest.raises(DataError, match=r"no model list 'mamba'.*qwen"):
+        shipped_list("mamba")
+    with pytest.raises(DataError, match="no model list"):
+        shipped_list("../pyproject.toml")
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "list.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_list_of_ids_alone_and_units(tmp_path: Path) -> None:
+    assert read_model_list(write(tmp_path, "\ufeffmodel\n Qwen/Qwen2-7B \n"))["model"].tolist() == ["Qwen/Qwen2-7B"]
+    table = read_model_list(write(tmp_path, "model,parameters_b,tokens_t,depth\na,0.5,2,24\nb,,,\n"))
+    assert table["parameters"][0] == 5e8
+    assert table["tokens"][0] == 2e12
+    assert table[["parameters", "depth"]].isna().all(axis=1).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "not a CSV table"),
+        ("name,depth\na,3\n", "no column 'model' (it has name, depth)"),
+        ("model\n", "names no model"),
+        ("model,depth\na,3\n,4\n", "line 3: no model is named"),
+        ("model,depth\na/b,3\nA/B,4\n", "names A/B more than once"),
+        ("model,depth\na,deep\n", "depth is 'deep', which is not a whole number above zero"),
+        ("model,depth\na,3.5\n", "depth is '3.5'"),
+        ("model,width\na,-768\n", "width is '-768'"),
+        ("model,width\na,0\n", "width is '0'"),
+        ("model,parameters_b\na,inf\n", "parameters_b is 'inf'"),
+        ("model,depth\na,3\nb,4,5,6\n", "not a CSV table"),
+    ],
+)
+def test_bad_lists_are_refused_in_a_sentence(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read_model_list(write(tmp_path, text))
+    assert words in str(caught.value)
+
+
+def test_a_list_that_is_not_there_or_not_text(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        read_model_list(tmp_path / "none.csv")
+    (tmp_path / "list.csv").write_bytes(b"\xff\xfe\x00m\x00o")
+    with pytest.raises(DataError, match="not a CSV table in UTF-8"):
+        read_model_list(tmp_path / "list.csv")
+
+
+def shape(name: str, depth: int, parameters: int | None) -> Shape:
+    counted = None if parameters is None else Parameters(total=parameters, embedding=1, body=1)
+    return Shape(
+        name=name, source="hub", revision=None, model_type="llama", text_tower_of=None, depth=depth, width=896,
+        heads=14, kv_heads=2, head_size=64, mlp_width=4864, vocab_size=151_936, tied=True, context=None,
+        parameters=counted,
+    )  # fmt: skip
+
+
+def test_disagreements_with_configurations_are_named() -> None:
+    listed = shipped_list()
+    assert check_against_hub(listed, [shape("Qwen/Qwen2.5-0.5B", 24, 494_032_768)]) == []
+    assert check_against_hub(listed, [shape("someone/else", 99, None)]) == []
+    found = check_against_hub(listed, [shape("qwen/qwen2.5-0.5b@main", 25, 600_000_000)])
+    assert [(one.field, one.listed, one.config) for one in found] == [("depth", 24, 25), ("parameters", 494e6, 6e8)]
+    assert str(found[0]) == "qwen/qwen2.5-0.5b@main: the list says depth 24, its configuration 25"
+
+
+def test_the_list_agrees_with_the_real_configurations(shared: Path) -> None:
+    names = {
+        "mlc_gpt2": "openai-community/gpt2",
+        "mlc_llama3_2_1b": "meta-llama/Llama-3.2-1B",
+        "mlc_qwen2_0_5b": "Qwen/Qwen2-0.5B",
+    }
+    shapes = [
+        replace(read_shape(str(shared / "data" / "configs" / folder)), name=model) for folder, model in names.items()
+    ]
+    found = [one for one in check_against_hub(shipped_list(), shapes) if one.field != "vocab_size"]
+    assert [one for one in found if one.field in ("depth", "width", "heads", "kv_heads")] == []

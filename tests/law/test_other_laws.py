@@ -1,0 +1,65 @@
+"""Other published laws: their formulas by hand, and how they disagree."""
+
+import math
+
+import pytest
+
+from nil_audit.law.other_laws import LAWS, Reading, disagreement, readings
+
+
+def by_name(depth: int, width: int, parameters: float) -> dict[str, Reading]:
+    return {reading.name: reading for reading in readings(depth, width, parameters)}
+
+
+def test_every_law_has_formula_source_and_range() -> None:
+    assert len(LAWS) == 9
+    for reading in readings(24, 1024, 3e8):
+        assert reading.formula and reading.validity and reading.words
+        assert "arXiv" in reading.source
+        assert reading.confidence in ("high", "medium", "low")
+
+
+def test_levine_fit_gives_the_published_sizes() -> None:
+    """About 80 layers at 175B parameters and a width of 30k at 10^12, as the paper says."""
+    for parameters, depth, width in ((175e9, 80, 13_000), (1e12, 95, 30_000)):
+        optimum = by_name(10, 1000, parameters)["Levine fit"].optimum
+        assert optimum == pytest.approx(depth / width, rel=0.06)
+
+
+def test_optima_lie_on_the_budget() -> None:
+    parameters = 1e9
+    optimum = by_name(24, 2048, parameters)["Depth Delusion"].optimum
+    assert optimum is not None
+    width = (parameters / (12 * optimum)) ** (1 / 3)
+    assert optimum * width == pytest.approx(16 * (width / 512) ** 0.44, rel=1e-6)
+    assert by_name(24, 2048, parameters)["Inverse depth"].optimum == pytest.approx(2 * 4.14 / 301)
+
+
+def test_thresholds() -> None:
+    assert by_name(5, 1024, 1e8)["Levine threshold"].direction == "deeper"
+    assert by_name(7, 1024, 1e8)["Levine threshold"].direction == "wider"
+    assert "6.3" in by_name(7, 1024, 1e8)["Levine threshold"].words
+    assert math.log(1024, 3) == pytest.approx(6.31, abs=0.01)
+    assert [by_name(depth, 512, 1e8)["Tay"].direction for depth in (31, 32, 36, 37)] == [
+        "deeper",
+        "agrees",
+        "agrees",
+        "wider",
+    ]
+    assert by_name(12, 768, 8.5e7)["MobileLLM"].direction == "deeper"
+    assert by_name(30, 576, 1.06e8)["MobileLLM"].direction == "agrees"
+    assert by_name(16, 2048, 2e9)["MobileLLM"].direction == "silent"
+
+
+def test_range_of_validity_is_told() -> None:
+    assert by_name(24, 1024, 3e8)["MobileLLM"].in_range
+    assert not by_name(80, 8192, 7e10)["MobileLLM"].in_range
+    assert not by_name(80, 8192, 7e10)["Kaplan"].in_range
+
+
+def test_disagreement_names_both_sides_and_averages_nothing() -> None:
+    words = disagreement(readings(16, 2048, 9.7e8))
+    deeper, wider = words.split("; ")[:2]
+    assert "would go deeper" in deeper and "Morph" in deeper
+    assert "would go wider" in wider and "Superposition" in wider
+    assert "R = 0.016 to 0.028" in words

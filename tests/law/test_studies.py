@@ -1,0 +1,161 @@
+"""The three studies: their numbers, the rule against brute force, distance and verdict."""
+
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nil_audit.law.loss_curves import DepthWidthCurve, QuadraticCurve
+from nil_audit.law.studies import Interval, Study, distance, studies, verdict
+
+LAW, MORPH, CHINCHILLA = studies()
+BUDGETS = st.floats(5.0, 11.0).map(lambda power: 10.0**power)
+RATIOS = st.floats(-3.0, -0.3).map(lambda power: 10.0**power)
+
+
+@pytest.mark.parametrize(
+    ("study", "parameters", "optimum", "low", "high"),
+    [
+        (LAW, None, 0.0389, 0.0171, 0.0885),
+        (MORPH, None, 0.0278, 0.0083, 0.0933),
+        (CHINCHILLA, 1e8, 0.0196, 0.0116, 0.0358),
+        (CHINCHILLA, 1e9, 0.0157, 0.0077, 0.0357),
+    ],
+)
+def test_interval_is_the_published_one(
+    study: Study, parameters: float | None, optimum: float, low: float, high: float
+) -> None:
+    found = study.interval(parameters)
+    assert (found.optimum, found.low, found.high) == pytest.approx((optimum, low, high), rel=0.006)
+
+
+def test_uncertainty_of_the_optimum() -> None:
+    assert LAW.optimum_interval() == pytest.approx((0.0348, 0.0416), rel=0.02)
+    assert MORPH.optimum_interval() == pytest.approx((0.020, 0.047), rel=0.08)
+    assert CHINCHILLA.optimum_interval(1e9) == pytest.approx((0.0135, 0.0187), rel=0.10)
+
+
+@pytest.mark.parametrize("parameters", [1e8, 1e9, 7e9])
+def test_depth_width_curve_against_a_search_of_all_shapes(parameters: float) -> None:
+    depth = np.linspace(2.5, 400, 400_000)
+    width = np.sqrt(parameters / (12 * depth))
+    tokens = 20 * parameters
+    loss = 1.744 + 301 / width**0.960 + 414 / (100 * (depth - 2)) ** 1.066 + 8.49 / (tokens / 1e6) ** 0.299
+    ratio = depth / width
+    within = ratio[loss <= 1.01 * loss.min()]
+    found = CHINCHILLA.interval(parameters)
+    assert found.optimum == pytest.approx(ratio[loss.argmin()], rel=1e-3)
+    assert (found.low, found.high) == pytest.approx((within.min(), within.max()), rel=1e-3)
+
+
+@given(parameters=BUDGETS)
+def test_excess_at_the_ends_is_the_tolerance(parameters: float) -> None:
+    for study in studies():
+        interval = study.interval(parameters)
+        for end in (interval.low, interval.high):
+            assert study.curve.excess(end, parameters) == pytest.approx(study.tolerance, rel=2e-3)
+        assert study.curve.excess(interval.optimum, parameters) == pytest.approx(0.0, abs=1e-6)
+
+
+@given(parameters=BUDGETS, ratio=RATIOS)
+def test_excess_is_finite_and_its_interval_holds_it(parameters: float, ratio: float) -> None:
+    for study in studies():
+        found = study.excess(ratio, parameters)
+        assert 0 <= found.low <= found.value <= found.high < math.inf
+
+
+@given(parameters=BUDGETS, ratio=RATIOS, factor=st.floats(1.05, 5.0))
+def test_excess_grows_away_from_the_optimum(parameters: float, ratio: float, factor: float) -> None:
+    for study in studies():
+        further = ratio * factor if ratio > study.interval(parameters).optimum else ratio / factor
+        assert study.curve.excess(further, parameters) >= study.curve.excess(ratio, parameters) - 1e-6
+
+
+def test_change_is_the_difference_of_two_excesses_on_the_same_draws() -> None:
+    there, back = LAW.change(0.008, 0.03, 1e9), LAW.change(0.03, 0.008, 1e9)
+    assert (1 + there.value) * (1 + back.value) == pytest.approx(1)
+    assert there.high < 0 < back.low
+    assert LAW.change(0.03, 0.03, 1e9).value == 0
+    # far narrower than the two intervals would be if they were independent
+    one, other = LAW.excess(0.008, 1e9), LAW.excess(0.009, 1e9)
+    assert LAW.change(0.008, 0.009, 1e9).high - LAW.change(0.008, 0.009, 1e9).low < 0.3 * (
+        one.high - one.low + other.high - other.low
+    )
+
+
+@pytest.mark.parametrize("ratio", [0.0, -0.1, math.nan])
+def test_ratio_must_be_above_zero(ratio: float) -> None:
+    with pytest.raises(ValueError, match="above zero"):
+        LAW.excess(ratio, 1e9)
+
+
+def test_distance_is_signed_and_zero_inside() -> None:
+    interval = Interval(low=0.02, high=0.08, optimum=0.04)
+    assert distance(0.02, interval) == distance(0.05, interval) == distance(0.08, interval) == 0
+    assert distance(0.16, interval) == pytest.approx(math.log(2))
+    assert distance(0.005, interval) == pytest.approx(-math.log(4))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "label", "within"),
+    [
+        (0.017, "disputed", ("morph", "chinchilla")),
+        (0.0172, "inside", ("law", "morph", "chinchilla")),
+        (0.035, "inside", ("law", "morph", "chinchilla")),
+        (0.037, "disputed", ("law", "morph")),
+        (0.09, "disputed", ("morph",)),
+        (0.008, "disputed", ("chinchilla",)),
+        (0.0076, "outside", ()),
+        (0.094, "outside", ()),
+    ],
+)
+def test_verdict_counts_the_studies_at_1b(ratio: float, label: str, within: tuple[str, ...]) -> None:
+    found = verdict(ratio, 1e9)
+    assert (found.label, found.within) == (label, within)
+    assert set(found.within) | set(found.without) == {"law", "morph", "chinchilla"}
+    assert found.distance == distance(ratio, LAW.interval())
+    assert all(name in found.words for name in ("law", "morph", "chinchilla"))
+
+
+def test_words_say_how_far_a_prediction_is_extrapolated() -> None:
+    assert LAW.excess(0.03, 2e6).words == "inside the fitted budgets; inside the fitted ratios"
+    assert LAW.excess(0.03, 2.978e9).words.startswith("budget 1000 times above the fitted budgets")
+    assert "budget 1.6 times above" in MORPH.excess(0.03, 5e8).words
+    assert "ratio 2.0 times above the fitted ratios" in CHINCHILLA.excess(0.05, 1e9).words
+    assert "read at 1B" in LAW.excess(0.03).words
+    assert "at least this" in CHINCHILLA.excess(0.0005, 1e7).words
+
+
+def test_curves_are_those_of_their_formulas() -> None:
+    curve = QuadraticCurve(math.log(0.04), 0.02)
+    assert curve.excess(0.04 * math.e, 1.0) == pytest.approx(math.expm1(0.02))
+    assert curve.bounds(1.0, 0.01) == pytest.approx(
+        tuple(0.04 * math.exp(sign * math.sqrt(math.log(1.01) / 0.02)) for sign in (-1, 1))
+    )
+    form = DepthWidthCurve(1.0, 2.0, 1.0, 300.0, 1.0, 4.0, 0.5)
+    assert form.loss(np.array(5.0), np.array(10.0), np.array(4e6)) == pytest.approx(1 + 0.2 + 1 + 2)
+
+
+def test_files_carry_their_source_history_and_draws() -> None:
+    for study in studies():
+        assert study.source.count("arXiv") >= 1
+        assert study.history
+        assert study.rule
+        assert len(study.draws) == 200
+        assert study.tolerance == 0.01
+        assert study.parameters_range[0] < study.parameters_range[1]
+        json.dumps(study.document, allow_nan=False)
+
+
+def test_loading_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from nil_audit.law.studies import verdict; verdict(0.03, 1e9);"
+        "print([m for m in ('torch', 'transformers', 'pandas', 'scipy', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

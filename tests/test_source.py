@@ -1,0 +1,228 @@
+"""Where a config comes from: folders and files, and a stand-in Hub with all the ways in which it can refuse."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nil_audit.errors import ConfigError, SourceError
+from nil_audit.source import locate
+from tests.hub import Hub
+
+CONFIG = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_attention_heads": 4,
+    "num_hidden_layers": 3,
+    "num_key_value_heads": 2,
+    "vocab_size": 96,
+}
+# Runs in a process of its own, because huggingface_hub reads its environment once.
+LOCATE = """
+import json, sys
+from nil_audit.errors import NilAuditError
+from nil_audit.source import locate
+answers = []
+for source in sys.argv[1:]:
+    try:
+        found = locate(source)
+        answers.append([found.kind, found.repo_id, found.revision, found.config["num_hidden_layers"]])
+    except NilAuditError as error:
+        answers.append([type(error).__name__, str(error)])
+assert "torch" not in sys.modules and "transformers" not in sys.modules
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write(tmp_path / "model", CONFIG)
+
+
+def write(folder: Path, config: Any, *, name: str = "config.json") -> Path:
+    folder.mkdir(parents=True)
+    (folder / name).write_text(config if isinstance(config, str) else json.dumps(config), encoding="utf-8")
+    return folder
+
+
+def locate_in_process(*sources: str, environment: dict[str, str]) -> list[list[Any]]:
+    process = subprocess.run(
+        [sys.executable, "-c", LOCATE, *sources],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        timeout=120,
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stderr == ""
+    return json.loads(process.stdout)
+
+
+def test_folder_and_file_are_local(folder: Path) -> None:
+    for source, expected in ((folder, folder), (folder / "config.json", folder)):
+        found = locate(str(source))
+        assert (found.kind, found.repo_id, found.revision) == ("local", None, None)
+        assert found.name == str(source)
+        assert found.folder == expected
+        assert found.config == CONFIG
+
+
+def test_config_file_of_another_name_has_no_folder_of_weights(tmp_path: Path) -> None:
+    write(tmp_path / "candidates", CONFIG, name="wide.json")
+    assert locate(str(tmp_path / "candidates" / "wide.json")).folder is None
+
+
+def test_existing_folder_wins_over_a_hub_id(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    assert locate("model").kind == "local"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"hidden_size": 32,', "not valid JSON (line 1"),
+        ("", "not valid JSON"),
+        ("hello", "not valid JSON"),
+        ("[1, 2]", "a JSON array, not an object"),
+        ("null", "a JSON null, not an object"),
+        ("3", "a JSON number, not an object"),
+        ("[" * 100_000, "not valid JSON"),
+    ],
+)
+def test_file_that_is_no_config(tmp_path: Path, content: str, words: str) -> None:
+    source = write(tmp_path / "model", content)
+    with pytest.raises(ConfigError) as error:
+        locate(str(source))
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_file_that_is_not_text(tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(bytes(range(256)))
+    with pytest.raises(ConfigError, match="not valid JSON"):
+        locate(str(file))
+
+
+def test_folder_without_config(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"has no config\.json; name a folder"):
+        locate(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "source", ["./missing", "a/b/c", "no such/model", "missing.json", "../x", "/nowhere", "a/b@", "@x"]
+)
+def test_name_that_can_be_neither(source: str) -> None:
+    with pytest.raises(SourceError, match=r"neither|names no revision") as error:
+        locate(source)
+    assert repr(source) in str(error.value)
+
+
+@pytest.mark.parametrize("source", ["", "  "])
+def test_empty_name(source: str) -> None:
+    with pytest.raises(SourceError, match="name is empty"):
+        locate(source)
+
+
+def test_hub(hub: Hub, folder: Path, tmp_path: Path) -> None:
+    """Ids, branches, tags and commits; then every refusal of the Hub; one process, because importing takes time."""
+    main = hub.add("org/model", folder)
+    second = hub.add("org/model", write(tmp_path / "v2", CONFIG | {"num_hidden_layers": 7}), revision="v2.0")
+    hub.add("old-style", folder)
+    hub.add("org/gated", folder, gated=True)
+    hub.add("org/weights-only", write(tmp_path / "bare", "nothing", name="README.md"))
+    hub.add("org/broken", write(tmp_path / "broken", '{"a": '))
+    answers = locate_in_process(
+        "org/model",
+        "org/model@v2.0",
+        f"org/model@{second}",
+        "old-style",
+        "org/model@v3",
+        "org/none",
+        "org/gated",
+        "org/weights-only",
+        "org/broken",
+        "org/mo--del",
+        environment=hub.environment(tmp_path / "home"),
+    )
+    assert answers[:4] == [
+        ["hub", "org/model", main, 3],
+        ["hub", "org/model", second, 7],
+        ["hub", "org/model", second, 7],
+        ["hub", "old-style", main, 3],
+    ]
+    kinds, sentences = zip(*answers[4:], strict=True)
+    assert kinds == ("SourceError", "SourceError", "SourceError", "ConfigError", "ConfigError", "SourceError")
+    for sentence, words in zip(
+        sentences,
+        (
+            "org/model has no revision 'v3'",
+            "There is no model org/none on the Hub, or it is private; check the spelling",
+            "org/gated is gated",
+            "org/weights-only has no config.json",
+            "org/broken is not valid JSON",
+            "'org/mo--del' is not a valid Hub id",
+        ),
+        strict=True,
+    ):
+        assert words in sentence
+        assert "\n" not in sentence
+        assert sentence.endswith(".")
+    fetched = {request.rsplit("/", 1)[-1] for request in hub.requests}
+    assert fetched == {"config.json"}
+
+
+def test_cache_serves_what_was_fetched_without_a_network(hub: Hub, folder: Path, tmp_path: Path) -> None:
+    commit = hub.add("org/model", folder)
+    environment = hub.environment(tmp_path / "home")
+    locate_in_process("org/model", environment=environment)
+    found, refused = locate_in_process("org/model", "org/other", environment=environment | {"HF_HUB_OFFLINE": "1"})
+    assert found == ["hub", "org/model", commit, 3]
+    assert refused[0] == "SourceError"
+    assert "HF_HUB_OFFLINE forbids the network" in refused[1]
+
+
+def test_no_network(tmp_path: Path, folder: Path) -> None:
+    with Hub() as hub:
+        commit = hub.add("org/model", folder)
+        environment = hub.environment(tmp_path / "home")
+        locate_in_process("org/model", environment=environment)
+    found, refused = locate_in_process("org/model", "org/other", environment=environment)
+    assert found == ["hub", "org/model", commit, 3]
+    assert refused[0] == "SourceError"
+    assert refused[1].startswith(f"No network connection to {environment['HF_ENDPOINT']}")
+
+
+def test_whole_models_can_be_served(hub: Hub, folder: Path, tmp_path: Path) -> None:
+    """The stand-in serves what loading a checkpoint asks for: listings, several files, and parts of files."""
+    (folder / "model.safetensors").write_bytes(bytes(range(256)) * 4)
+    hub.add("org/model", folder)
+    script = (
+        "import sys, urllib.request\n"
+        "from huggingface_hub import HfApi, snapshot_download\n"
+        "print(snapshot_download('org/model'))\n"
+        "print([entry.path for entry in HfApi().list_repo_tree('org/model')])\n"
+        f"request = urllib.request.Request('{hub.url}/org/model/resolve/main/model.safetensors')\n"
+        "request.add_header('Range', 'bytes=250-259')\n"
+        "print(list(urllib.request.urlopen(request).read()))\n"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=os.environ | hub.environment(tmp_path / "home"),
+        timeout=120,
+    )
+    assert process.returncode == 0, process.stderr
+    snapshot, names, part = process.stdout.splitlines()
+    assert (Path(snapshot) / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+    assert names == "['config.json', 'model.safetensors']"
+    assert part == str([250, 251, 252, 253, 254, 255, 0, 1, 2, 3])
+    shutil.rmtree(tmp_path / "home")
