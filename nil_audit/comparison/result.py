@@ -1,263 +1,330 @@
-"""What a comparison of many models found: the document behind ``study.json``.
+"""What a comparison of many models found: keys and numbers; `nil_audit.report` words and draws them.
 
-Every number that the report prints or draws is here; the report computes nothing. Scores and everything
-derived from them are fractions of 1. An estimate that could not be made is absent, and an `Unavailable`
-says why.
+Scores and everything derived from them are fractions of 1. An estimate that could not be made is absent, and an
+`Omission` says why.
 """
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from nil_audit.comparison.findings import (
-    Association,
-    Band,
-    Confounder,
-    Contrast,
-    Counterexample,
-    Curve,
-    LeaveOneFamilyOut,
-    PermutationTest,
-    Prediction,
-    Predictor,
-)
+from nil_audit.files import plain
+from nil_audit.stats.estimate import Estimate
 
-SCHEMA = 1
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 2
+"""Of ``study.json``: 2 holds keys and numbers, and no sentences but notes and reasons."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelRow:
-    """One model of the study.
+class Options:
+    """Everything that is chosen, enough to repeat a comparison from the same inputs.
 
     Attributes:
-        model: Hub id, or the name that the input gave.
-        family: Models of a family are resampled together.
-        depth: Decoder blocks.
-        width: Channels of the residual stream.
-        ratio: depth / width.
-        parameters: Total parameters (a count, not billions); None where unknown.
-        tokens: Training tokens (a count); None where unpublished.
-        release: "YYYY-MM", or None.
-        lineage: "from_scratch", "pruned", "distilled", "pruned+distilled", "depth_upscaled", "continued" or
-            None.
-        score: Raw accuracy.
-        stderr: Its standard error.
-        chance: Accuracy of guessing.
-        at_floor: The score cannot be told from one that needs no understanding (`nil_audit.comparison.floor`).
-        flag: Why the score is known to be wrong, or None. Flagged rows are only in the subset "with_flagged".
-        uncertain: Why the shape is doubtful, or None. Doubtful rows are in every subset but "certain_shape".
-        origin: "published", "measured", "lm-eval" or "table".
-        source: Where the score is from.
-        band: Key of its size band; None where parameters are unknown.
-        verdict: "inside", "disputed" or "outside" (`nil_audit.law.studies.verdict`).
-        distance: Signed distance to each study's interval, in nats of ratio: {"law": ..., "morph": ...,
-            ...}.
-        deviation: ln R - ln optimum of each study, signed, in nats of ratio.
-        expected: Score that models of its size get (spline in log parameters); None where it cannot be
-            fitted.
-        residual: score - expected: the size-adjusted score.
-        metrics: Measured metrics, by key ("interaction_efficiency", "spread", ...); empty where none.
+        protocol: Whose scores are compared; None: the protocol with the most models.
+        floor: A score at or below it is at the chance floor; None: by its error (`nil_audit.comparison.floor`).
+        seed: Of every random draw.
+        permutations: Of each permutation test.
+        splits: Random halves of families, out of sample.
     """
 
-    model: str
-    family: str
-    depth: int
-    width: int
-    ratio: float
-    parameters: float | None
-    tokens: float | None
-    release: str | None
-    lineage: str | None
-    score: float
-    stderr: float | None
-    chance: float
-    at_floor: bool
-    flag: str | None
-    uncertain: str | None
-    origin: str
-    source: str
-    band: str | None
-    verdict: str
-    distance: Mapping[str, float]
-    deviation: Mapping[str, float]
-    expected: float | None
-    residual: float | None
-    metrics: Mapping[str, float]
+    protocol: str | None = None
+    floor: float | None = None
+    seed: int = 0
+    permutations: int = 9999
+    splits: int = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exclusion:
-    """A model that the inputs name and the study leaves out, and the reason as a sentence."""
-
-    model: str
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unavailable:
-    """Something that the study was asked for and cannot say: what, and the reason as a sentence."""
+class Omission:
+    """A model that the inputs name and the comparison leaves out, or a result that it lacks, with the reason."""
 
     what: str
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProtocolSummary:
-    """The primary estimate under one protocol, to show whether the answer changes with protocol.
+class Predictor:
+    """A number about a model that may go with its score.
 
     Attributes:
-        protocol: Its name.
-        models: Models with a score of it that is not flagged.
-        families: Their families.
-        chosen: The study is of this protocol.
-        estimate: Partial Spearman, given "size_curve"; None where there are too few models.
-        low: Lower end of its interval, or None.
-        high: Upper end, or None.
-        strength: As in `Conclusion`.
+        key: "deviation_law" (|ln R - ln optimum|), "distance_law" (absolute distance to the interval), the same for
+            the other studies, "ratio", "depth", "width", or a measured metric's key.
+        expected_sign: Sign of its correlation with score if the law holds: -1, +1, or 0 where the law says nothing.
+        models: Models that have it.
     """
 
-    protocol: str
+    key: str
+    expected_sign: int
+    models: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Association:
+    """One correlation.
+
+    Attributes:
+        predictor: Key of the predictor; "parameters", "tokens" or "release" for a confounder.
+        outcome: What it is held against: "score", or "ratio" for a confounder.
+        method: "spearman", or "pearson" (on ln of ratio, depth, width and parameters).
+        given: What is held fixed, a key of `nil_audit.comparison.correlation.GIVEN`.
+        subset: "all" (every model that is not flagged), "above_floor", "with_flagged", "certain_shape" (rows whose
+            shape is not doubtful), "from_scratch", or "band:KEY" for one size band.
+        families: Families in it.
+        estimate: The correlation; n counts models, the interval is over families.
+        p_adjusted: Holm-corrected over the main table; None outside it.
+    """
+
+    predictor: str
+    outcome: str = "score"
+    method: str = "spearman"
+    given: str
+    subset: str = "all"
+    families: int
+    estimate: Estimate
+    p_adjusted: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PermutationTest:
+    """Size-adjusted scores moved within size bands, family by family.
+
+    Attributes:
+        predictor: Key of the predictor.
+        estimate: Pooled within-band rank correlation of the size-adjusted predictor and score; n counts the units
+            that change places, p = (1 + as extreme) / (1 + permutations).
+        p_adjusted: Holm-corrected over predictors.
+        bands: Size bands with at least two units.
+    """
+
+    predictor: str
+    estimate: Estimate
+    p_adjusted: float | None
+    bands: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamiliesLeftOut:
+    """The partial Spearman correlation given the size curve when each family is left out.
+
+    Attributes:
+        predictor: Key of the predictor.
+        value: With every family.
+        without: The correlation without each family, lowest first.
+    """
+
+    predictor: str
+    value: float
+    without: dict[str, float]
+
+    @property
+    def lowest(self) -> tuple[str, float]:
+        """The family whose absence gives the lowest correlation, and that correlation."""
+        return next(iter(self.without.items()))
+
+    @property
+    def highest(self) -> tuple[str, float]:
+        """The family whose absence gives the highest."""
+        return next(reversed(self.without.items()))
+
+    @property
+    def sign_changes(self) -> bool:
+        """Whether some family's absence gives a correlation of the other sign."""
+        return self.lowest[1] * self.highest[1] <= 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band:
+    """A size band: low <= parameters < high (None: no upper end), and the models in it that are not flagged."""
+
+    key: str
+    low: float
+    high: float | None
     models: int
     families: int
-    chosen: bool
-    estimate: float | None
-    low: float | None
-    high: float | None
-    strength: str
+    at_floor: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """Mean size-adjusted score inside an interval minus outside it.
+
+    Attributes:
+        study: Whose interval, or "all" (inside all of them against the rest).
+        inside: Models inside.
+        outside: Models outside.
+        estimate: In fractions of 1 (0.02: two points of accuracy), its interval over families.
+    """
+
+    study: str
+    inside: int
+    outside: int
+    estimate: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skill:
+    """Out of sample: is score predicted better with the predictor than from size alone?
+
+    Attributes:
+        predictor: Key of the predictor.
+        split: "release" (fit on families first released before a month) or "halves" (random halves of families).
+        cutoff: The month ("YYYY-MM") for "release"; None for "halves".
+        splits: Number of splits averaged (1 for "release").
+        train: Models fitted on (mean over splits, rounded).
+        test: Models predicted (likewise).
+        error_size: Root mean square error from size alone, in fractions of 1.
+        error_with: The same with the predictor added.
+        estimate: 1 - (error_with / error_size)²: above 0 the predictor helps.
+    """
+
+    predictor: str
+    split: str
+    cutoff: str | None
+    splits: int
+    train: int
+    test: int
+    error_size: float
+    error_with: float
+    estimate: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """Every number found in the models of one protocol; what could not be made is absent.
+
+    Attributes:
+        associations: Every correlation; pick with `association`.
+        permutations: One test a predictor.
+        left_out: One range a predictor.
+        contrasts: Inside against outside, by study.
+        skills: Out of sample, by predictor and split.
+    """
+
+    associations: tuple[Association, ...] = ()
+    permutations: tuple[PermutationTest, ...] = ()
+    left_out: tuple[FamiliesLeftOut, ...] = ()
+    contrasts: tuple[Contrast, ...] = ()
+    skills: tuple[Skill, ...] = ()
+
+    def association(
+        self,
+        predictor: str,
+        *,
+        outcome: str = "score",
+        method: str = "spearman",
+        given: str = "size_curve",
+        subset: str = "all",
+    ) -> Association | None:
+        """The correlation asked for, or None where it could not be made."""
+        wanted = (predictor, outcome, method, given, subset)
+        return next(
+            (a for a in self.associations if (a.predictor, a.outcome, a.method, a.given, a.subset) == wanted), None
+        )
+
+    def permutation(self, predictor: str) -> PermutationTest | None:
+        """A predictor's permutation test."""
+        return next((one for one in self.permutations if one.predictor == predictor), None)
+
+    def without_families(self, predictor: str) -> FamiliesLeftOut | None:
+        """A predictor's range when families are left out."""
+        return next((one for one in self.left_out if one.predictor == predictor), None)
+
+    def contrast(self, study: str) -> Contrast | None:
+        """Inside against outside one study's interval."""
+        return next((one for one in self.contrasts if one.study == study), None)
+
+    def skill(self, predictor: str, split: str) -> Skill | None:
+        """A predictor's skill on one kind of split."""
+        return next((one for one in self.skills if (one.predictor, one.split) == (predictor, split)), None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One stated rule of the conclusion.
-
-    Attributes:
-        key: Short name.
-        statement: What it demands, as a sentence.
-        outcome: "holds", "fails" or "unavailable".
-        detail: The figures that it was decided on.
-    """
+    """One rule of the answer: its key, and whether it "holds", "fails" or is "unavailable"."""
 
     key: str
-    statement: str
     outcome: str
-    detail: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conclusion:
-    """What the data say about the law, in words by stated rules (`nil_audit.comparison.rules`).
+class Answer:
+    """What the models of one protocol say of the law, by the rules of `nil_audit.comparison.rules`.
 
     Attributes:
-        strength: "strong", "moderate", "weak" (support for the law), "none", "contradicts" or
-            "insufficient".
-        headline: One sentence with the figure and its interval.
-        sentences: The rest of the first screen: raw and size correlations, bands, floor, out of sample,
-            caveats.
-        rules: The rules in order, with what each found.
-    """
-
-    strength: str
-    headline: str
-    sentences: tuple[str, ...]
-    rules: tuple[Rule, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Everything that was chosen, enough to repeat the study from the same inputs.
-
-    Attributes:
-        protocol: The one protocol of the study.
-        seed: Of every random draw.
-        resamples: Family bootstrap resamples.
-        permutations: Permutations a test.
-        splits: Random halves of families, out of sample.
-        level: Confidence level of every interval.
-        floor: The floor rule in words.
-        cutoff: The release date that splits families, or None where no date was known.
-        inputs: The paths given, as given.
+        protocol: Its name.
+        models: Models with a score of it that is not flagged.
+        sized: Those of them whose parameters are known.
+        families: Families of the models.
+        strength: "strong", "moderate", "weak" (support for the law), "none", "contradicts" or "insufficient".
+        rules: The rules in order, with what each found; empty where the data are insufficient.
+        primary: The correlation that the answer rests on; None where there are too few models.
     """
 
     protocol: str
-    seed: int
-    resamples: int
-    permutations: int
-    splits: int
-    level: float
-    floor: str
-    cutoff: str | None
-    inputs: tuple[str, ...]
+    models: int
+    sized: int
+    families: int
+    strength: str
+    rules: tuple[Rule, ...]
+    primary: Association | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The whole study; `to_dict` is ``study.json``.
+    """The whole comparison; `to_dict` is ``study.json``.
 
     Attributes:
-        settings: What was chosen.
-        conclusion: The answer in words.
-        models: Every model with a score of the protocol, flagged ones too (see ``ModelRow.flag``), by name.
-        excluded: Models left out, with reasons.
+        options: What was chosen, the protocol named.
+        inputs: The paths given, as given.
+        answer: What the chosen protocol's models say.
+        others: The same of every other protocol, most models first.
+        table: One row a model with a score of the protocol, flagged ones too, by name; its columns are those of
+            `nil_audit.comparison.table`.
         predictors: What was held against score, the primary one first.
-        confounders: What goes with both score and the ratio: parameters, training tokens, release.
-        associations: Every correlation; pick with `association`.
-        permutations: Tests within size bands.
-        leave_one_family_out: One range a predictor.
-        bands: Size bands, smallest first.
-        contrasts: Inside against outside, by study.
-        predictions: Out of sample, by predictor and split.
-        counterexamples: Both kinds, largest first within each kind.
-        size_curve: Expected score against parameters, or None.
-        trend: Size-adjusted score against the primary predictor, or None.
-        protocols: The primary estimate under each protocol, most models first.
-        unavailable: What could not be said, and why.
+        bands: Size bands that hold a model, smallest first.
+        findings: Every number.
+        trend: Size-adjusted score against the primary predictor: columns x, y, low, high; None where it cannot be
+            drawn.
+        excluded: Models left out.
+        unavailable: Results that could not be made.
         notes: Sentences about the inputs (rows merged, repeated, converted).
     """
 
-    settings: Settings
-    conclusion: Conclusion
-    models: tuple[ModelRow, ...]
-    excluded: tuple[Exclusion, ...]
+    options: Options
+    inputs: tuple[str, ...]
+    answer: Answer
+    others: tuple[Answer, ...]
+    table: "pd.DataFrame"
     predictors: tuple[Predictor, ...]
-    confounders: tuple[Confounder, ...]
-    associations: tuple[Association, ...]
-    permutations: tuple[PermutationTest, ...]
-    leave_one_family_out: tuple[LeaveOneFamilyOut, ...]
     bands: tuple[Band, ...]
-    contrasts: tuple[Contrast, ...]
-    predictions: tuple[Prediction, ...]
-    counterexamples: tuple[Counterexample, ...]
-    size_curve: Curve | None
-    trend: Curve | None
-    protocols: tuple[ProtocolSummary, ...]
-    unavailable: tuple[Unavailable, ...]
+    findings: Findings
+    trend: "pd.DataFrame | None"
+    excluded: tuple[Omission, ...]
+    unavailable: tuple[Omission, ...]
     notes: tuple[str, ...]
 
-    def association(
-        self, predictor: str, *, method: str = "spearman", given: str = "size_curve", subset: str = "all"
-    ) -> Association | None:
-        """The correlation asked for, or None where it could not be made."""
-        wanted = (predictor, method, given, subset)
-        return next(
-            (a for a in self.associations if (a.predictor, a.method, a.given, a.subset) == wanted),
-            None,
-        )
+    @property
+    def usable(self) -> "pd.DataFrame":
+        """The rows that the main results rest on: those that are not flagged."""
+        return self.table[self.table["flag"] == ""]
+
+    def counterexamples(self, kind: str) -> Iterator[dict[str, Any]]:
+        """Rows of the table that go against the law, the farthest off first.
+
+        Args:
+            kind: "inside_below" (inside the law's interval, scores below what its size predicts) or "outside_above".
+        """
+        found = self.table[self.table["counterexample"] == kind]
+        order = found["residual"].abs().sort_values(ascending=False, kind="stable").index
+        yield from found.loc[order].to_dict("records")
 
     def to_dict(self) -> dict[str, Any]:
-        """``study.json``: plain dicts, lists, strings and numbers; what is not finite is null."""
+        """``study.json``: plain dicts, lists, strings and numbers; what is missing or not finite is null."""
         from nil_audit import __version__
 
-        return {"schema": SCHEMA, "nil_audit": __version__, **_plain(self)}
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+        document = plain({key: value for key, value in vars(self).items() if key != "table"})
+        models = plain(self.table.to_dict("records"))
+        return {"schema": SCHEMA, "kind": "comparison", "nil_audit": __version__, **document, "models": models}

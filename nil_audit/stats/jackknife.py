@@ -1,93 +1,100 @@
-"""Families resampled whole: models of a family share data, recipe and people, so they are not independent.
+"""The jackknife: leave one block of text, or one family of models, out in turn, and see how far a number moves.
 
-A resample is a row of weights, one a model: 0 for every model of a family that is left out, 2 for every model of
-one that is drawn twice. Intervals come from the jackknife over families with Student's t on G - 1 degrees of
-freedom: with few families of very unequal size it covers where the percentile bootstrap covers too little (the
-CV3 estimator; MacKinnon, Nielsen and Webb, "Cluster-robust inference: a guide to empirical practice", 2023).
+Intervals take Student's t with G - 1 degrees of freedom, G the number of groups.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nil_audit.comparison.sample import Array
+from nil_audit.stats.estimate import LEVEL, Array, Estimate
 
-LEVEL = 0.95
-MOST_GROUPS = 200
-"""More families than this are left out in random groups of families, so that 5,000 models take seconds."""
-
-FEWEST_FAMILIES = 5
-"""With fewer families than this no interval is given."""
+FEWEST_GROUPS = 5
+"""With fewer groups than this `over_groups` gives no interval."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """An estimate with its interval over families; ends and p-value are None where families are too few."""
+def over_blocks(compute: Callable[[NDArray[np.bool_]], Mapping[str, float]], blocks: int) -> dict[str, Estimate]:
+    """Delete-one-block jackknife of several numbers at once.
 
-    value: float
-    low: float | None = None
-    high: float | None = None
-    p_value: float | None = None
-
-
-def groups(family: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Which jackknife group each model is in: its family, or a random group of families where they are many."""
-    families = int(family.max()) + 1
-    if families <= MOST_GROUPS:
-        return family
-    of_family = np.random.default_rng(seed).permutation(np.arange(families) % MOST_GROUPS)
-    return of_family[family]
-
-
-def leave_out(group: NDArray[np.int64], which: NDArray[np.int64] | None = None) -> Array:
-    """Weights that leave each group out in turn, shape (groups, n)."""
-    which = np.arange(int(group.max()) + 1) if which is None else which
-    return (group[None, :] != which[:, None]).astype(np.float64)
-
-
-def bootstrap(family: NDArray[np.int64], resamples: int, seed: int) -> Array:
-    """Weights of families drawn with replacement, shape (resamples, n)."""
-    families = int(family.max()) + 1
-    drawn = np.random.default_rng(seed).multinomial(families, np.full(families, 1 / families), size=resamples)
-    return drawn[:, family].astype(np.float64)
-
-
-def jackknife(value: float, replicates: Array, *, correlation: bool = False) -> Estimate:
-    """The interval and two-sided p-value of an estimate from its leave-one-group-out replicates.
+    With θ the estimate on all blocks and θ_(a) the one without block a: se² = (K-1)/K Σ (θ_(a) - mean θ_(·))²,
+    bias = (K-1)(mean θ_(·) - θ), interval θ ± t_{0.975}(K-1) se (Efron & Stein 1981).
 
     Args:
-        value: The estimate with every family.
+        compute: Numbers by name from the blocks that a mask of shape (K,) keeps.
+        blocks: K, at least 3.
+
+    Raises:
+        ValueError: Fewer than 3 blocks.
+    """
+    if blocks < 3:
+        raise ValueError(f"{blocks} blocks cannot give an error bar")
+    full = compute(np.ones(blocks, dtype=bool))
+    left_out = [compute(np.arange(blocks) != block) for block in range(blocks)]
+    result = {}
+    for name, value in full.items():
+        replicates = np.array([one[name] for one in left_out])
+        mean = float(replicates.mean())
+        se = _error(replicates, mean)
+        half = _quantile(blocks) * se
+        bias = (blocks - 1) * (mean - value)
+        result[name] = Estimate(value=value, low=value - half, high=value + half, se=se, bias=bias)
+    return result
+
+
+def over_groups(value: float, replicates: Array, *, correlation: bool = False, n: int | None = None) -> Estimate:
+    """The interval and two-sided p-value of an estimate from its leave-one-group-out replicates.
+
+    The error is taken about the estimate itself (the CV3 estimator): with few families of very unequal size it covers
+    where the percentile bootstrap covers too little (MacKinnon, Nielsen and Webb, "Cluster-robust inference: a guide
+    to empirical practice", 2023).
+
+    Args:
+        value: The estimate with every group.
         replicates: The estimate without each group, shape (G,).
         correlation: Work on Fisher's z scale, where the sampling distribution of a correlation is symmetric.
+        n: What the estimate rests on.
+
+    Returns:
+        The estimate; without an interval where there are fewer than `FEWEST_GROUPS` groups, or the replicates are
+        undefined or all alike.
     """
-    from scipy.special import stdtr, stdtrit  # a tenth of the import time of scipy.stats
+    from scipy.special import stdtr  # a tenth of the import time of scipy.stats
 
-    count = len(replicates)
-    if count < FEWEST_FAMILIES or not (math.isfinite(value) and np.isfinite(replicates).all()):
-        return Estimate(value=value)
-    if correlation:
-        centre, moved = _fisher(np.array(value)), _fisher(replicates)
-    else:
-        centre, moved = np.array(value), replicates
-    error = math.sqrt((count - 1) / count * float(((moved - centre) ** 2).sum()))
+    alone = Estimate(value=value, n=n)
+    if len(replicates) < FEWEST_GROUPS or not (math.isfinite(value) and np.isfinite(replicates).all()):
+        return alone
+    centre, moved = (_fisher(np.array(value)), _fisher(replicates)) if correlation else (value, replicates)
+    error = _error(moved, float(centre))
     if error == 0:
-        return Estimate(value=value)
-    half = float(stdtrit(count - 1, 0.5 + LEVEL / 2)) * error
-    ends = centre - half, centre + half
-    low, high = (np.tanh(end) for end in ends) if correlation else ends
-    p_value = 2 * float(stdtr(count - 1, -abs(float(centre)) / error))
-    return Estimate(value=value, low=float(low), high=float(high), p_value=p_value)
+        return alone
+    half = _quantile(len(replicates)) * error
+    low, high = float(centre - half), float(centre + half)
+    if correlation:
+        low, high = math.tanh(low), math.tanh(high)
+    p = 2 * float(stdtr(len(replicates) - 1, -abs(float(centre)) / error))
+    return Estimate(value=value, low=low, high=high, p=p, n=n)
 
 
-def percentile(replicates: Array) -> tuple[float, float] | None:
-    """The percentile interval of bootstrap replicates; None where over a tenth of them are undefined."""
-    finite = replicates[np.isfinite(replicates)]
-    if len(finite) < 0.9 * len(replicates):
-        return None
-    low, high = np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+def leave_out(group: NDArray[np.int64]) -> Array:
+    """Weights that leave each group out in turn, shape (G, n): 0 for every member of it, 1 for the others.
+
+    Args:
+        group: Codes 0 .. G-1, shape (n,).
+    """
+    return (group[None, :] != np.arange(int(group.max()) + 1)[:, None]).astype(np.float64)
+
+
+def _error(replicates: Array, centre: float) -> float:
+    count = len(replicates)
+    return math.sqrt((count - 1) / count * float(((replicates - centre) ** 2).sum()))
+
+
+def _quantile(groups: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(groups - 1, 0.5 + LEVEL / 2))
 
 
 def _fisher(correlation: Array) -> Array:

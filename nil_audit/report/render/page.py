@@ -1,10 +1,12 @@
-"""What a page of results is made of: prose, figures and tables, before anyone chooses HTML or Markdown.
+"""What a page of results is made of: prose, plots and tables, before anyone chooses terminal, HTML or Markdown.
 
 Strings here are plain text, and may come from outside (a model's name); each renderer escapes them for its
 own format. A renderer links ``arXiv 2605.27989`` to the paper by itself.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +33,14 @@ class Cell:
         value: What the table sorts by, where it is not ``text``; None sorts last in either direction.
         href: An address that the text links to.
         strong: Whether the text is set apart.
+        tone: "good", "doubtful" or "bad": a colour beside the words, which say the same.
     """
 
     text: str
     value: float | None = None
     href: str | None = None
     strong: bool = False
+    tone: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,23 +66,43 @@ class Table:
     file: str | None = None
 
 
+def table(
+    caption: str, columns: Sequence[Column | str], rows: Iterable[Sequence[Cell | str]], *, left: int = 1, **rest: Any
+) -> Table:
+    """A table from plain strings where nothing more is to be said of a column or a cell.
+
+    Args:
+        caption: What it shows, in a sentence.
+        columns: Columns, or labels: the first ``left`` of words, the others of numbers.
+        rows: Cells, or their texts.
+        left: See ``columns``.
+        **rest: The other fields of `Table`.
+    """
+    heads = tuple(
+        one if isinstance(one, Column) else Column(label=one, numeric=place >= left)
+        for place, one in enumerate(columns)
+    )
+    cells = tuple(tuple(one if isinstance(one, Cell) else Cell(text=one) for one in row) for row in rows)
+    return Table(caption=caption, columns=heads, rows=cells, **rest)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A plot with its caption.
+    """A plot with its caption, drawn once.
 
     Attributes:
         name: The plot's file name without suffix; also prefixes every identifier inside the drawing.
         caption: What it shows, in sentences.
         description: What a reader who cannot see it should know, in a sentence.
-        wide: SVG text for a page's full width.
-        narrow: SVG text for a phone; None where the wide drawing serves.
+        svg: The drawing as an SVG document.
+        png: The same as PNG bytes.
     """
 
     name: str
     caption: str
     description: str
-    wide: str
-    narrow: str | None = None
+    svg: str
+    png: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,15 +145,17 @@ class Section:
         name: Its anchor: lower-case letters, digits and hyphens.
         title: Its heading.
         blocks: What it holds, in order.
+        detail: Whether a terminal shows it only when details are asked for; files always hold it.
     """
 
     name: str
     title: str
     blocks: tuple[Block, ...]
+    detail: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeyFigure:
+class KeyNumber:
     """A number that the first screen shows.
 
     Attributes:
@@ -153,7 +179,7 @@ class Page:
         title: The question it answers.
         kicker: What it is about, in a few words above the title.
         answer: The answer in words, one string a paragraph; the first is set large.
-        figures: The key figures of the first screen.
+        numbers: The key numbers of the first screen.
         sections: Everything else.
         footer: Where it comes from: program, version, what it was made of.
     """
@@ -161,6 +187,6 @@ class Page:
     title: str
     kicker: str
     answer: tuple[str, ...]
-    figures: tuple[KeyFigure, ...] = ()
+    numbers: tuple[KeyNumber, ...] = ()
     sections: tuple[Section, ...] = ()
     footer: tuple[str, ...] = ()
