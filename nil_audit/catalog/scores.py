@@ -14,6 +14,13 @@ from nil_audit.errors import DataError
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+MMLU_PRO_QUESTIONS = 12_032
+"""Questions in MMLU-Pro's test split."""
+MMLU_PRO_CHANCE = 0.111243
+"""Expected accuracy of guessing among the options offered on all of them: the mean of 1 / options."""
+NORMALISED_FLOOR = 0.1
+"""The accuracy that the leaderboard's normalised score counts as zero: that of guessing among ten options."""
+
 PROTOCOL_TITLES = {
     "leaderboard": "Open LLM Leaderboard v2: 5-shot multiple choice by log-likelihood (leaderboard_mmlu_pro)",
     "gemma3-report-0shot": "Gemma 3 report: 0-shot, instruction-tuned models",
@@ -28,30 +35,28 @@ PROTOCOL_TITLES = {
 }
 
 
+def normalised(accuracy: float) -> float:
+    """The Open LLM Leaderboard's normalised score: 0 at ``NORMALISED_FLOOR``, 1 where every answer is right."""
+    return (accuracy - NORMALISED_FLOOR) / (1 - NORMALISED_FLOOR)
+
+
 @cache
 def _table() -> "DataFrame":
-    """The whole table as shipped, types set, standard errors computed."""
+    """The whole table as shipped, types set, standard errors and normalised scores computed."""
     import pandas as pd
 
     with files("nil_audit.catalog").joinpath("scores.csv").open(encoding="utf-8") as file:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False)
-    table["accuracy"] = table["accuracy"].astype(float)
-    table["questions"] = pd.to_numeric(table["questions"]).astype("Int64")
-    n = table["questions"].astype(float)
-    table["stderr"] = (table["accuracy"] * (1 - table["accuracy"]) / (n - 1)) ** 0.5
-    table["normalised"] = ((table["accuracy"] - 0.1) / 0.9).where(table["protocol"] == "leaderboard")
-    first = [
-        "model",
-        "kind",
-        "protocol",
-        "accuracy",
-        "stderr",
-        "normalised",
-        "questions",
-        "precision",
-        "date",
-    ]
-    return table[[*first, "source", "flag", "note"]]
+        table = pd.read_csv(
+            file,
+            dtype={"questions": "Int64"},
+            converters={"accuracy": float},
+            keep_default_na=False,
+            na_values={"questions": [""]},
+        )
+    p, n = table["accuracy"], table["questions"].astype(float)
+    table.insert(4, "stderr", (p * (1 - p) / (n - 1)) ** 0.5)
+    table.insert(5, "normalised", p.map(normalised).where(table["protocol"] == "leaderboard"))
+    return table
 
 
 def published_scores(
@@ -73,7 +78,7 @@ def published_scores(
     Returns:
         A frame of its own with the columns model (Hub id), kind, protocol, accuracy (raw, 0 to 1), stderr
         (binomial, computed from accuracy and questions: no source states one; missing where the source does
-        not say how many questions were asked), normalised ((raw - 0.1) / 0.9, leaderboard only), questions,
+        not say how many questions were asked), normalised (see ``normalised``; leaderboard only), questions,
         precision, date (of submission), source, flag (empty: usable), note.
 
     Raises:
@@ -111,32 +116,17 @@ def published_for(model: str, *, include_flagged: bool = False) -> list[dict[str
         One dict a row, leaderboard first: benchmark, protocol, accuracy, stderr, normalised, questions,
         origin ("published"), source, precision, date, flag, note; None where nothing is stated.
     """
+    import pandas as pd
+
     table = published_scores(include_flagged=include_flagged)
-    wanted = model.strip().split("@")[0].lower()
-    rows = table[table["model"].str.lower() == wanted]
+    rows = table[table["model"].str.lower() == model.strip().split("@")[0].lower()]
     rows = rows.sort_values("protocol", key=lambda names: names != "leaderboard", kind="stable")
     return [
         {
             "benchmark": "mmlu_pro",
-            "protocol": row["protocol"],
-            "accuracy": float(row["accuracy"]),
-            "stderr": _number(row["stderr"]),
-            "stderr_kind": "binomial" if _number(row["stderr"]) is not None else None,
-            "normalised": _number(row["normalised"]),
-            "questions": None if _number(row["questions"]) is None else int(row["questions"]),
+            **{str(name): None if pd.isna(value) or value == "" else value for name, value in row.items()},
+            "stderr_kind": None if pd.isna(row["stderr"]) else "binomial",
             "origin": "published",
-            "source": row["source"],
-            "precision": row["precision"] or None,
-            "date": row["date"] or None,
-            "flag": row["flag"] or None,
-            "note": row["note"] or None,
         }
-        for row in rows.to_dict("records")
+        for row in rows.drop(columns=["model", "kind"]).to_dict("records")
     ]
-
-
-def _number(value: Any) -> float | None:
-    """A float, or None for a missing value of any kind."""
-    import pandas as pd
-
-    return None if pd.isna(value) else float(value)

@@ -1,10 +1,18 @@
 """The table of published scores: complete, sourced, flagged, and found again by a model's name."""
 
 import math
+from pathlib import Path
 
 import pytest
 
-from nil_audit.catalog.scores import PROTOCOL_TITLES, published_for, published_scores
+from nil_audit.catalog.scores import (
+    MMLU_PRO_CHANCE,
+    MMLU_PRO_QUESTIONS,
+    PROTOCOL_TITLES,
+    normalised,
+    published_for,
+    published_scores,
+)
 from nil_audit.errors import DataError
 
 
@@ -20,8 +28,8 @@ def test_every_row_has_a_model_a_source_and_a_known_protocol() -> None:
 
 def test_leaderboard_scores_are_whole_numbers_of_correct_answers() -> None:
     table = published_scores(protocol="leaderboard")
-    correct = table["accuracy"] * 12032
-    assert (table["questions"] == 12032).all()
+    correct = table["accuracy"] * MMLU_PRO_QUESTIONS
+    assert (table["questions"] == MMLU_PRO_QUESTIONS).all()
     assert (correct - correct.round()).abs().max() < 0.01
 
 
@@ -71,3 +79,17 @@ def test_the_frame_is_the_callers_own() -> None:
 def test_an_unknown_protocol_or_kind_is_named(wrong: dict[str, str]) -> None:
     with pytest.raises(DataError, match="there are"):
         published_scores(**wrong)
+
+
+def test_size_and_chance_are_those_of_the_test_split(shared: Path) -> None:
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(shared / "data" / "mmlu_pro" / "test.parquet", columns=["options"])
+    options = [len(row) for row in table["options"].to_pylist()]
+    assert len(options) == MMLU_PRO_QUESTIONS == 12_032
+    assert sum(1 / k for k in options) / len(options) == pytest.approx(0.11124323, abs=5e-9)
+    assert pytest.approx(0.11124323, abs=5e-7) == MMLU_PRO_CHANCE
+
+
+def test_the_normalised_score_is_the_leaderboards() -> None:
+    assert [normalised(p) for p in (0.1, 0.55, 1.0)] == pytest.approx([0, 0.5, 1])
