@@ -1,32 +1,21 @@
 """Loss as a function of shape at one budget: the two published forms that the shipped studies use.
 
-Shapes: R depth / width, N parameters; every function takes one budget N and broadcasts over R.
+R is depth / width, N parameters. Of either curve at one budget: ``excess`` is loss(R) / min loss - 1, ``optimum`` the R
+of the smallest loss, ``bounds`` the smallest and largest R whose excess is at most a tolerance.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
+
+from nil_audit.stats.estimate import Array
 
 UNKNOWN_BUDGET = 1e9  # parameters: where a study that depends on the budget is read when it is not known
 TOKENS_PER_PARAMETER = 20.0  # Hoffmann et al. 2022: the budget's tokens where a form asks for them
 FEWEST_BLOCKS = 3.0  # depths 1 and 2 are another regime, and the depth-width form diverges at 2
 _RATIOS = np.geomspace(1e-4, 1e2, 3001)
-
-
-class LossCurve(Protocol):
-    """Relative excess loss over the best shape of a budget, as a function of the ratio."""
-
-    def excess(self, ratio: float, parameters: float) -> float:
-        """loss(ratio) / min loss - 1 at a budget of ``parameters``; at least 0."""
-
-    def optimum(self, parameters: float) -> float:
-        """The ratio of the smallest loss at a budget."""
-
-    def bounds(self, parameters: float, tolerance: float) -> tuple[float, float]:
-        """The smallest and largest ratio whose excess is at most ``tolerance``."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +69,7 @@ class DepthWidthCurve:
     token_scale: float
     token_power: float
 
-    def loss(self, depth: np.ndarray, width: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    def loss(self, depth: Array, width: Array, tokens: Array) -> Array:
         """Loss of shapes, in nats per token; the three arrays broadcast, depths above 2."""
         return (
             self.floor
@@ -89,7 +78,7 @@ class DepthWidthCurve:
             + self.token_scale / (tokens / 1e6) ** self.token_power
         )
 
-    def at(self, ratio: np.ndarray, parameters: float) -> np.ndarray:
+    def at(self, ratio: Array, parameters: float) -> Array:
         """Loss of the shapes of one budget, by their ratio."""
         width = (parameters / (12 * np.maximum(ratio, shallowest(parameters)))) ** (1 / 3)
         return self.loss(parameters / (12 * width**2), width, np.asarray(TOKENS_PER_PARAMETER * parameters))
@@ -134,10 +123,8 @@ def _optimum(curve: DepthWidthCurve, parameters: float) -> float:
     return float(grid[best] * (_RATIOS[1] / _RATIOS[0]) ** shift)
 
 
-FORMS: dict[str, type[QuadraticCurve] | type[DepthWidthCurve]] = {
-    "quadratic": QuadraticCurve,
-    "depth-width": DepthWidthCurve,
-}
+LossCurve = QuadraticCurve | DepthWidthCurve
+FORMS: dict[str, type[LossCurve]] = {"quadratic": QuadraticCurve, "depth-width": DepthWidthCurve}
 Draws = tuple[tuple[float, ...], ...]
 
 
@@ -146,7 +133,7 @@ def curve(form: str, coefficients: Sequence[float]) -> LossCurve:
     return FORMS[form](*coefficients)
 
 
-def excess_of_draws(form: str, draws: Draws, ratio: float, parameters: float) -> np.ndarray:
+def excess_of_draws(form: str, draws: Draws, ratio: float, parameters: float) -> Array:
     """The excess of many curves of one form at once, shape (draws,)."""
     coefficients = np.array(draws).T
     if form == "quadratic":
@@ -157,7 +144,7 @@ def excess_of_draws(form: str, draws: Draws, ratio: float, parameters: float) ->
     return np.asarray(np.maximum(here / best - 1, 0.0))
 
 
-def optima_of_draws(form: str, draws: Draws, parameters: float) -> np.ndarray:
+def optima_of_draws(form: str, draws: Draws, parameters: float) -> Array:
     """The optima of many curves of one form at once, shape (draws,)."""
     if form == "quadratic":
         return np.asarray(np.exp(np.array(draws)[:, 0]))
@@ -165,7 +152,7 @@ def optima_of_draws(form: str, draws: Draws, parameters: float) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def _optima(draws: Draws, parameters: float) -> tuple[np.ndarray, np.ndarray]:
+def _optima(draws: Draws, parameters: float) -> tuple[Array, Array]:
     """Best ratio and smallest loss of depth-width curves on the grid of ratios, each of shape (draws,)."""
     grid = _RATIOS[shallowest(parameters) <= _RATIOS]
     loss = DepthWidthCurve(*np.array(draws).T[:, :, None]).at(grid, parameters)

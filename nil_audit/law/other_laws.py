@@ -13,21 +13,20 @@ Direction = Literal["deeper", "wider", "agrees", "silent"]
 
 AGREEMENT = 1.5
 
+_Said = tuple[float | None, Direction, str]  # optimum, direction, words
+
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
-    """What one law says of one shape.
+class Law:
+    """A published statement about depth and width.
 
     Attributes:
-        name: The law.
+        name: What it is called here.
         formula: As published, or in words where it is qualitative.
         source: Authors, year, arXiv number.
         validity: What it was shown on.
         confidence: In the statement as it stands here: "high", "medium" or "low".
-        in_range: Whether the candidate lies within what it was shown on.
-        optimum: Its best ratio at this budget; None where it names none.
-        direction: Which way it would change the shape at the same budget.
-        words: What it says of this candidate, in a sentence.
+        parameters: The smallest and largest budget that it was shown on.
     """
 
     name: str
@@ -35,21 +34,24 @@ class Reading:
     source: str
     validity: str
     confidence: str
+    parameters: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading(Law):
+    """What a law says of one shape.
+
+    Attributes:
+        in_range: Whether the budget lies within what the law was shown on.
+        optimum: Its best ratio at this budget; None where it names none.
+        direction: Which way it would change the shape at the same budget.
+        words: What it says of this shape, in its own terms.
+    """
+
     in_range: bool
     optimum: float | None
     direction: Direction
     words: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Law:
-    name: str
-    formula: str
-    source: str
-    validity: str
-    confidence: str
-    parameters: tuple[float, float]
-    says: Callable[[int, int, float], tuple[float | None, Direction, str]]
 
 
 def readings(depth: int, width: int, parameters: float) -> tuple[Reading, ...]:
@@ -61,34 +63,12 @@ def readings(depth: int, width: int, parameters: float) -> tuple[Reading, ...]:
         parameters: N, parameters without embeddings.
     """
     found = []
-    for law in LAWS:
-        optimum, direction, words = law.says(depth, width, parameters)
-        found.append(
-            Reading(
-                name=law.name,
-                formula=law.formula,
-                source=law.source,
-                validity=law.validity,
-                confidence=law.confidence,
-                in_range=law.parameters[0] <= parameters <= law.parameters[1],
-                optimum=optimum,
-                direction=direction,
-                words=words,
-            )
-        )
+    for law, says in LAWS.items():
+        optimum, direction, words = says(depth, width, parameters)
+        low, high = law.parameters
+        inside = low <= parameters <= high
+        found.append(Reading(**vars(law), in_range=inside, optimum=optimum, direction=direction, words=words))
     return tuple(found)
-
-
-def disagreement(found: tuple[Reading, ...]) -> str:
-    """One sentence that names which laws would go deeper, which wider, and how far their optima lie apart."""
-    sides = {side: [reading.name for reading in found if reading.direction == side] for side in ("deeper", "wider")}
-    agreeing = [reading.name for reading in found if reading.direction == "agrees"]
-    optima = [reading.optimum for reading in found if reading.optimum is not None]
-    parts = [f"{', '.join(names)} would go {side}" for side, names in sides.items() if names]
-    if agreeing:
-        parts.append(f"{', '.join(agreeing)} would leave it")
-    spread = f"; the optima they name at this budget run from R = {min(optima):.2g} to {max(optima):.2g}"
-    return ("; ".join(parts) or "none of them speaks of this shape") + (spread if len(optima) > 1 else "")
 
 
 def _shape_at(parameters: float, width_of_depth: Callable[[float], float]) -> tuple[float, float]:
@@ -111,22 +91,22 @@ def _against(depth: int, width: int, best_depth: float, best_width: float) -> tu
     return optimum, direction, f"best at this budget: about {best_depth:.0f} x {best_width:.0f}"
 
 
-def _levine_threshold(depth: int, width: int, _: float) -> tuple[float | None, Direction, str]:
+def _levine_threshold(depth: int, width: int, _: float) -> _Said:
     threshold = math.log(width, 3)
     if depth < threshold:
         return None, "deeper", f"depth {depth} is below log3({width}) = {threshold:.1f}: depth still pays double"
     return None, "wider", f"depth {depth} is past log3({width}) = {threshold:.1f}: depth pays no more than width does"
 
 
-def _levine_fit(depth: int, width: int, parameters: float) -> tuple[float | None, Direction, str]:
+def _levine_fit(depth: int, width: int, parameters: float) -> _Said:
     return _against(depth, width, *_shape_at(parameters, lambda blocks: math.exp(min(5.039 + 0.0555 * blocks, 300))))
 
 
-def _kaplan(depth: int, width: int, _: float) -> tuple[float | None, Direction, str]:
+def _kaplan(depth: int, width: int, _: float) -> _Said:
     return None, "silent", f"aspect ratio d/L = {width / depth:.0f}: a 40-fold change of it costs a few per cent"
 
 
-def _delusion(depth: int, width: int, parameters: float) -> tuple[float | None, Direction, str]:
+def _delusion(depth: int, width: int, parameters: float) -> _Said:
     # L = k d^0.44 with k from the paper's U-shaped curve at width 512, whose minimum is at 16 blocks
     scale = 16 / 512**0.44
     critical = scale * width**0.44
@@ -136,11 +116,11 @@ def _delusion(depth: int, width: int, parameters: float) -> tuple[float | None, 
     return optimum, direction, f"critical depth at this width about {critical:.0f}, {depth} is {past} it; {words}"
 
 
-def _morph(depth: int, width: int, _: float) -> tuple[float | None, Direction, str]:
+def _morph(depth: int, width: int, _: float) -> _Said:
     return None, "deeper", f"loss grows with d/L = {width / depth:.0f} at any size, so it never calls a shape too deep"
 
 
-def _tay(depth: int, _: int, __: float) -> tuple[float | None, Direction, str]:
+def _tay(depth: int, _: int, __: float) -> _Said:
     if depth < 32:
         return None, "deeper", f"raise depth first: {depth} is under the 32 to 36 layers where returns flatten"
     if depth <= 36:
@@ -148,7 +128,7 @@ def _tay(depth: int, _: int, __: float) -> tuple[float | None, Direction, str]:
     return None, "wider", f"{depth} layers is beyond the 32 to 36 where returns of depth flatten"
 
 
-def _mobile(depth: int, _: int, parameters: float) -> tuple[float | None, Direction, str]:
+def _mobile(depth: int, _: int, parameters: float) -> _Said:
     if parameters > 1e9:
         return None, "silent", "speaks of models below 1B only"
     if depth < 30:
@@ -156,96 +136,87 @@ def _mobile(depth: int, _: int, parameters: float) -> tuple[float | None, Direct
     return None, "agrees", f"{depth} layers is in keeping with the 30 and more that it uses below 1B"
 
 
-def _superposition(_: int, width: int, __: float) -> tuple[float | None, Direction, str]:
+def _superposition(_: int, width: int, __: float) -> _Said:
     return None, "wider", f"the share of the loss that superposition makes falls as 1/{width} with width; mute on depth"
 
 
-def _inverse_depth(depth: int, width: int, parameters: float) -> tuple[float | None, Direction, str]:
+def _inverse_depth(depth: int, width: int, parameters: float) -> _Said:
     optimum = 2 * (414 / 100) / 301
     best_width = (parameters / (12 * optimum)) ** (1 / 3)
     return _against(depth, width, optimum * best_width, best_width)
 
 
-LAWS = (
-    _Law(
+LAWS: dict[Law, Callable[[int, int, float], _Said]] = {
+    Law(
         name="Levine threshold",
         formula="depth stops paying above L = log3 d",
         source="Levine et al. 2020, arXiv 2006.12467",
         validity="theory of self-attention; runs of 6 to 48 layers, up to 1B parameters",
         confidence="high",
         parameters=(1e6, 1e9),
-        says=_levine_threshold,
-    ),
-    _Law(
+    ): _levine_threshold,
+    Law(
         name="Levine fit",
         formula="ln d = 5.039 + 0.0555 L at the optimum",
         source="Levine et al. 2020, arXiv 2006.12467",
         validity="fitted on 6 to 48 layers, up to 1B parameters",
         confidence="medium",
         parameters=(1e6, 1e9),
-        says=_levine_fit,
-    ),
-    _Law(
+    ): _levine_fit,
+    Law(
         name="Kaplan",
         formula="loss depends weakly on shape at fixed N",
         source="Kaplan et al. 2020, arXiv 2001.08361",
         validity="50M to 1.5B parameters without embeddings",
         confidence="medium",
         parameters=(5e7, 1.5e9),
-        says=_kaplan,
-    ),
-    _Law(
+    ): _kaplan,
+    Law(
         name="Depth Delusion",
         formula="L ~ C^0.12, d ~ C^0.34; critical depth ~ d^0.44, set to 16 at d = 512",
         source="arXiv 2601.20994",
         validity="30 models of 17M to 7B parameters; not reproduced elsewhere",
         confidence="low",
         parameters=(1.7e7, 7e9),
-        says=_delusion,
-    ),
-    _Law(
+    ): _delusion,
+    Law(
         name="Morph",
         formula="loss = (E + A/N^a + B/D^b)(1 + g (d/L)^h)",
         source="Bian et al. 2025, arXiv 2501.18107",
         validity="80M to 1B parameters, 3 to 24 layers",
         confidence="high",
         parameters=(2e7, 1.4e9),
-        says=_morph,
-    ),
-    _Law(
+    ): _morph,
+    Law(
         name="Tay",
         formula="raise depth before width, up to 32 to 36 layers",
         source="Tay et al. 2021, arXiv 2109.10686",
         validity="encoder-decoder models (T5) of 16M to 3B parameters",
         confidence="high",
         parameters=(1.6e7, 3e9),
-        says=_tay,
-    ),
-    _Law(
+    ): _tay,
+    Law(
         name="MobileLLM",
         formula="below 1B depth beats width",
         source="Liu et al. 2024, arXiv 2402.14905",
         validity="125M and 350M parameters, qualitative",
         confidence="high",
         parameters=(8e7, 1e9),
-        says=_mobile,
-    ),
-    _Law(
+    ): _mobile,
+    Law(
         name="Superposition",
         formula="loss ~ 1/d under strong superposition",
         source="Liu et al. 2025, arXiv 2505.10465",
         validity="toy models, and four families of language models",
         confidence="high",
         parameters=(1e8, 7e10),
-        says=_superposition,
-    ),
-    _Law(
+    ): _superposition,
+    Law(
         name="Inverse depth",
         formula="loss = L0 + 301 d^-0.96 + 414 (100 (L-2))^-1.07 + ...; powers near 1 imply R* = 2 x 4.14/301",
         source="Liu et al. 2026, arXiv 2602.05970; the implication is ours",
         validity="the Chinchilla runs, 57M to 16B parameters",
         confidence="high",
         parameters=(5.7e7, 1.6e10),
-        says=_inverse_depth,
-    ),
-)
+    ): _inverse_depth,
+}

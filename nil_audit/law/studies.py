@@ -7,21 +7,21 @@ definitions that the rest of the package prints.
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-import numpy as np
-
 from nil_audit.law.loss_curves import (
     UNKNOWN_BUDGET,
+    Draws,
     LossCurve,
     curve,
     excess_of_draws,
     optima_of_draws,
     shallowest,
 )
+from nil_audit.stats.estimate import Array, Estimate
 
 _NAMES = ("law", "morph", "chinchilla")
 
@@ -46,20 +46,20 @@ class Interval:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Excess:
-    """A predicted relative difference in loss, with its 95% bootstrap interval.
+class Extrapolation:
+    """By which factors a budget and a ratio lie outside the runs that a study was fitted on.
 
     Attributes:
-        value: Prediction of the study's fit (0.01 is 1% of the loss).
-        low: 2.5th percentile over the study's bootstrap draws, or ``value`` where that is smaller.
-        high: 97.5th percentile, or ``value`` where that is larger.
-        words: How far the budget and the ratio lie outside what the study was fitted on.
+        parameters: The budget over the largest fitted one where it is above, over the smallest where it is below, 1
+            inside; None where the budget is not known and the study is read at 1B.
+        ratio: The same of the ratio.
+        under_three_blocks: Whether the shape has under three blocks at this budget where the form diverges there: the
+            excess is at least what is predicted.
     """
 
-    value: float
-    low: float
-    high: float
-    words: str
+    parameters: float | None
+    ratio: float
+    under_three_blocks: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,6 @@ class Study:
         runs: Training runs behind the fit.
         residual: Standard deviation of ln loss about the fit: what two runs differ by for reasons other than shape.
         draws: Coefficients of bootstrap refits, one tuple a draw.
-        document: The whole file, for what a reader wants beyond these.
     """
 
     name: str
@@ -95,8 +94,7 @@ class Study:
     ratio_range: tuple[float, float]
     runs: int
     residual: float
-    draws: tuple[tuple[float, ...], ...]
-    document: dict[str, Any]
+    draws: Draws
 
     @property
     def curve(self) -> LossCurve:
@@ -109,23 +107,21 @@ class Study:
         low, high = self.curve.bounds(budget, self.tolerance)
         return Interval(low=low, high=high, optimum=self.curve.optimum(budget))
 
-    def optimum_interval(self, parameters: float | None = None) -> tuple[float, float]:
-        """95% bootstrap interval of the optimum at a budget."""
+    def optimum(self, parameters: float | None = None) -> Estimate:
+        """The ratio of the smallest loss at a budget, with its 95% bootstrap interval."""
         budget = parameters or UNKNOWN_BUDGET
-        low, high = np.percentile(optima_of_draws(self.form, self.draws, budget), [2.5, 97.5])
-        return float(low), float(high)
+        return Estimate.from_draws(self.curve.optimum(budget), optima_of_draws(self.form, self.draws, budget))
 
-    def excess(self, ratio: float, parameters: float | None = None) -> Excess:
+    def excess(self, ratio: float, parameters: float | None = None) -> Estimate:
         """Relative excess loss of a ratio over the best shape of the same budget (at 1B where it is not known).
 
         Raises:
             ValueError: The ratio is not above zero.
         """
         draws = self.excess_draws(ratio, parameters)
-        value = self.curve.excess(ratio, parameters or UNKNOWN_BUDGET)
-        return self._with_interval(value, draws, self.reach(ratio, parameters))
+        return Estimate.from_draws(self.curve.excess(ratio, parameters or UNKNOWN_BUDGET), draws)
 
-    def excess_draws(self, ratio: float, parameters: float | None = None) -> np.ndarray:
+    def excess_draws(self, ratio: float, parameters: float | None = None) -> Array:
         """The relative excess loss under every bootstrap draw, shape (draws,).
 
         Raises:
@@ -135,7 +131,7 @@ class Study:
             raise ValueError(f"a depth-width ratio is above zero, not {ratio}")
         return excess_of_draws(self.form, self.draws, ratio, parameters or UNKNOWN_BUDGET)
 
-    def change(self, ratio: float, other: float, parameters: float | None = None) -> Excess:
+    def change(self, ratio: float, other: float, parameters: float | None = None) -> Estimate:
         """Relative change in loss from going to the ratio ``other`` at the same budget: below zero is better.
 
         Both ratios are read on the same bootstrap draw, so the interval is that of the difference.
@@ -143,23 +139,15 @@ class Study:
         draws = (1 + self.excess_draws(other, parameters)) / (1 + self.excess_draws(ratio, parameters)) - 1
         budget = parameters or UNKNOWN_BUDGET
         value = (1 + self.curve.excess(other, budget)) / (1 + self.curve.excess(ratio, budget)) - 1
-        return self._with_interval(value, draws, self.reach(other, parameters))
+        return Estimate.from_draws(value, draws)
 
-    def reach(self, ratio: float, parameters: float | None) -> str:
-        """How far a budget and a ratio lie outside the runs of the fit, in words."""
-        if parameters is None:
-            budget = "budget unknown, read at 1B parameters"
-        else:
-            budget = _outside(parameters, self.parameters_range, "fitted budgets", "budget")
-        words = [budget, _outside(ratio, self.ratio_range, "fitted ratios", "ratio")]
-        if self.form == "depth-width" and ratio < shallowest(parameters or UNKNOWN_BUDGET):
-            words.append("under three blocks at this budget, so the excess is at least this")
-        return "; ".join(words)
-
-    @staticmethod
-    def _with_interval(value: float, draws: np.ndarray, words: str) -> Excess:
-        low, high = np.percentile(draws, [2.5, 97.5])
-        return Excess(value=value, low=min(float(low), value), high=max(float(high), value), words=words)
+    def extrapolation(self, ratio: float, parameters: float | None = None) -> Extrapolation:
+        """How far a budget and a ratio lie outside the runs of the fit."""
+        return Extrapolation(
+            parameters=None if parameters is None else _factor(parameters, self.parameters_range),
+            ratio=_factor(ratio, self.ratio_range),
+            under_three_blocks=self.form == "depth-width" and ratio < shallowest(parameters or UNKNOWN_BUDGET),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,14 +160,12 @@ class Verdict:
         distance: To the law's interval, in nats of ratio; see `distance`.
         within: Names of the studies that put it within the tolerance.
         without: Names of the others.
-        words: One sentence that names which say what.
     """
 
     label: str
     distance: float
     within: tuple[str, ...]
     without: tuple[str, ...]
-    words: str
 
 
 @lru_cache(maxsize=1)
@@ -213,57 +199,18 @@ def verdict(ratio: float, parameters: float | None = None) -> Verdict:
     within = tuple(name for name, interval in intervals.items() if interval.holds(ratio))
     without = tuple(name for name in intervals if name not in within)
     label = "outside" if not within else "disputed" if without else "inside"
-    return Verdict(
-        label=label,
-        distance=distance(ratio, intervals["law"]),
-        within=within,
-        without=without,
-        words=_verdict_words(ratio, within, {name: intervals[name] for name in without}),
-    )
+    return Verdict(label=label, distance=distance(ratio, intervals["law"]), within=within, without=without)
 
 
-def _verdict_words(ratio: float, within: tuple[str, ...], without: dict[str, Interval]) -> str:
-    if not without:
-        return f"all of {_listing(within)} put it within 1% of the best shape of its budget"
-    against = _listing(
-        tuple(
-            f"{name} calls it too {'deep' if ratio > interval.high else 'shallow'}"
-            f" ([{interval.low:.3g}, {interval.high:.3g}])"
-            for name, interval in without.items()
-        )
-    )
-    if not within:
-        return f"none puts it within 1% of the best shape of its budget: {against}"
-    return f"{_listing(within)} put{'s' if len(within) == 1 else ''} it within 1% of the best; {against}"
-
-
-def _listing(words: tuple[str, ...]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def _outside(value: float, limits: tuple[float, float], those: str, what: str) -> str:
+def _factor(value: float, limits: tuple[float, float]) -> float:
+    """A value over the limit that it lies beyond; 1 between the two."""
     low, high = limits
-    if low <= value <= high:
-        return f"inside the {those}"
-    factor = value / high if value > high else low / value
-    times = f"{factor:.0f}" if factor >= 10 else f"{factor:.1f}"
-    return f"{what} {times} times {'above' if value > high else 'below'} the {those}"
+    return value / high if value > high else value / low if value < low else 1.0
 
 
 def _study(document: dict[str, Any]) -> Study:
-    return Study(
-        name=document["name"],
-        title=document["title"],
-        source=document["source"],
-        history=tuple(document["history"]),
-        rule=document["rule"],
-        tolerance=document["tolerance"],
-        form=document["form"],
-        coefficients=tuple(document["coefficients"]),
-        parameters_range=tuple(document["parameters_range"]),
-        ratio_range=tuple(document["ratio_range"]),
-        runs=document["runs"],
-        residual=document["residual"],
-        draws=tuple(tuple(draw) for draw in document["draws"]),
-        document=document,
-    )
+    return Study(**{one.name: _frozen(document[one.name]) for one in fields(Study)})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -1,10 +1,10 @@
-"""Other published laws: their formulas by hand, and how they disagree."""
+"""Other published laws: their formulas by hand."""
 
 import math
 
 import pytest
 
-from nil_audit.law.other_laws import LAWS, Reading, disagreement, readings
+from nil_audit.law.other_laws import LAWS, Reading, readings
 
 
 def by_name(depth: int, width: int, parameters: float) -> dict[str, Reading]:
@@ -55,11 +55,3 @@ def test_range_of_validity_is_told() -> None:
     assert by_name(24, 1024, 3e8)["MobileLLM"].in_range
     assert not by_name(80, 8192, 7e10)["MobileLLM"].in_range
     assert not by_name(80, 8192, 7e10)["Kaplan"].in_range
-
-
-def test_disagreement_names_both_sides_and_averages_nothing() -> None:
-    words = disagreement(readings(16, 2048, 9.7e8))
-    deeper, wider = words.split("; ")[:2]
-    assert "would go deeper" in deeper and "Morph" in deeper
-    assert "would go wider" in wider and "Superposition" in wider
-    assert "R = 0.016 to 0.028" in words
