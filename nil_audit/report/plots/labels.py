@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Box = tuple[float, float, float, float]
-Spot = tuple[float, float]
-Line = tuple[Spot, Spot]
-Try = tuple[Box, Spot | None]
+Point = tuple[float, float]
+Line = tuple[Point, Point]
+Try = tuple[Box, Point | None]
 
 # Directions in the order of preference: beside the point reads best, then above and below, then the corners.
 _DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
@@ -33,7 +33,7 @@ class Placed:
 
     index: int
     box: Box
-    leader: Spot | None
+    leader: Point | None
 
 
 def place_labels(
@@ -152,7 +152,7 @@ def _passes(line: Line, points: NDArray[np.float64], radius: float) -> bool:
 def _cut(line: Line, other: Line) -> bool:
     """Whether two segments cross: each one's ends lie on different sides of the other."""
 
-    def side(a: Spot, b: Spot, c: Spot) -> float:
+    def side(a: Point, b: Point, c: Point) -> float:
         return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
     (a, b), (c, d) = line, other

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from nil_audit.law.studies import Study
 from nil_audit.report.plots.palette import ALERT, INK, INTERVAL, LINE, MUTED, PAPER
-from nil_audit.report.plots.points import label_points
-from nil_audit.report.plots.style import HALO, NARROW, RASTER_FROM, WIDE, new_figure, plot_style
+from nil_audit.report.plots.points import RASTER_FROM, crowding, label_points
+from nil_audit.report.plots.style import HALO, new_figure, plot_style
 from nil_audit.report.render.text import count
 
 _WIDTHS = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
@@ -25,7 +25,7 @@ _GOLDEN = math.pi * (3 - math.sqrt(5))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spot:
+class PlanePoint:
     """A shape on the plane.
 
     Attributes:
@@ -51,13 +51,12 @@ _MARKERS: dict[str, dict[str, Any]] = {
 
 
 def depth_width_plane(
-    models: Sequence[Spot],
+    models: Sequence[PlanePoint],
     *,
     intervals: Sequence[Study],
-    highlights: Sequence[Spot] = (),
+    highlights: Sequence[PlanePoint] = (),
     budgets: Sequence[float] = (),
     notable: Sequence[str] = (),
-    narrow: bool = False,
 ) -> Figure:
     """Shapes on logarithmic axes of width and depth.
 
@@ -69,17 +68,16 @@ def depth_width_plane(
         models: Real models.
         intervals: Studies; the first is shaded, the others outlined.
         highlights: Shapes drawn over the models and labelled first: candidates and alternatives.
-        budgets: Parameters of the contours; empty: powers of ten across the plane.
+        budgets: Parameters of the contours; empty: powers of ten across the plane, and three times each.
         notable: Names of models to label, the most notable first.
-        narrow: One column of a paper (3.5 inches) and not two (7).
 
     Returns:
         The figure. Models of the very same depth and width are fanned out around it.
     """
-    spots = [*highlights, *models]
-    width, depth = (np.array([getattr(spot, key) for spot in spots], dtype=float) for key in ("width", "depth"))
+    points = [*highlights, *models]
+    width, depth = (np.array([getattr(point, key) for point in points], dtype=float) for key in ("width", "depth"))
     with plot_style():
-        figure = new_figure(NARROW, 3.8) if narrow else new_figure(WIDE, 5.0)
+        figure = new_figure(5.0)
         axes = figure.add_subplot()
         axes.set(xscale="log", yscale="log", xlabel="width d (channels)", ylabel="depth L (blocks)")
         axes.set_xlim(width.min() * 0.72, width.max() * 1.4)
@@ -88,32 +86,30 @@ def depth_width_plane(
             axis.set_major_locator(FixedLocator(ticks))
             axis.set_minor_locator(NullLocator())
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.tick_params(axis="x", labelsize=6.8 if narrow else 7.5)
         _contours(axes, budgets)
         _wedges(axes, intervals)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
-        x, y = _fan(axes, width, depth) if len(spots) < RASTER_FROM else (width, depth)
-        _draw(axes, spots, x, y)
+        x, y = _fan(axes, width, depth)
+        _draw(axes, points, x, y)
         axes.legend(
             loc="lower left",
             bbox_to_anchor=(0.0, 1.01),
-            ncols=2 if narrow else 3,
+            ncols=3,
             columnspacing=1.2,
             labelspacing=0.3,
             handlelength=1.8,
         )
         figure.set_layout_engine("constrained")
-        wanted = {name: rank for rank, name in enumerate(notable)}
+        rank = {name: place for place, name in enumerate(notable)}
         order = [
             *range(len(highlights)),
             *sorted(
-                (i for i in range(len(highlights), len(spots)) if spots[i].name in wanted),
-                key=lambda i: wanted[spots[i].name],
+                (i for i in range(len(highlights), len(points)) if points[i].name in rank),
+                key=lambda i: rank[points[i].name],
             ),
         ]
-        names = [spot.name for spot in spots]
-        label_points(axes, names, x, y, order, radius=3.2, most=9 if narrow else 28)
+        label_points(axes, [point.name for point in points], x, y, order, radius=3.2, most=28)
         return figure
 
 
@@ -122,8 +118,8 @@ def _contours(axes: Axes, budgets: Sequence[float]) -> None:
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     smallest, largest = 12 * bottom * left**2, 12 * top * right**2
     if not budgets:
-        steps = range(math.floor(math.log10(smallest)), math.ceil(math.log10(largest)) + 1)
-        budgets = [m * 10.0**power for power in steps for m in (1, 3)]
+        powers = range(math.floor(math.log10(smallest)), math.ceil(math.log10(largest)) + 1)
+        budgets = [m * 10.0**power for power in powers for m in (1, 3)]
     for budget in budgets:
         if not 1.4 * smallest < budget < largest / 1.4:
             continue
@@ -173,45 +169,43 @@ def _fan(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Shapes that coincide, spread along a sunflower's spiral around their common place, in data coordinates."""
     pixels = axes.transData.transform(np.column_stack([width, depth]))
-    point = axes.figure.dpi / 72.0
+    apart = 3.4 * axes.figure.dpi / 72.0 * math.sqrt(crowding(len(width)))
     seen: dict[tuple[float, float], int] = defaultdict(int)
     for index, shape in enumerate(zip(width.tolist(), depth.tolist(), strict=True)):
         turn = seen[shape]
         seen[shape] += 1
-        step = 3.4 * point * math.sqrt(turn)
-        pixels[index] += step * np.array([math.cos(turn * _GOLDEN), math.sin(turn * _GOLDEN)])
+        pixels[index] += apart * math.sqrt(turn) * np.array([math.cos(turn * _GOLDEN), math.sin(turn * _GOLDEN)])
     data = axes.transData.inverted().transform(pixels)
     return data[:, 0], data[:, 1]
 
 
-def _draw(axes: Axes, spots: Sequence[Spot], x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-    where = np.array([index for index, spot in enumerate(spots) if spot.role == "model"], dtype=int)
-    adjusted = [spots[index].adjusted for index in where]
+def _draw(axes: Axes, points: Sequence[PlanePoint], x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+    where = np.array([index for index, point in enumerate(points) if point.role == "model"], dtype=int)
+    adjusted = [points[index].adjusted for index in where]
     colours = [MUTED if value is None else LINE if value >= 0 else ALERT for value in adjusted]
-    many = len(spots) >= RASTER_FROM
     if len(where):
         axes.scatter(
             x[where],
             y[where],
-            s=5.0 if many else _areas(adjusted),
+            s=_areas(adjusted),
             facecolors=colours,
-            edgecolors="none" if many else PAPER,
+            edgecolors=PAPER,
             linewidths=0.4,
-            alpha=0.5 if many else 0.85,
+            alpha=0.85,
+            rasterized=len(where) >= RASTER_FROM,
             zorder=3,
-            rasterized=many,
         )
     for colour, label in ((LINE, "above its size's score"), (ALERT, "below"), (MUTED, "real models")):
         if colour in colours:
             axes.scatter([], [], s=20, facecolors=colour, edgecolors="none", label=label)
     for role, look in _MARKERS.items():
-        chosen_spots = [index for index, spot in enumerate(spots) if spot.role == role]
-        if chosen_spots:
-            axes.scatter(x[chosen_spots], y[chosen_spots], edgecolors=INK, linewidths=0.6, label=role, **look)
+        chosen = [index for index, point in enumerate(points) if point.role == role]
+        if chosen:
+            axes.scatter(x[chosen], y[chosen], edgecolors=INK, linewidths=0.6, label=role, **look)
 
 
 def _areas(adjusted: Sequence[float | None]) -> NDArray[np.float64]:
     """Marker areas in square points: larger the further a score is from its size's, up to three typical distances."""
     far = np.array([abs(value or 0.0) for value in adjusted])
     typical = float(np.sqrt(np.mean(far[far > 0] ** 2))) if (far > 0).any() else 1.0
-    return 10 + 16 * np.minimum(far / typical, 3.0)
+    return (10 + 16 * np.minimum(far / typical, 3.0)) * crowding(len(far))

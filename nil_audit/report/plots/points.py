@@ -1,8 +1,9 @@
 """Models as points: coloured by size, labelled by name, with a legend of sizes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,63 +13,80 @@ from matplotlib.textpath import text_to_path
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-from nil_audit.comparison.findings import Band
-from nil_audit.comparison.result import ModelRow
-from nil_audit.report.plots.labels import Box, place_labels
+from nil_audit.report.plots.labels import place_labels
 from nil_audit.report.plots.palette import INK, MUTED, PAPER
-from nil_audit.report.plots.style import HALO, RASTER_FROM, steps
+from nil_audit.report.plots.style import HALO, steps
 from nil_audit.report.render.text import short_name
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 LABEL_SIZE = 6.6
+RASTER_FROM = 1500
+"""Number of points from which they are an image inside the SVG, which would be megabytes otherwise."""
+
+
+def crowding(points: int) -> float:
+    """By how much smaller the area of each marker is where there are many: 1 up to 250, then falling to a fifth."""
+    return min(1.0, max(0.2, 250 / max(points, 1)))
 
 
 def draw_models(
-    axes: Axes, models: Sequence[ModelRow], x: NDArray[np.float64], y: NDArray[np.float64], bands: Sequence[Band]
-) -> float:
-    """Draw each model at (x, y), its colour its size band; hollow where its score is at the chance floor.
+    axes: Axes,
+    models: "pd.DataFrame",
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    *,
+    bands: Mapping[str, str],
+    notable: Sequence[str],
+    most: int,
+) -> None:
+    """Draw each model at (x, y), its colour its size band, hollow where its score is at the chance floor.
 
-    Returns:
-        The radius of a marker, in points.
+    Names the bands above the axes and the notable models beside their points. Freezes the layout: call it last.
+
+    Args:
+        axes: Where, its limits set.
+        models: Columns ``model``, ``band`` and ``at_floor``.
+        x: Horizontal data coordinates.
+        y: Vertical ones.
+        bands: What each size band is called, by key, smallest first.
+        notable: Names of models to label, the most notable first.
+        most: Greatest number of labels.
     """
-    colours = dict(zip((band.key for band in bands), steps(len(bands)), strict=True))
-    many = len(models) >= RASTER_FROM
-    area = 26.0 if len(models) <= 250 else 14.0 if not many else 6.0
-    colour = np.array([colours.get(model.band or "", MUTED) for model in models], dtype=object)
-    hollow = np.array([model.at_floor for model in models], dtype=bool)
-    for chosen in (hollow, ~hollow):
+    colours = dict(zip(bands, steps(len(bands)), strict=True))
+    colour = np.array([colours.get(band, MUTED) for band in models["band"]], dtype=object)
+    hollow = models["at_floor"].to_numpy(dtype=bool)
+    area = 26.0 * crowding(len(models))
+    common: dict[str, Any] = {"s": area, "rasterized": len(models) >= RASTER_FROM, "zorder": 3}
+    for chosen, face, edge, line in ((hollow, PAPER, None, 0.9), (~hollow, None, PAPER, 0.5)):
         if chosen.any():
+            own = list(colour[chosen])
             axes.scatter(
-                x[chosen],
-                y[chosen],
-                s=area,
-                facecolors=PAPER if chosen is hollow else list(colour[chosen]),
-                edgecolors=list(colour[chosen]) if chosen is hollow else PAPER,
-                linewidths=0.9 if chosen is hollow else 0.5,
-                rasterized=many,
-                zorder=3,
+                x[chosen], y[chosen], facecolors=face or own, edgecolors=edge or own, linewidths=line, **common
             )
-    return math.sqrt(area / math.pi)
-
-
-def size_legend(axes: Axes, bands: Sequence[Band], models: Sequence[ModelRow], *, columns: int) -> None:
-    """Name the size bands above the axes, and the hollow marker where any model is at the chance floor."""
-    handles = [
-        Line2D([], [], marker="o", ls="", ms=5, mfc=colour, mec=PAPER, mew=0.5, label=band.label)
-        for band, colour in zip(bands, steps(len(bands)), strict=True)
-    ]
-    if any(model.band is None for model in models):
-        handles.append(Line2D([], [], marker="o", ls="", ms=5, mfc=MUTED, mec=PAPER, mew=0.5, label="size unknown"))
-    if any(model.at_floor for model in models):
-        handles.append(Line2D([], [], marker="o", ls="", ms=4.6, mfc=PAPER, mec=MUTED, mew=0.9, label="at chance"))
+    handles = [_handle(label, mfc=colours[band]) for band, label in bands.items()]
+    if (colour == MUTED).any():
+        handles.append(_handle("size unknown", mfc=MUTED))
+    if hollow.any():
+        handles.append(_handle("at chance", ms=4.6, mfc=PAPER, mec=MUTED, mew=0.9))
     axes.legend(
         handles=handles,
         loc="lower left",
         bbox_to_anchor=(0.0, 1.01),
-        ncols=columns,
+        ncols=7,
         handletextpad=0.1,
         columnspacing=1.1,
         labelspacing=0.3,
     )
+    names = models["model"].tolist()
+    place = {name: index for index, name in enumerate(names)}
+    order = [place[name] for name in notable if name in place]
+    label_points(axes, names, x, y, order, radius=math.sqrt(area / math.pi), most=most, headroom=13.0)
+
+
+def _handle(label: str, *, ms: float = 5, mec: str = PAPER, mew: float = 0.5, **look: Any) -> Line2D:
+    return Line2D([], [], marker="o", ls="", label=label, ms=ms, mec=mec, mew=mew, **look)
 
 
 def label_points(
@@ -80,9 +98,8 @@ def label_points(
     *,
     radius: float,
     most: int,
-    size: float = LABEL_SIZE,
     headroom: float = 2.0,
-) -> tuple[Box, ...]:
+) -> None:
     """Write names beside points, the most notable first, where there is room (see `place_labels`).
 
     Freezes the figure's layout: call it last.
@@ -95,11 +112,7 @@ def label_points(
         notable: Indices of the points to label, the most notable first.
         radius: Of a marker, in points.
         most: Greatest number of labels.
-        size: Type size in points.
         headroom: Points below the upper edge that labels keep clear of.
-
-    Returns:
-        The boxes of the labels placed, in points from the figure's lower left.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None
@@ -111,7 +124,7 @@ def label_points(
     area = Bbox(to_points.transform(axes.get_window_extent().get_points()) * 72.0)
     bounds = (area.x0 + 2, area.y0 + 2, area.x1 - 1, area.y1 - headroom)
     texts = {index: short_name(names[index]) for index in notable}
-    sizes = {index: text_size(text, size) for index, text in texts.items()}
+    sizes = {index: text_size(text, LABEL_SIZE) for index, text in texts.items()}
     placed = place_labels(points, sizes, bounds, radius=radius, most=most)
     unit = figure.dpi_scale_trans
     for label in placed:
@@ -127,13 +140,12 @@ def label_points(
             texts[label.index],
             transform=unit,
             va="center_baseline",
-            fontsize=size,
+            fontsize=LABEL_SIZE,
             color=INK,
             parse_math=False,
             label=HALO,
             zorder=4,
         )
-    return tuple(label.box for label in placed)
 
 
 @lru_cache(maxsize=4096)

@@ -1,4 +1,4 @@
-"""How every plot looks: type, lines, sizes, and how a figure becomes SVG and PNG bytes.
+"""How every plot looks: type, lines, sizes, and how a drawing becomes SVG and PNG bytes and a block of a page.
 
 Text stays text in SVG, and the same figure gives the same bytes on every run.
 """
@@ -12,21 +12,24 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib import patheffects
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
-from nil_audit.report.plots.palette import GRID, INK, MUTED, PAPER, RAMP
+from nil_audit.report.plots.palette import GRID, INK, INTERVAL, MUTED, PAPER, RAMP
+from nil_audit.report.render import page
+from nil_audit.report.render.text import MINUS
 
-WIDE = 7.0
-"""Width in inches of a figure across a paper's two columns."""
+WIDTH = 7.0
+"""Of every figure, in inches: across a paper's two columns."""
 HALO = "_rim"
 """Label (no legend shows it) of a text that gets a rim of the paper's colour, to be read across lines."""
-NARROW = 3.5
-"""Width in inches of a figure in one column, or on a phone."""
-RASTER_FROM = 1500
-"""Number of points from which they are an image inside the SVG, which would be megabytes otherwise."""
+
+SIGNED = FuncFormatter(lambda value, _: f"{value:+g}".replace("-", MINUS) if value else "0")
+"""Tick labels with their sign."""
 
 _RIM = f"text{{paint-order:stroke;stroke:{PAPER};stroke-width:1.6px;stroke-linejoin:round}}"
 
@@ -77,9 +80,9 @@ def plot_style() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """A figure of this many inches that no global state knows of (nothing to close, safe in threads)."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+def new_figure(height: float) -> Figure:
+    """A figure of `WIDTH` by this many inches that no global state knows of (nothing to close, safe in threads)."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
@@ -90,6 +93,26 @@ def steps(count: int) -> tuple[str, ...]:
         return (RAMP[2],)[:count]
     last = len(RAMP) - 1
     return tuple(RAMP[round(step * last / (count - 1))] for step in range(count))
+
+
+def note(axes: Axes, words: str, *, at: float, left: bool = False) -> None:
+    """Write what an interval or a line at a horizontal place is, at the upper edge, right or left of the place."""
+    axes.annotate(
+        words,
+        (at, 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(-4 if left else 4, -3),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        va="top",
+        fontsize=6.8,
+        color=INTERVAL,
+    )
+
+
+def page_figure(name: str, figure: Figure, *, caption: str, description: str) -> page.Figure:
+    """A drawing as a block of a page, both as SVG and as PNG; the arguments are those of `page.Figure`."""
+    return page.Figure(name=name, caption=caption, description=description, svg=svg_text(figure), png=png_bytes(figure))
 
 
 def svg_text(figure: Figure) -> str:
