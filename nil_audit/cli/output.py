@@ -3,17 +3,20 @@
 Of the processes of a launch only the first speaks.
 """
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from nil_audit.files import json_text
 from nil_audit.processes import is_first
+
+if TYPE_CHECKING:
+    from nil_audit.report.render.page import Page
 
 
 @dataclass(kw_only=True)
@@ -32,15 +35,17 @@ class Output:
         self._out = Console(file=sys.stdout, highlight=False, soft_wrap=False)
         self._err = Console(file=sys.stderr, highlight=False)
 
-    def show(self, result: RenderableType) -> None:
-        """Print a result for people on stdout; nothing under ``as_json``."""
+    def show(self, page: "Page", *, details: bool = False) -> None:
+        """Print a page for people on stdout, with its details or without; nothing under ``as_json``."""
         if not self.as_json and is_first():
-            self._out.print(result)
+            from nil_audit.report.render.terminal import render_terminal
+
+            self._out.print(render_terminal(page, self._out.width, details=details), crop=False)
 
     def document(self, document: Any) -> None:
         """Print one JSON document on stdout under ``as_json``; nothing otherwise."""
         if self.as_json and is_first():
-            sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+            sys.stdout.write(json_text(document))
 
     def note(self, sentence: str) -> None:
         """Print a remark on stderr."""
@@ -51,11 +56,6 @@ class Output:
         """Print what was wrong and what to do, on stderr."""
         if is_first():
             self._err.print(f"Error: {sentence}", style="bold red", markup=False, soft_wrap=True)
-
-    @property
-    def width(self) -> int:
-        """Columns of the terminal that stdout shows on (80 where it is not a terminal)."""
-        return self._out.width
 
     @contextmanager
     def progress(self, description: str, total: int) -> Iterator["Advance"]:

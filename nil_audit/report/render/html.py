@@ -10,7 +10,6 @@ import hashlib
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
@@ -23,34 +22,20 @@ from nil_audit.report.render.text import ARXIV, printable
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render_page(template: str, **context: Any) -> str:
-    """Render a template of ``report/templates`` that extends ``base.html.j2``.
-
-    Args:
-        template: Its file name ("candidate.html.j2").
-        **context: What the template prints. Strings are escaped; a missing name is an error.
-
-    Returns:
-        The page: UTF-8 text of one HTML file that loads nothing.
-    """
+def render_html(page: Page) -> str:
+    """Render a ``Page`` as UTF-8 text of one HTML file that loads nothing."""
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
-        _environment()
-        .get_template(template)
+        environment()
+        .get_template("page.html.j2")
         .render(
+            page=page,
             style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
             script=Markup(script),
-            script_hash=digest,
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             version=__version__,
-            **context,
         )
     )
-
-
-def render_document(page: Page) -> str:
-    """Render a ``Page`` as one self-contained HTML file."""
-    return render_page("document.html.j2", page=page)
 
 
 def inline_svg(svg: str, name: str, description: str = "") -> Markup:
@@ -87,26 +72,18 @@ def linked(text: str) -> Markup:
     return Markup(ARXIV.sub(r'<a href="https://arxiv.org/abs/\1">arXiv&nbsp;\1</a>', str(escape(printable(text)))))
 
 
-def block_kind(block: object) -> str:
-    """The name of a block's class: templates choose by it how to print the block."""
-    return type(block).__name__
-
-
-def _finalize(value: Any) -> Any:
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """The templates: every string is escaped, and a name that they lack is an error."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_finalize,
+        finalize=lambda value: printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
     environment.filters["linked"] = linked
-    environment.filters["kind"] = block_kind
+    environment.filters["kind"] = lambda block: type(block).__name__
     environment.globals["inline_svg"] = inline_svg
     return environment

@@ -1,9 +1,9 @@
-"""A page as Markdown: the same blocks as the HTML, for repositories, chats and terminals."""
+"""A page as Markdown: the same blocks as the HTML, for repositories and chats."""
 
 import re
 from collections.abc import Iterator
 
-from nil_audit.report.render.page import Aside, Block, Bullets, Cell, Figure, KeyFigure, Listing, Page, Prose, Table
+from nil_audit.report.render.page import Aside, Block, Bullets, Cell, Figure, KeyNumber, Listing, Page, Prose, Table
 from nil_audit.report.render.text import ARXIV, clean
 
 LONGEST = 200
@@ -19,8 +19,8 @@ def render_markdown(page: Page) -> str:
     """Render a ``Page`` as GitHub-flavoured Markdown; its figures are files in ``plots/`` beside it."""
     parts = [f"*{escaped(page.kicker)}*", f"# {escaped(page.title)}"]
     parts += [f"**{linked(text)}**" if not place else linked(text) for place, text in enumerate(page.answer)]
-    if page.figures:
-        parts.append("\n".join(_key_figure(figure) for figure in page.figures))
+    if page.numbers:
+        parts.append("\n".join(map(_number, page.numbers)))
     for section in page.sections:
         parts.append(f"## {escaped(section.title)}")
         parts += [part for block in section.blocks for part in _block(block)]
@@ -44,9 +44,9 @@ def linked(text: str) -> str:
     return ARXIV.sub(r"[arXiv \1](https://arxiv.org/abs/\1)", escaped(text))
 
 
-def _key_figure(figure: KeyFigure) -> str:
-    detail = f" ({escaped(figure.detail)})" if figure.detail else ""
-    return f"- {escaped(figure.label)}: **{escaped(figure.value)}**{detail}"
+def _number(number: KeyNumber) -> str:
+    detail = f" ({escaped(number.detail)})" if number.detail else ""
+    return f"- {escaped(number.label)}: **{escaped(number.value)}**{detail}"
 
 
 def _block(block: Block) -> Iterator[str]:

@@ -1,7 +1,15 @@
-"""Numbers and names as they are printed: one place, so that HTML, Markdown and plots agree."""
+"""Numbers and names as they are printed: one place, so that terminal, HTML, Markdown and plots agree.
 
+A number that is None or NaN is printed as `MISSING` by every function.
+"""
+
+import math
 import re
 import unicodedata
+from pathlib import Path
+from typing import TypeGuard
+
+from nil_audit.stats.estimate import Estimate
 
 MISSING = "–"
 MINUS = "−"
@@ -32,46 +40,68 @@ def short_name(name: str, most: int = 26) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def signed(value: float | None, digits: int = 2) -> str:
-    """A number with its sign: "+0.19", "−0.03"; a dash where there is none."""
-    if value is None:
-        return MISSING
-    text = f"{abs(value):.{digits}f}"
-    return f"{MINUS if value < 0 and float(text) else '+' if float(text) else ''}{text}"
+def display_name(name: str, parts: int = 1) -> str:
+    """A model's name in a report: of a path that exists its last ``parts``, otherwise the name itself."""
+    path = Path(name)
+    return "/".join(path.absolute().parts[-parts:]) if path.exists() else name
 
 
-def interval(low: float | None, high: float | None, digits: int = 2) -> str:
-    """An interval of signed numbers: "−0.03 to +0.36"; a dash where there is none."""
-    if low is None or high is None:
-        return MISSING
-    return f"{signed(low, digits)} to {signed(high, digits)}"
-
-
-def bracketed(value: float | None, low: float | None, high: float | None, digits: int = 2) -> str:
-    """An estimate with its interval: "−0.11 [−0.30, +0.09]"; alone where it has none."""
-    if low is None or high is None:
-        return signed(value, digits)
-    return f"{signed(value, digits)} [{signed(low, digits)}, {signed(high, digits)}]"
-
-
-def typeset(text: str) -> str:
+def with_minus_signs(text: str) -> str:
     """A sentence with minus signs where it has hyphens before numbers and between spaces."""
     return re.sub(r"(?<![^\s\[(])-(?=\d)|(?<= )-(?= )", MINUS, text)
 
 
+def signed(value: float | None, digits: int = 2) -> str:
+    """A number with its sign: "+0.19", "−0.03"."""
+    return _number(value, digits, "+")
+
+
+def interval(low: float | None, high: float | None, digits: int = 2) -> str:
+    """An interval of signed numbers: "−0.03 to +0.36"."""
+    return f"{signed(low, digits)} to {signed(high, digits)}" if _known(low) and _known(high) else MISSING
+
+
+def estimate_text(estimate: Estimate | None, digits: int = 2, *, signed: bool = True, factor: float = 1.0) -> str:
+    """An estimate with its interval, times a factor: "−0.11 [−0.30, +0.09]"; alone where it has none."""
+    if estimate is None:
+        return MISSING
+    plus = "+" if signed else ""
+    value = _number(estimate.value * factor, digits, plus)
+    if estimate.interval is None:
+        return value
+    low, high = (_number(end * factor, digits, plus) for end in estimate.interval)
+    return f"{value} [{low}, {high}]"
+
+
+def error_text(estimate: Estimate | None, digits: int = 2) -> str:
+    """A number and its standard error to the error's leading digits: "1.946 ± 0.013"; in four where it has none."""
+    if estimate is None or not _known(estimate.value):
+        return MISSING
+    value, error = estimate.value, estimate.se
+    if error is None or not math.isfinite(error) or error <= 0 or error < 1e-12 * abs(value):
+        return f"{value:.4g}"
+    if abs(value) >= 1e5 or 0 < abs(value) < 1e-3:
+        power = math.floor(math.log10(abs(value)))
+        scale = 10.0**power
+        places = max(0, digits - 1 - math.floor(math.log10(error / scale)))
+        return f"({value / scale:.{places}f} ± {error / scale:.{places}f})e{power}"
+    places = max(0, digits - 1 - math.floor(math.log10(error)))
+    return f"{value:,.{places}f} ± {error:,.{places}f}"
+
+
 def percent(fraction: float | None, digits: int = 1) -> str:
     """A fraction of 1 as percent: "31.4%"."""
-    return MISSING if fraction is None else f"{signed(100 * fraction, digits).removeprefix('+')}%"
+    return f"{_number(100 * fraction, digits)}%" if _known(fraction) else MISSING
 
 
 def points(fraction: float | None, digits: int = 1) -> str:
     """A difference of two fractions in percentage points, with its sign: "+2.1"."""
-    return signed(None if fraction is None else 100 * fraction, digits)
+    return signed(100 * fraction, digits) if _known(fraction) else MISSING
 
 
 def count(number: float | None) -> str:
     """Parameters or tokens in three figures: "494M", "1.24B", "18.0T"."""
-    if number is None:
+    if not _known(number):
         return MISSING
     for unit, factor in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
         # 999.6M rounds to 1.00B
@@ -83,6 +113,19 @@ def count(number: float | None) -> str:
 
 def p_value(value: float | None) -> str:
     """A p-value in two figures: "0.031", "under 0.001"."""
-    if value is None:
+    if not _known(value):
         return MISSING
     return "under 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def _known(value: float | None) -> TypeGuard[float]:
+    """Whether there is a number: neither None nor NaN."""
+    return value is not None and not math.isnan(value)
+
+
+def _number(value: float | None, digits: int, plus: str = "") -> str:
+    """A number to this many decimals with a minus sign, or with ``plus``; no sign on what rounds to zero."""
+    if not _known(value):
+        return MISSING
+    text = f"{abs(value):.{digits}f}"
+    return f"{MINUS if value < 0 and float(text) else plus if float(text) else ''}{text}"
