@@ -1,15 +1,13 @@
 """Shapes of one budget: the same architecture at other depths and widths, with the same number of parameters."""
 
 import math
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
-from nil_audit.budget.cost import Anatomy, anatomy, with_mlp_width
+from nil_audit.budget.counts import BlockCounts, Match, count_blocks, with_mlp_width
 from nil_audit.budget.template import Template
 from nil_audit.errors import ConfigError, UnsupportedArchitectureError
 from nil_audit.shape.architecture import Shape, shape_from_config
-
-Match = Literal["body", "total", "flops"]
 
 FEWEST_BLOCKS = 3  # depths 1 and 2 are another regime: no study speaks of them
 RATIOS = (0.005, 0.15)  # somewhat beyond what any of the studies puts within 1% of the best
@@ -29,8 +27,8 @@ class Proposal:
         heads: Query heads.
         kv_heads: Key and value heads.
         mlp_width: Hidden width of the feed-forward part; None where the type derives it.
-        deviation: Predicted budget over the candidate's, minus 1.
-        parts: Its anatomy.
+        deviation: Its budget over the candidate's, minus 1.
+        counts: Of its architecture.
     """
 
     depth: int
@@ -39,7 +37,7 @@ class Proposal:
     kv_heads: int
     mlp_width: int | None
     deviation: float
-    parts: Anatomy
+    counts: BlockCounts
 
     @property
     def ratio(self) -> float:
@@ -47,35 +45,9 @@ class Proposal:
         return self.depth / self.width
 
 
-@dataclass(frozen=True, kw_only=True)
-class Alternative:
-    """A shape of the candidate's budget whose model was built on the meta device.
-
-    Attributes:
-        shape: Read back from ``config``.
-        parts: Its anatomy.
-        config: The raw config, ready to be saved as config.json.
-        deviation: Its exact budget over the candidate's, minus 1.
-    """
-
-    shape: Shape
-    parts: Anatomy
-    config: dict[str, Any]
-    deviation: float
-
-
-def budget(match: Match, shape: Shape, parts: Anatomy, depth: int, context: int) -> float:
-    """What is held equal: body parameters, all parameters, or forward FLOPs a token."""
-    if match == "flops":
-        assert shape.heads and shape.head_size
-        return parts.forward_flops(depth, shape.heads * shape.head_size, context)
-    counts = parts.parameters(depth)
-    return counts.body if match == "body" else counts.total
-
-
 def propose(
     template: Template,
-    parts: Anatomy,
+    counts: BlockCounts,
     *,
     match: Match = "body",
     tolerance: float = 0.02,
@@ -89,20 +61,19 @@ def propose(
 
     Args:
         template: The candidate's config.
-        parts: Its anatomy.
+        counts: Of the candidate's architecture.
         match: What is held equal.
         tolerance: How far the budget may differ, as a share.
         context: Window length in tokens, for "flops".
     """
     shape = template.shape
+    assert shape.heads and shape.head_size
     search = _Search(
         template=template,
-        shape=shape,
         match=match,
-        wanted=budget(match, shape, parts, shape.depth, context),
+        wanted=counts.budget(match, shape.depth, shape.heads * shape.head_size, context),
         tolerance=tolerance,
         context=context,
-        free_mlp=shape.mlp_width is not None and template.takes("intermediate_size"),
     )
     proposals = (search.at(width, heads, kv_heads) for width, heads, kv_heads in _widths(shape))
     return tuple(p for p in proposals if p is not None and (p.depth, p.width) != (shape.depth, shape.width))
@@ -113,33 +84,32 @@ class _Search:
     """One budget, and the depth and MLP width that meet it at a given width."""
 
     template: Template
-    shape: Shape
     match: Match
     wanted: float
     tolerance: float
     context: int
-    free_mlp: bool
 
     def at(self, width: int, heads: int, kv_heads: int) -> Proposal | None:
         """The shape of this width whose MLP ratio is nearest to the candidate's; None where none meets the budget."""
-        attention = heads * (self.shape.head_size or 0)
-        old_mlp = self.shape.mlp_width or 0
-        target = old_mlp / self.shape.width * width
-        step = multiple(round(target)) if self.free_mlp else 0
-        first = max(step, round(target / step) * step) if self.free_mlp else 0
+        shape = self.template.shape
+        attention = heads * (shape.head_size or 0)
+        free_mlp = shape.mlp_width is not None and self.template.takes("intermediate_size")
+        target = (shape.mlp_width or 0) / shape.width * width
+        step = multiple(round(target)) if free_mlp else 0
+        first = max(step, round(target / step) * step) if free_mlp else 0
+        numbers = {"width": width, "heads": heads, "kv_heads": kv_heads}
         try:
-            numbers = {"width": width, "heads": heads, "kv_heads": kv_heads}
-            parts = anatomy(self.template, **numbers, **({"mlp_width": first} if self.free_mlp else {}))
-            wider = with_mlp_width(self.template, parts, first + step, **numbers) if self.free_mlp else parts
+            counts = count_blocks(self.template, **numbers, **({"mlp_width": first} if free_mlp else {}))
+            wider = with_mlp_width(self.template, counts, first + step, **numbers) if free_mlp else counts
         except ConfigError:  # a rule of the type's own that these numbers break
             return None
         best: Proposal | None = None
-        for depth in range(FEWEST_BLOCKS, self._deepest(parts, attention) + 1):
-            base, slope = self._cost(parts, depth, attention), self._cost(wider, depth, attention)
-            slope -= base
+        for depth in range(FEWEST_BLOCKS, self._deepest(counts, attention) + 1):
+            base = counts.budget(self.match, depth, attention, self.context)
+            slope = wider.budget(self.match, depth, attention, self.context) - base
             steps = round((self.wanted - base) / slope) if slope > 0 else 0
             mlp = first + steps * step
-            if self.free_mlp and (mlp < step or abs(mlp / target - 1) > MLP_SLACK):
+            if free_mlp and (mlp < step or abs(mlp / target - 1) > MLP_SLACK):
                 continue
             deviation = (base + steps * slope) / self.wanted - 1
             if abs(deviation) > self.tolerance:
@@ -149,59 +119,37 @@ class _Search:
                 width=width,
                 heads=heads,
                 kv_heads=kv_heads,
-                mlp_width=mlp if self.free_mlp else None,
+                mlp_width=mlp if free_mlp else None,
                 deviation=deviation,
-                parts=_stretched(parts, wider, steps),
+                counts=counts.stretched(wider, steps),
             )
-            if best is None or self._drift(proposal, target) < self._drift(best, target):
+            if best is None or _drift(proposal, target) < _drift(best, target):
                 best = proposal
         return best
 
-    def _cost(self, parts: Anatomy, depth: int, attention_width: int) -> float:
-        if self.match == "flops":
-            return parts.forward_flops(depth, attention_width, self.context)
-        counts = parts.parameters(depth)
-        return counts.body if self.match == "body" else counts.total
-
-    def _deepest(self, parts: Anatomy, attention_width: int) -> int:
+    def _deepest(self, counts: BlockCounts, attention_width: int) -> int:
         """The largest depth worth trying: the MLP at its narrowest saves less than twice the slack of a block."""
-        base = self._cost(parts, 0, attention_width)
-        block = self._cost(parts, 1, attention_width) - base
-        return math.ceil((self.wanted - base) / block * (1 + 2 * MLP_SLACK) * (1 + self.tolerance))
-
-    def _drift(self, proposal: Proposal, target: float) -> float:
-        """How far a proposal is from keeping the MLP ratio; from the budget, where the ratio is the type's own."""
-        return abs(math.log(proposal.mlp_width / target)) if proposal.mlp_width else abs(proposal.deviation)
+        base, one = (counts.budget(self.match, depth, attention_width, self.context) for depth in (0, 1))
+        return math.ceil((self.wanted - base) / (one - base) * (1 + 2 * MLP_SLACK) * (1 + self.tolerance))
 
 
-def _stretched(parts: Anatomy, wider: Anatomy, steps: int) -> Anatomy:
-    """The anatomy at another MLP width: every count is linear in it."""
-    return Anatomy(
-        **{
-            field.name: getattr(parts, field.name) + steps * (getattr(wider, field.name) - getattr(parts, field.name))
-            for field in fields(Anatomy)
-        }
-    )
+def _drift(proposal: Proposal, target: float) -> float:
+    """How far a proposal is from keeping the MLP ratio; from the budget, where the ratio is the type's own."""
+    return abs(math.log(proposal.mlp_width / target)) if proposal.mlp_width else abs(proposal.deviation)
 
 
-def build(
-    template: Template, parts: Anatomy, proposal: Proposal, *, match: Match, context: int, whole: bool
-) -> Alternative | None:
-    """Build a proposal's model on the meta device and read its shape and exact budget back.
+def build(template: Template, proposal: Proposal, *, whole: bool) -> tuple[Shape, dict[str, Any]] | None:
+    """Build a proposal's model on the meta device and read its shape back.
 
     Args:
         template: The candidate's config.
-        parts: The candidate's anatomy.
         proposal: What to build.
-        match: What is held equal.
-        context: Window length in tokens, for "flops".
         whole: Build every block; two blocks otherwise, which is exact where the blocks of a type are alike.
 
     Returns:
-        The alternative, or None where the architecture does not come out as proposed (a type that ties these numbers
-        to others).
+        The shape and the raw config, ready to be saved as config.json; None where the architecture does not come out
+        as proposed (a type that ties these numbers to others).
     """
-    shape = template.shape
     numbers = {"width": proposal.width, "heads": proposal.heads, "kv_heads": proposal.kv_heads}
     if proposal.mlp_width is not None:
         numbers["mlp_width"] = proposal.mlp_width
@@ -210,20 +158,12 @@ def build(
         built = shape_from_config(template.with_numbers(depth=depth, **numbers), f"{proposal.depth} x {proposal.width}")
     except (ConfigError, UnsupportedArchitectureError):
         return None
-    asked = (depth, proposal.width, proposal.heads, proposal.kv_heads, shape.head_size)
-    if (built.depth, built.width, built.heads, built.kv_heads, built.head_size) != asked:
+    asked = (depth, proposal.width, proposal.heads, proposal.kv_heads, template.shape.head_size)
+    found = (built.depth, built.width, built.heads, built.kv_heads, built.head_size)
+    if found != asked or built.parameters != proposal.counts.parameters(depth):
         return None
-    if built.parameters != proposal.parts.parameters(depth):
-        return None
-    built = replace(built, depth=proposal.depth, parameters=proposal.parts.parameters(proposal.depth))
-    exact = budget(match, built, proposal.parts, built.depth, context)
-    wanted = budget(match, shape, parts, shape.depth, context)
-    return Alternative(
-        shape=built,
-        parts=proposal.parts,
-        config=template.with_numbers(depth=proposal.depth, **numbers),
-        deviation=exact / wanted - 1,
-    )
+    shape = replace(built, depth=proposal.depth, parameters=proposal.counts.parameters(proposal.depth))
+    return shape, template.with_numbers(depth=proposal.depth, **numbers)
 
 
 def multiple(width: int) -> int:
@@ -249,8 +189,9 @@ def _widths(shape: Shape) -> list[tuple[int, int, int]]:
             regrouped = heads * shape.kv_heads != kv_heads * shape.heads
             rank = (regrouped, width % (2 * multiple(width)) != 0, width)
             bin_ = int(math.log(width / low) / step)
-            best[bin_] = min(best.get(bin_, (rank, (width, heads, kv_heads))), (rank, (width, heads, kv_heads)))
-    return sorted(choice for _, choice in best.values())
+            choice = (rank, (width, heads, kv_heads))
+            best[bin_] = min(best.get(bin_, choice), choice)
+    return sorted(numbers for _, numbers in best.values())
 
 
 def _heads(shape: Shape, width: int) -> tuple[int, int]:

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from nil_audit.errors import UsageError
+from nil_audit.progress import quiet_libraries
 from nil_audit.shape.architecture import Shape
 from nil_audit.shape.declared import ALIASES
-from nil_audit.shape.hf_config import TransformersConfig, knows, quiet, transformers_config
+from nil_audit.shape.hf_config import TransformersConfig, knows, transformers_config
 
 # Numbers that follow the depth or the width where a config sets them equal to it.
 _FOLLOW_DEPTH = ("max_window_layers",)
@@ -200,7 +201,7 @@ def _defaults(model_type: str) -> Any:
     """The text part of a config of this type with every setting at its default."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-    with quiet():
+    with quiet_libraries():
         config = CONFIG_MAPPING[model_type]()
         if (text := config.get_text_config(decoder=True)) is not config:
             raise UsageError(

@@ -6,12 +6,13 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from nil_audit.budget.alternatives import MLP_SLACK, Match, budget, build, multiple, propose
-from nil_audit.budget.cost import anatomy
+from nil_audit.budget.alternatives import MLP_SLACK, build, multiple, propose
+from nil_audit.budget.counts import Match, count_blocks
 from nil_audit.budget.template import Template, config_from_flags
 from nil_audit.errors import UsageError
+from nil_audit.progress import quiet_libraries
 from nil_audit.shape.architecture import Shape, shape_from_config
-from nil_audit.shape.hf_config import quiet, transformers_config
+from nil_audit.shape.hf_config import transformers_config
 from tests.shape.tiny import SMALL, tiny_config
 
 # Grouped, multi-query and plain attention; separate head size; MLP derived from the width; names of their own.
@@ -52,7 +53,7 @@ def template_of(config: dict[str, Any]) -> Template:
 
 def exact(config: dict[str, Any]) -> int:
     """Parameters of the model that transformers builds from a config."""
-    with quiet(), torch.device("meta"):
+    with quiet_libraries(), torch.device("meta"):
         model = AutoModelForCausalLM.from_config(transformers_config(config, "test").full)
     return sum(parameter.numel() for parameter in model.parameters())
 
@@ -62,19 +63,20 @@ def exact(config: dict[str, Any]) -> int:
 def test_alternatives_of_every_kind_of_architecture(model_type: str) -> None:
     changes = {"word_embed_proj_dim": 128, "ffn_dim": 352} if model_type == "opt" else {}
     template = template_of(tiny_config(model_type, **changes))
-    shape, parts = template.shape, anatomy(template)
-    proposals = propose(template, parts)
+    shape = template.shape
+    proposals = propose(template, count_blocks(template))
     assert proposals
-    wanted = budget("body", shape, parts, shape.depth, 1)
+    assert shape.parameters is not None
+    wanted = shape.parameters.body
     for proposal in proposals:
-        found = build(template, parts, proposal, match="body", context=1, whole=False)
+        found = build(template, proposal, whole=False)
         assert found is not None
-        other = found.shape
+        other, config = found
         assert other.parameters is not None
-        assert exact(found.config) == other.parameters.total
-        assert shape_from_config(found.config).parameters == other.parameters
+        assert exact(config) == other.parameters.total
+        assert shape_from_config(config).parameters == other.parameters
         assert abs(other.parameters.body / wanted - 1) <= 0.02
-        assert found.deviation == pytest.approx(other.parameters.body / wanted - 1)
+        assert proposal.deviation == pytest.approx(other.parameters.body / wanted - 1)
         assert (other.head_size, other.vocab_size, other.tied) == (shape.head_size, shape.vocab_size, shape.tied)
         assert other.depth >= 3
         assert other.width % multiple(other.width) == 0
@@ -86,22 +88,25 @@ def test_alternatives_of_every_kind_of_architecture(model_type: str) -> None:
 def test_holds_equal_what_is_asked_for(match: Match) -> None:
     config = config_from_flags("llama", depth=12, width=768, heads=12, mlp_width=2048, vocab_size=32000)
     template = template_of(config)
-    parts = anatomy(template)
-    wanted = budget(match, template.shape, parts, template.shape.depth, 1024)
-    found = [
-        build(template, parts, proposal, match=match, context=1024, whole=True)
-        for proposal in propose(template, parts, match=match, tolerance=0.01, context=1024)
-    ]
-    assert len(found) > 4
-    for one in found:
-        assert one is not None
-        assert abs(budget(match, one.shape, one.parts, one.shape.depth, 1024) / wanted - 1) <= 0.01
-        ratio = one.shape.mlp_width / one.shape.width / (2048 / 768)  # type: ignore[operator]
+    counts = count_blocks(template)
+    wanted = counts.budget(match, 12, 768, 1024)
+    proposals = propose(template, counts, match=match, tolerance=0.01, context=1024)
+    assert len(proposals) > 4
+    bodies = []
+    for proposal in proposals:
+        found = build(template, proposal, whole=True)
+        assert found is not None
+        other, config = found
+        rebuilt = count_blocks(template_of(config))
+        reached = rebuilt.budget(match, other.depth, other.heads * other.head_size, 1024)  # type: ignore[operator]
+        assert abs(reached / wanted - 1) <= 0.01
+        assert proposal.deviation == pytest.approx(reached / wanted - 1, abs=1e-12)
+        ratio = other.mlp_width / other.width / (2048 / 768)  # type: ignore[operator]
         assert abs(ratio - 1) <= MLP_SLACK
-        assert one.shape.kv_heads == one.shape.heads
+        assert other.kv_heads == other.heads
+        bodies.append(other.parameters.body)  # type: ignore[union-attr]
     # the embedding grows with the width: equal totals are not equal bodies
     if match == "total":
-        bodies = [one.shape.parameters.body for one in found if one and one.shape.parameters]
         assert max(bodies) > 1.1 * min(bodies)
 
 
@@ -110,7 +115,7 @@ def test_key_value_groups_stay_where_they_can() -> None:
         "llama", depth=16, width=2048, heads=32, kv_heads=8, mlp_width=8192, vocab_size=1000, tied=True
     )
     template = template_of(config)
-    proposals = propose(template, anatomy(template))
+    proposals = propose(template, count_blocks(template))
     groups = [proposal.heads / proposal.kv_heads for proposal in proposals]
     assert groups.count(4.0) >= len(groups) / 2
     assert all(4 / 1.5 <= group <= 6.0 for group in groups)
@@ -121,18 +126,18 @@ def test_a_written_config_loads_as_transformers_saves_it(tmp_path: Any) -> None:
         "qwen2", depth=8, width=256, heads=4, kv_heads=2, mlp_width=704, vocab_size=512, tied=True
     )
     template = template_of(config)
-    parts = anatomy(template)
-    found = build(template, parts, propose(template, parts)[0], match="body", context=1, whole=True)
+    found = build(template, propose(template, count_blocks(template))[0], whole=True)
     assert found is not None
-    AutoConfig.for_model(**found.config).save_pretrained(tmp_path)
+    shape, made = found
+    AutoConfig.for_model(**made).save_pretrained(tmp_path)
     again = AutoConfig.from_pretrained(tmp_path)
-    assert (again.num_hidden_layers, again.hidden_size) == (found.shape.depth, found.shape.width)
+    assert (again.num_hidden_layers, again.hidden_size) == (shape.depth, shape.width)
 
 
 def test_a_tiny_budget_has_no_alternative() -> None:
     config = config_from_flags("llama", depth=1, width=16, heads=2, mlp_width=32, vocab_size=100)
     template = template_of(config)
-    assert propose(template, anatomy(template)) == ()
+    assert propose(template, count_blocks(template)) == ()
 
 
 def test_lists_with_one_entry_a_block_follow_the_depth() -> None:
