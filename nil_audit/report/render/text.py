@@ -43,7 +43,10 @@ def short_name(name: str, most: int = 26) -> str:
 def display_name(name: str, parts: int = 1) -> str:
     """A model's name in a report: of a path that exists its last ``parts``, otherwise the name itself."""
     path = Path(name)
-    return "/".join(path.absolute().parts[-parts:]) if path.exists() else name
+    if not path.exists():
+        return name
+    # A folder may be given as ".."; a file of the Hub's cache is a link to one whose name is a number.
+    return "/".join((path.resolve() if path.is_dir() else path.absolute()).parts[-parts:])
 
 
 def with_minus_signs(text: str) -> str:
