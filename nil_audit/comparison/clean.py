@@ -5,25 +5,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nil_audit.comparison.floor import MMLU_PRO_CHANCE
+from nil_audit.catalog.scores import MMLU_PRO_CHANCE
 from nil_audit.comparison.inputs import OWN_PROTOCOL
 from nil_audit.comparison.predictors import METRICS
-from nil_audit.comparison.result import Exclusion
+from nil_audit.comparison.result import Omission
+from nil_audit.comparison.table import NUMBERS, TEXTS
 from nil_audit.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_NUMBERS = ("depth", "width", "parameters", "tokens", "score", "stderr", "chance", *METRICS)
-_TEXTS = ("family", "release", "lineage", "uncertain", "kind", "protocol", "origin", "source", "flag")
 _DEFAULTS = {"kind": "base", "protocol": OWN_PROTOCOL, "origin": "table", "source": "the table given"}
 
 
-def checked(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[Exclusion], list[str]]:
-    """A table with every column of `nil_audit.comparison.join`, unusable rows left out.
+def checked(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[Omission], list[str]]:
+    """A frame with every column that `nil_audit.comparison.table` reads, unusable rows left out.
 
     Args:
-        frame: Columns as in `nil_audit.comparison.join`; others are ignored.
+        frame: Columns as there; others are ignored.
 
     Returns:
         The clean table (numbers as float with NaN, text with "" where missing), what was left out and why,
@@ -37,14 +36,14 @@ def checked(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[Exclusion], lis
     _refuse_percent(table)
     reasons = _reasons(table)
     excluded = [
-        Exclusion(model=model or "(no name)", reason=reason)
+        Omission(what=model or "(no name)", reason=reason)
         for model, reason in zip(table["model"], reasons, strict=True)
         if reason
     ]
     table = table[[not reason for reason in reasons]].reset_index(drop=True)
     if table.empty:
         why = (
-            f": {excluded[0].model}: {excluded[0].reason}"
+            f": {excluded[0].what}: {excluded[0].reason}"
             if excluded
             else "; give the models scores with 'nil-audit score', lm-eval results, or a column 'score' in a list."
         )
@@ -62,7 +61,7 @@ def _typed(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
             " channels, and score as a fraction of 1."
         )
     table = pd.DataFrame({"model": frame["model"].fillna("").astype(str).str.strip()}).reset_index(drop=True)
-    for name in _NUMBERS:
+    for name in NUMBERS:
         if name in METRICS and name not in frame:
             continue
         column = frame[name] if name in frame else pd.Series(np.nan, index=frame.index)
@@ -75,7 +74,7 @@ def _typed(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
                 " leave it empty."
             )
         table[name] = values.to_numpy()
-    for name in _TEXTS:
+    for name in (*TEXTS, "kind", "protocol"):
         text = frame[name].astype(object).where(frame[name].notna(), "") if name in frame else ""
         table[name] = pd.Series(text, index=frame.index, dtype=object).astype(str).str.strip().to_numpy()
         if name in _DEFAULTS:

@@ -1,201 +1,205 @@
-"""Correlations of predictors with score, plain and partial, with intervals that resample families whole.
+"""Correlations of predictors with score, plain and partial, with intervals that leave families out whole.
 
 Spearman's is Pearson's on ranks, and the partial one holds ranks (and, where asked for, a spline of log
-parameters) fixed. Ranks are computed anew in every resample. Kendall's is in `nil_audit.comparison.kendall`.
+parameters) fixed. Ranks are computed anew when a family is left out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nil_audit.comparison.findings import Association
-from nil_audit.comparison.sample import GIVEN, Array, Sample
-from nil_audit.comparison.sizes import size_basis
-from nil_audit.stats import jackknife as resampling
+from nil_audit.comparison.predictors import CONFOUNDERS, known, predictor_values
+from nil_audit.comparison.result import Association, FamiliesLeftOut
+from nil_audit.comparison.size import BANDS, standardised
+from nil_audit.stats.estimate import Array, Estimate, holm
+from nil_audit.stats.jackknife import leave_out, over_groups
 from nil_audit.stats.moments import moments, partial_correlation, rank_moments
+from nil_audit.stats.spline import spline_basis
 
-FEWEST_MODELS = 4
-"""Models a correlation needs beyond the columns that it holds fixed."""
+if TYPE_CHECKING:
+    import pandas as pd
 
-_MOST_ELEMENTS = 2_500_000
+Mask = NDArray[np.bool_]
+Key = TypeVar("Key", bound=Hashable)
+
+GIVEN: dict[str, tuple[str, ...]] = {
+    "nothing": (),
+    "size": ("parameters",),
+    "size_tokens": ("parameters", "tokens"),
+    "size_curve": ("parameters", "curve"),
+    "size_curve_tokens": ("parameters", "curve", "tokens"),
+    "size_curve_release": ("parameters", "curve", "release"),
+}
+"""What each kind of partial correlation holds fixed: the ranks of parameters, training tokens and release month, and
+the natural cubic spline of ln parameters ("curve"). Pearson's takes logarithms instead of ranks. The answer rests on
+"size_curve"."""
+
+SPARE_MODELS = 4
+"""Models that a correlation needs beyond the columns that it holds fixed."""
+
+FEWEST_LEFT_OUT = 3
+"""Families without which there is no range over families left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Resamples:
-    """How families are resampled: the seed, and how many bootstrap resamples (0: only the jackknife)."""
-
-    seed: int
-    bootstrap: int
-
-    def affordable(self, models: int) -> int:
-        """Bootstrap resamples for a number of models: fewer above 1,250 models, never under 200 where any."""
-        return min(self.bootstrap, max(200, _MOST_ELEMENTS // models))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Moments:
-    """Second moments of one set of models: with all families, without each group, and bootstrapped.
+class FamilyMoments:
+    """Second moments of some models' numbers, with all families and without each of them.
 
     Attributes:
-        columns: Which columns of the moments each name has.
-        full: Shape (1, q, q).
-        left_out: Shape (G, q, q).
-        resampled: Shape (B, q, q); B is 0 where no bootstrap was asked for.
-        models: Models in the set.
-        families: Families in it.
+        columns: Columns of the moments that each name has.
+        moments: Shape (1 + G, q, q): of all G families, then without each.
+        models: Number of models.
+        families: Names of the families, G.
     """
 
     columns: dict[str, tuple[int, ...]]
-    full: Array
-    left_out: Array
-    resampled: Array
+    moments: Array
     models: int
-    families: int
+    families: tuple[str, ...]
 
-    def controls(self, given: str) -> list[int] | None:
-        """Columns that ``given`` holds fixed; None where some are not there."""
+    def correlations(self, one: str, other: str, given: str) -> tuple[float, Array] | None:
+        """A partial correlation with all families, and without each, shape (G,).
+
+        None where there are too few models, a control is missing, or one of the two does not vary.
+        """
         names = GIVEN[given]
         if any(name not in self.columns for name in names):
             return None
-        return [column for name in names for column in self.columns[name]]
+        controls = [column for name in names for column in self.columns[name]]
+        if self.models < SPARE_MODELS + len(controls):
+            return None
+        found = partial_correlation(self.moments, controls, self.columns[one][0], self.columns[other][0])
+        return (float(found[0]), found[1:]) if np.isfinite(found[0]) else None
 
 
-def sample_moments(
-    sample: Sample, keys: Sequence[str], *, ranks: bool, resamples: Resamples, groups: NDArray[np.int64] | None = None
-) -> Moments:
-    """Moments of score, predictors and whichever controls every model of the sample has.
+def same_models(masks: Mapping[Key, Mask]) -> list[tuple[Mask, list[Key]]]:
+    """Keys that the same models have, with those models, so that what is made of the models is made once."""
+    groups: dict[bytes, list[Key]] = {}
+    for key, mask in masks.items():
+        groups.setdefault(mask.tobytes(), []).append(key)
+    return [(masks[keys[0]], keys) for keys in groups.values()]
+
+
+def family_moments(table: "pd.DataFrame", keys: Iterable[str], *, ranks: bool = True) -> FamilyMoments:
+    """Moments of the numbers named, and of whichever controls every model has.
 
     Args:
-        sample: Models that all have the predictors ``keys``.
-        keys: Predictors.
-        ranks: Ranks (Spearman) or values (Pearson).
-        resamples: How families are resampled.
-        groups: Jackknife group of each model; by default `resampling.groups`.
+        table: Models that all have the numbers named.
+        keys: What `predictor_values` takes.
+        ranks: Of ranks (Spearman), or of values (Pearson).
     """
-    values = {"score": sample.score, **{key: sample.predictors[key] for key in keys}}
-    for name in ("size", "tokens", "release"):
-        column = getattr(sample, name)
-        if np.isfinite(column).all():
-            values[name] = column
-    curve = size_basis(sample.size) if "size" in values else np.zeros((len(sample), 0))
-    groups = resampling.groups(sample.family, resamples.seed) if groups is None else groups
-    weights = {
-        "full": np.ones((1, len(sample))),
-        "left_out": resampling.leave_out(groups),
-        "resampled": resampling.bootstrap(sample.family, resamples.affordable(len(sample)), resamples.seed)
-        if resamples.bootstrap
-        else np.zeros((0, len(sample))),
-    }
+    named = dict.fromkeys([*keys, *(name for name in CONFOUNDERS if known(table, name).all())])
+    values = {name: predictor_values(table, name) for name in named}
+    families, family = np.unique(table["family"].to_numpy(dtype=str), return_inverse=True)
+    weights = np.vstack([np.ones(len(table)), leave_out(family)])
+    curve = spline_basis(values["parameters"]) if "parameters" in values else np.zeros((len(table), 0))
     if ranks:
-        parts = {name: rank_moments(list(values.values()), curve, rows) for name, rows in weights.items()}
+        made = rank_moments(list(values.values()), curve, weights)
     else:
-        matrix = np.column_stack([curve, *(_standardised(column) for column in values.values())])
-        parts = {name: moments(matrix, rows) for name, rows in weights.items()}
+        made = moments(np.column_stack([curve, *map(standardised, values.values())]), weights)
     first = 1 + curve.shape[1]
     columns: dict[str, tuple[int, ...]] = {name: (first + offset,) for offset, name in enumerate(values)}
-    if "size" in values:
+    if "parameters" in values:
         columns["curve"] = tuple(range(1, first))
-    return Moments(columns=columns, models=len(sample), families=sample.families, **parts)
-
-
-def associate(found: Moments, key: str, *, method: str, given: str, subset: str) -> Association | None:
-    """One correlation from moments; None where there are too few models or a column does not vary."""
-    controls = found.controls(given)
-    if controls is None or found.models < FEWEST_MODELS + len(controls):
-        return None
-    pair = found.columns[key][0], found.columns["score"][0]
-    value = float(partial_correlation(found.full, controls, *pair)[0])
-    if not np.isfinite(value):
-        return None
-    return association(
-        found,
-        key,
-        method=method,
-        given=given,
-        subset=subset,
-        value=value,
-        left_out=partial_correlation(found.left_out, controls, *pair),
-        resampled=partial_correlation(found.resampled, controls, *pair),
-    )
-
-
-def association(
-    of: "Moments | Sample",
-    key: str,
-    *,
-    method: str,
-    given: str,
-    subset: str,
-    value: float,
-    left_out: Array,
-    resampled: Array,
-) -> Association:
-    """A finding from a correlation, its values without each group of families, and its bootstrap."""
-    estimate = resampling.jackknife(value, left_out, correlation=True)
-    enough = len(resampled) > 0 and estimate.low is not None
-    ends = resampling.percentile(resampled) if enough else None
-    return Association(
-        predictor=key,
-        method=method,
-        given=given,
-        subset=subset,
-        models=of.models,
-        families=of.families,
-        estimate=value,
-        low=estimate.low,
-        high=estimate.high,
-        p_value=estimate.p_value,
-        p_adjusted=None,
-        bootstrap_low=ends[0] if ends else None,
-        bootstrap_high=ends[1] if ends else None,
-    )
+    return FamilyMoments(columns=columns, moments=made, models=len(table), families=tuple(map(str, families)))
 
 
 def correlate(
-    sample: Sample,
+    table: "pd.DataFrame",
     keys: Sequence[str],
     *,
-    method: str,
     given: Iterable[str],
-    subset: str,
-    resamples: Resamples,
+    outcome: str = "score",
+    method: str = "spearman",
+    subset: str = "all",
+    corrected: bool = False,
 ) -> list[Association]:
     """Correlations of predictors with score in one set of models.
 
-    Each predictor and control uses every model that has it, so ``models`` may differ from row to row.
+    Each predictor and control uses every model that has it, so the number of models may differ from row to row.
 
     Args:
-        sample: The models.
-        keys: Predictors, keys of ``sample.predictors``.
-        method: "spearman" or "pearson".
+        table: The models; columns as in `nil_audit.comparison.table`.
+        keys: Predictors.
         given: Keys of `GIVEN`.
+        outcome: What they are held against.
+        method: "spearman" or "pearson".
         subset: Name of the set, for the findings.
-        resamples: How families are resampled.
+        corrected: Also correct the p-values for the number of tests made here (Holm).
 
     Returns:
         Findings in the order of ``keys``, then ``given``; those that cannot be made are absent.
     """
     wanted = tuple(given)
-    found: dict[tuple[str, str], Association] = {}
-    by_mask: dict[bytes, list[tuple[str, str]]] = {}
-    for key in keys:
-        for name in wanted:
-            by_mask.setdefault(sample.complete(name, (key,)).tobytes(), []).append((key, name))
-    for mask, pairs in by_mask.items():
-        keep = np.frombuffer(mask, dtype=np.bool_)
-        if keep.sum() < FEWEST_MODELS:
+    needed = {name: [control for control in controls if control != "curve"] for name, controls in GIVEN.items()}
+    have = {name: known(table, name) for name in (outcome, *keys, *CONFOUNDERS)}
+    masks = {
+        (key, name): np.all([have[one] for one in (outcome, key, *needed[name])], axis=0)
+        for key in keys
+        for name in wanted
+    }
+    found: dict[tuple[str, str], tuple[int, Estimate]] = {}
+    for mask, pairs in same_models(masks):
+        if mask.sum() < SPARE_MODELS:
             continue
-        chosen = list(dict.fromkeys(key for key, _ in pairs))
-        made = sample_moments(sample.take(keep), chosen, ranks=method == "spearman", resamples=resamples)
+        made = family_moments(table[mask], [outcome, *(key for key, _ in pairs)], ranks=method == "spearman")
         for key, name in pairs:
-            one = associate(made, key, method=method, given=name, subset=subset)
-            if one is not None:
-                found[key, name] = one
-    return [found[key, name] for key in keys for name in wanted if (key, name) in found]
+            if values := made.correlations(key, outcome, name):
+                found[key, name] = len(made.families), over_groups(*values, correlation=True, n=made.models)
+    tested = [pair for pair, (_, estimate) in found.items() if corrected and estimate.p is not None]
+    adjusted = dict(zip(tested, holm([found[pair][1].p or 0.0 for pair in tested]), strict=True))
+    return [
+        Association(
+            predictor=key,
+            outcome=outcome,
+            method=method,
+            given=name,
+            subset=subset,
+            families=found[key, name][0],
+            estimate=found[key, name][1],
+            p_adjusted=adjusted.get((key, name)),
+        )
+        for key, name in masks
+        if (key, name) in found
+    ]
 
 
-def _standardised(values: Array) -> Array:
-    spread = values.std()
-    return (values - values.mean()) / (spread if spread > 0 else 1.0)
+def families_left_out(table: "pd.DataFrame", keys: Sequence[str]) -> list[FamiliesLeftOut]:
+    """The partial Spearman correlation with score given the size curve when families are left out one by one.
+
+    Args:
+        table: The models; columns as in `nil_audit.comparison.table`.
+        keys: Predictors.
+
+    Returns:
+        One range a predictor; absent where the correlation cannot be made, or there are fewer than
+        `FEWEST_LEFT_OUT` families.
+    """
+    ranges: dict[str, FamiliesLeftOut] = {}
+    for mask, chosen in same_models({key: known(table, "score", key, "parameters") for key in keys}):
+        if table["family"][mask].nunique() < FEWEST_LEFT_OUT:
+            continue
+        made = family_moments(table[mask], ["score", *chosen])
+        for key in chosen:
+            value, without = made.correlations(key, "score", "size_curve") or (np.nan, np.empty(0))
+            pairs = zip(made.families, without.tolist(), strict=False)
+            found = sorted((pair for pair in pairs if np.isfinite(pair[1])), key=lambda pair: (pair[1], pair[0]))
+            if found:
+                ranges[key] = FamiliesLeftOut(predictor=key, value=value, without=dict(found))
+    return [ranges[key] for key in keys if key in ranges]
+
+
+def subsets(table: "pd.DataFrame") -> dict[str, Mask]:
+    """The sets of models beside "all" (which is every model that is not flagged), by name; none is empty."""
+    usable = (table["flag"] == "").to_numpy()
+    sets = {
+        "above_floor": usable & ~table["at_floor"].to_numpy(),
+        "with_flagged": np.ones(len(table), dtype=np.bool_),
+        "certain_shape": usable & (table["uncertain"] == "").to_numpy(),
+        "from_scratch": usable & (table["lineage"] == "from_scratch").to_numpy(),
+    }
+    sets |= {f"band:{band}": usable & (table["band"] == band).to_numpy() for band in BANDS}
+    return {name: mask for name, mask in sets.items() if mask.any()}

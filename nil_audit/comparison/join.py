@@ -1,34 +1,13 @@
-"""One table of models with their scores, from whatever a comparison was given.
-
-The table has a row a model and protocol. Its columns, of which ``model``, ``depth``, ``width`` and ``score`` are
-required of a table of one's own:
-
-| column | meaning |
-| --- | --- |
-| model | name; a Hub id where there is one |
-| family | models resampled together; by default the Hub organisation, or the model by itself |
-| depth, width | decoder blocks, channels of the residual stream |
-| parameters | total, a count |
-| tokens | training tokens, a count |
-| release | "YYYY-MM", or a longer date |
-| lineage | "from_scratch", "distilled", ... |
-| uncertain | why the shape is doubtful; empty where it is not |
-| kind | "base" (the default) or anything else, which is left out |
-| score | raw accuracy, 0 to 1 |
-| stderr, chance | its standard error, and the accuracy of guessing |
-| protocol | how the benchmark was asked; "table" by default |
-| origin, source | "published", "measured", "lm-eval", "table"; where from |
-| flag | why the score is known to be wrong; empty where it is not |
-| interaction_efficiency, spread, ... | measured metrics |
-"""
+"""Models with their scores, from whatever a comparison was given and what others have published."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nil_audit.catalog.lists import DEFAULT, shipped_list
+from nil_audit.catalog.scores import MMLU_PRO_CHANCE, published_scores
 from nil_audit.comparison.inputs import SCORE_COLUMNS, Inputs, read_inputs
-from nil_audit.comparison.result import Exclusion
+from nil_audit.comparison.result import Omission
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,14 +16,15 @@ _ORIGINS = ("measured", "lm-eval", "table", "published")
 """Of two scores of a model by one protocol the first of these counts."""
 
 
-def study_frame(paths: Sequence[Path | str] = ()) -> tuple["pd.DataFrame", list[Exclusion], list[str]]:
-    """The table of a comparison's inputs, joined with published scores.
+def read_frame(paths: Sequence[Path | str] = ()) -> tuple["pd.DataFrame", list[Omission], list[str]]:
+    """The frame of a comparison's inputs, joined with published scores: a row a model and protocol.
 
     Args:
         paths: As for `nil_audit.comparison.inputs.read_inputs`; none: the shipped list.
 
     Returns:
-        The table, the models that no score or no shape is known of, and notes.
+        The frame (columns as in `nil_audit.comparison.table`), the models that no score or no shape is known of, and
+        notes.
 
     Raises:
         DataError: See `nil_audit.comparison.inputs.read_inputs`.
@@ -54,8 +34,8 @@ def study_frame(paths: Sequence[Path | str] = ()) -> tuple["pd.DataFrame", list[
     inputs = read_inputs(paths) if paths else Inputs(shapes=shipped_list(DEFAULT), scores=_no_scores(), notes=())
     shapes = _shapes(inputs)
     excluded = [
-        Exclusion(
-            model=row["model"],
+        Omission(
+            what=row["model"],
             reason="Depth and width are not known; add them to a model list, or audit the model with --shape-only.",
         )
         for row in shapes[shapes["depth"].isna() | shapes["width"].isna()].to_dict("records")
@@ -67,7 +47,7 @@ def study_frame(paths: Sequence[Path | str] = ()) -> tuple["pd.DataFrame", list[
     scores, notes = _one_score(scores)
     names = dict(zip(shapes["key"], shapes["model"], strict=True))
     excluded += [
-        Exclusion(model=names[key], reason="No score of it is known; run 'nil-audit score' or give lm-eval results.")
+        Omission(what=names[key], reason="No score of it is known; run 'nil-audit score' or give lm-eval results.")
         for key in names
         if key not in set(scores["key"])
     ]
@@ -110,9 +90,6 @@ def _shapes(inputs: Inputs) -> "pd.DataFrame":
 def _published(keys: set[str]) -> "pd.DataFrame":
     """Published scores of the models named: one a model and protocol, flagged only where there is no other."""
     import pandas as pd
-
-    from nil_audit.catalog.scores import published_scores
-    from nil_audit.comparison.floor import MMLU_PRO_CHANCE
 
     usable = published_scores(one_per_model=True)
     flagged = published_scores(include_flagged=True)

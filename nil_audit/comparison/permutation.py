@@ -4,19 +4,26 @@ Under the hypothesis that shape does not matter, models of one size are exchange
 score. Bands of size are wide, so size is first taken out of both (ranks of predictor and score, residuals after
 the size curve), and the score residuals change places within bands (Freedman and Lane 1983).
 
-Models of a family are not exchangeable with others one by one. So the test that counts moves families: within a
-band each family is one unit, its mean residual. The test that moves single models is shown beside it.
+Models of a family are not exchangeable with others one by one, so the test moves families: within a band each
+family is one unit, its mean residual.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nil_audit.comparison.findings import PermutationTest
-from nil_audit.comparison.sample import Array, Sample
-from nil_audit.comparison.sizes import EDGES, size_basis
+from nil_audit.comparison.correlation import same_models
+from nil_audit.comparison.predictors import known, predictor_values
+from nil_audit.comparison.result import PermutationTest
+from nil_audit.comparison.size import band_number
+from nil_audit.stats.estimate import Array, Estimate, holm
 from nil_audit.stats.moments import weighted_ranks
+from nil_audit.stats.spline import spline_basis
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FEWEST_UNITS = 5
 """With fewer units in all bands together no test is made: the smallest p-value would be above 1 in 100."""
@@ -25,60 +32,52 @@ _ELEMENTS_AT_ONCE = 4_000_000
 
 
 def permutation_tests(
-    sample: Sample, keys: Sequence[str], *, unit: str, permutations: int, seed: int
+    table: "pd.DataFrame", keys: Sequence[str], *, permutations: int, seed: int
 ) -> list[PermutationTest]:
-    """Test each predictor by moving size-adjusted scores within size bands.
+    """Test each predictor by moving families' size-adjusted scores within size bands.
 
     Args:
-        sample: The models; those without parameters are left out.
+        table: The models; those without parameters are left out.
         keys: Predictors.
-        unit: "family" or "model".
         permutations: Number drawn; predictors that the same models have share them.
         seed: Of the draws.
 
     Returns:
         One test a predictor; absent where fewer than `FEWEST_UNITS` units share a band with another.
     """
-    made: dict[str, PermutationTest] = {}
-    by_mask: dict[bytes, list[str]] = {}
-    for key in keys:
-        by_mask.setdefault(sample.complete("size", (key,)).tobytes(), []).append(key)
-    for mask, chosen in by_mask.items():
-        part = sample.take(np.frombuffer(mask, dtype=np.bool_))
-        if len(part) >= FEWEST_UNITS:
-            made |= {test.predictor: test for test in _tests(part, chosen, unit, permutations, seed)}
-    return [made[key] for key in keys if key in made]
+    made: dict[str, tuple[int, Estimate]] = {}
+    for mask, chosen in same_models({key: known(table, "score", key, "parameters") for key in keys}):
+        if mask.sum() >= FEWEST_UNITS:
+            made |= _tests(table[mask], chosen, permutations, seed)
+    tested = [key for key in keys if key in made]
+    adjusted = holm([made[key][1].p or 0.0 for key in tested])
+    return [
+        PermutationTest(predictor=key, bands=made[key][0], estimate=made[key][1], p_adjusted=p)
+        for key, p in zip(tested, adjusted, strict=True)
+    ]
 
 
-def _tests(sample: Sample, keys: Sequence[str], unit: str, permutations: int, seed: int) -> list[PermutationTest]:
-    variables = [sample.score, *(sample.predictors[key] for key in keys)]
-    adjusted = _adjust(np.column_stack([_ranks(values) for values in variables]), sample.size)
-    band = np.searchsorted(EDGES, np.exp(sample.size) * (1 + 1e-12), side="right")
-    if unit == "family":
-        adjusted, band = _family_means(adjusted, sample.family, band)
+def _tests(table: "pd.DataFrame", keys: Sequence[str], permutations: int, seed: int) -> dict[str, tuple[int, Estimate]]:
+    """Number of bands and statistic of each predictor that varies."""
+    ranks = np.column_stack([_ranks(predictor_values(table, key)) for key in ("score", *keys)])
+    adjusted = _adjust(ranks, predictor_values(table, "parameters"))
+    family = np.unique(table["family"].to_numpy(dtype=str), return_inverse=True)[1]
+    adjusted, band = _family_means(adjusted, family, band_number(table["parameters"].to_numpy(dtype=float)))
     adjusted, band = _shared_bands(adjusted, band)
     if len(band) < FEWEST_UNITS:
-        return []
-    for level in np.unique(band):
+        return {}
+    bands = np.unique(band)
+    for level in bands:
         adjusted[band == level] -= adjusted[band == level].mean(axis=0)
     score, predictors = adjusted[:, 0], adjusted[:, 1:]
     observed = score @ predictors
-    extreme = _count_extreme(score, predictors, band, permutations, seed)
+    p = (1 + _count_extreme(score, predictors, band, permutations, seed)) / (1 + permutations)
     spread = np.sqrt((score**2).sum() * (predictors**2).sum(axis=0))
-    return [
-        PermutationTest(
-            predictor=key,
-            unit=unit,
-            estimate=float(observed[index] / spread[index]),
-            p_value=float((1 + extreme[index]) / (1 + permutations)),
-            p_adjusted=None,
-            units=len(band),
-            bands=len(np.unique(band)),
-            permutations=permutations,
-        )
-        for index, key in enumerate(keys)
-        if spread[index] > 0
-    ]
+    return {
+        key: (len(bands), Estimate(value=float(observed[i] / spread[i]), p=float(p[i]), n=len(band)))
+        for i, key in enumerate(keys)
+        if spread[i] > 0
+    }
 
 
 def _ranks(values: Array) -> Array:
@@ -88,8 +87,8 @@ def _ranks(values: Array) -> Array:
 
 def _adjust(columns: Array, size: Array) -> Array:
     """Residuals of columns after the size curve (constant, rank of size, spline of log size)."""
-    controls = np.column_stack([np.ones(len(size)), _ranks(size), size_basis(size)])
-    return columns - controls @ np.linalg.lstsq(controls, columns, rcond=None)[0]
+    controls = np.column_stack([np.ones(len(size)), _ranks(size), spline_basis(size)])
+    return np.asarray(columns - controls @ np.linalg.lstsq(controls, columns, rcond=None)[0])
 
 
 def _family_means(

@@ -1,90 +1,77 @@
 """What is held against score: distances to the shipped intervals, the shape itself, measured metrics."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nil_audit.comparison.sample import Array
-from nil_audit.law.studies import Interval, distance, studies
+from nil_audit.comparison.result import Predictor
+from nil_audit.law.studies import studies
+from nil_audit.stats.estimate import Array
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PRIMARY = "deviation_law"
-"""The one predictor that the conclusion rests on, chosen before any score was looked at: |ln R - ln R*| under the
+"""The one predictor that the answer rests on, chosen before any score was looked at: |ln R - ln R*| under the
 law. Unlike the distance it has no ties at 0, so it also ranks the models inside the interval."""
 
-METRICS: dict[str, tuple[str, int]] = {
-    "interaction_efficiency": ("interaction efficiency", +1),
-    "spread": ("spread r/d", +1),
-    "sensitivity": ("sensitivity", -1),
-    "aofe": ("AOFE", -1),
-    "aofe_ratio": ("AOFE-ratio", +1),
-    "excess": ("excess of the AOFE-ratio", 0),
+METRICS = {
+    "interaction_efficiency": +1,
+    "spread": +1,
+    "sensitivity": -1,
+    "aofe": -1,
+    "aofe_ratio": +1,
+    "excess": 0,
 }
-"""Measured metrics: label and the sign that the law expects ('high AOFE-ratio at low AOFE')."""
+"""Measured metrics, each with the sign that the law expects ('high AOFE-ratio at low AOFE')."""
 
-_LOGARITHMIC = ("ratio", "depth", "width", "aofe", "sensitivity")
+CONFOUNDERS = ("parameters", "tokens", "release")
+"""What may go with both score and ratio, so that the two go together without shape mattering."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A predictor before its models are counted: key, label and the sign that the law expects."""
-
-    key: str
-    label: str
-    expected_sign: int
+_LOGARITHMIC = ("ratio", "depth", "width", "parameters", "tokens", "aofe", "sensitivity")
 
 
-def candidates() -> tuple[Candidate, ...]:
-    """Every predictor, the primary one first, then in the order of the report."""
-    deviations = [
-        Candidate(key=f"deviation_{study.name}", label=f"|ln R/R*| ({study.name})", expected_sign=-1)
-        for study in studies()
-    ]
-    distances = [
-        Candidate(key=f"distance_{study.name}", label=f"distance ({study.name})", expected_sign=-1)
-        for study in studies()
-    ]
-    shape = [
-        Candidate(key="ratio", label="R = depth / width", expected_sign=0),
-        Candidate(key="depth", label="depth", expected_sign=0),
-        Candidate(key="width", label="width", expected_sign=0),
-    ]
-    measured = [Candidate(key=key, label=label, expected_sign=sign) for key, (label, sign) in METRICS.items()]
-    return (*deviations, *distances, *shape, *measured)
+def expected_signs() -> dict[str, int]:
+    """Every predictor, the primary one first, with the sign that the law expects: -1, +1, or 0 for none."""
+    names = [study.name for study in studies()]
+    against = {f"{kind}_{name}": -1 for kind in ("deviation", "distance") for name in names}
+    return {**against, "ratio": 0, "depth": 0, "width": 0, **METRICS}
 
 
-def positions(ratio: float, parameters: float | None) -> tuple[dict[str, float], dict[str, float]]:
-    """Signed distance and signed deviation ln R - ln R* under each study, in nats of ratio, by its name."""
-    intervals = {study.name: study.interval(parameters) for study in studies()}
-    return _positions(ratio, intervals)
-
-
-def _positions(ratio: float, intervals: Mapping[str, Interval]) -> tuple[dict[str, float], dict[str, float]]:
-    distances = {name: distance(ratio, interval) for name, interval in intervals.items()}
-    deviations = {name: float(np.log(ratio / interval.optimum)) for name, interval in intervals.items()}
-    return distances, deviations
-
-
-def predictor_arrays(frame: "pd.DataFrame") -> dict[str, Array]:
-    """Every predictor as Pearson's correlation takes it, shape (n,): logarithms of what spans decades, else as is.
+def predictors(usable: "pd.DataFrame") -> tuple[Predictor, ...]:
+    """The predictors that some model has, the primary one first.
 
     Args:
-        frame: Columns ratio, depth, width, ``distance_*`` and ``deviation_*`` (signed), and metrics where measured.
+        usable: Rows of a comparison's table that are not flagged.
     """
-    arrays: dict[str, Array] = {}
-    for candidate in candidates():
-        if candidate.key not in frame:
-            continue
-        values = frame[candidate.key].to_numpy(dtype=float)
-        if candidate.key.startswith(("distance_", "deviation_")):
-            values = np.abs(values)
-        if candidate.key in _LOGARITHMIC:
-            with np.errstate(invalid="ignore", divide="ignore"):
-                values = np.where(values > 0, np.log(values), np.nan)
-        if np.isfinite(values).any():
-            arrays[candidate.key] = values
-    return arrays
+    counts = {key: int(known(usable, key).sum()) for key in expected_signs() if key in usable}
+    return tuple(
+        Predictor(key=key, expected_sign=sign, models=counts[key])
+        for key, sign in expected_signs().items()
+        if counts.get(key)
+    )
+
+
+def predictor_values(table: "pd.DataFrame", key: str) -> Array:
+    """A number of each model as Pearson's correlation takes it: logarithms of what spans decades, else as it is.
+
+    Args:
+        table: Columns as in `nil_audit.comparison.table`.
+        key: A predictor, a confounder or "score".
+
+    Returns:
+        Shape (n,); distances and deviations without their sign, the release in months, NaN where unknown.
+    """
+    values = table["month" if key == "release" else key].to_numpy(dtype=float)
+    if key.startswith(("distance_", "deviation_")):
+        return np.abs(values)
+    if key in _LOGARITHMIC:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(values > 0, np.log(values), np.nan)
+    return values
+
+
+def known(table: "pd.DataFrame", *keys: str) -> NDArray[np.bool_]:
+    """Which models have every one of the numbers named, shape (n,)."""
+    return np.all([np.isfinite(predictor_values(table, key)) for key in keys], axis=0)

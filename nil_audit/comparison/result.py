@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 2
-"""Of ``study.json``: 2 holds keys and numbers, and no sentences but notes and reasons."""
+"""Of ``comparison.json``: 2 holds keys and numbers, and no sentences but notes and reasons."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,8 @@ class Options:
 
     Attributes:
         protocol: Whose scores are compared; None: the protocol with the most models.
-        floor: A score at or below it is at the chance floor; None: by its error (`nil_audit.comparison.floor`).
+        floor: A score at or below it is at the chance floor; None: by its error, see
+            `nil_audit.comparison.table.at_floor`.
         seed: Of every random draw.
         permutations: Of each permutation test.
         splits: Random halves of families, out of sample.
@@ -274,7 +275,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The whole comparison; `to_dict` is ``study.json``.
+    """The whole comparison; `to_dict` is ``comparison.json``.
 
     Attributes:
         options: What was chosen, the protocol named.
@@ -319,12 +320,12 @@ class Comparison:
         """
         found = self.table[self.table["counterexample"] == kind]
         order = found["residual"].abs().sort_values(ascending=False, kind="stable").index
-        yield from found.loc[order].to_dict("records")
+        yield from ({str(name): value for name, value in row.items()} for row in found.loc[order].to_dict("records"))
 
     def to_dict(self) -> dict[str, Any]:
-        """``study.json``: plain dicts, lists, strings and numbers; what is missing or not finite is null."""
+        """``comparison.json``: plain dicts, lists, strings and numbers; what is missing or not finite is null."""
         from nil_audit import __version__
 
         document = plain({key: value for key, value in vars(self).items() if key != "table"})
-        models = plain(self.table.to_dict("records"))
+        models = plain(self.table.replace("", None).to_dict("records"))
         return {"schema": SCHEMA, "kind": "comparison", "nil_audit": __version__, **document, "models": models}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nil_audit.comparison.sample import Array
+from nil_audit.stats.estimate import Array
 
 _ELEMENTS_AT_ONCE = 400_000
 
