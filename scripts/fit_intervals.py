@@ -18,11 +18,12 @@ import numpy as np
 import pandas as pd
 
 from nil_audit.calibration import depth_width
-from nil_audit.calibration import quadratic as calibration
+from nil_audit.calibration.quadratic import comparable_runs, fit_quadratic
 from nil_audit.files import write_atomically
-from nil_audit.law.loss_curves import DepthWidthCurve, QuadraticCurve
+from nil_audit.law.loss_curves import LossCurve
+from nil_audit.stats.estimate import Estimate
 
-FOLDER = Path(__file__).resolve().parent.parent / "nil_audit" / "shape" / "intervals"
+FOLDER = Path(__file__).resolve().parent.parent / "nil_audit" / "law" / "intervals"
 TOLERANCE = 0.01
 KEPT_DRAWS = 200
 QUADRATIC_RULE = (
@@ -61,21 +62,20 @@ def chinchilla_runs(path: Path) -> pd.DataFrame:
 
 def quadratic_document(runs: pd.DataFrame, seed: int) -> dict[str, Any]:
     """The numbers of an interval file from a quadratic fit."""
-    fit = calibration.fit_quadratic(calibration.comparable_runs(runs), draws=2000)
-    low, high = fit.curve.bounds(1.0, TOLERANCE)
-    lows, highs = fit.spread("low", TOLERANCE), fit.spread("high", TOLERANCE)
+    fit = fit_quadratic(comparable_runs(runs), draws=2000)
+    low, high = (_estimate(fit.estimate(end, TOLERANCE)) for end in ("low", "high"))
     return {
         "form": "quadratic",
         "coefficients": _rounded(fit.curve),
         "fit": {
-            "optimum": _estimate(fit.curve.optimum(1.0), fit.spread("optimum")),
-            "curvature": _estimate(fit.curve.curvature, fit.spread("curvature")),
+            "optimum": _estimate(fit.estimate("optimum")),
+            "curvature": _estimate(fit.estimate("curvature")),
         },
         "interval": {
-            "low": _significant(low),
-            "high": _significant(high),
-            "inner": [_significant(lows[1]), _significant(highs[0])],
-            "outer": [_significant(lows[0]), _significant(highs[1])],
+            "low": low["value"],
+            "high": high["value"],
+            "inner": [low["high"], high["low"]],
+            "outer": [low["low"], high["high"]],
         },
         "parameters_range": list(fit.parameters_range),
         "ratio_range": [_significant(ratio) for ratio in fit.ratio_range],
@@ -93,10 +93,10 @@ def depth_width_document(runs: pd.DataFrame, seed: int) -> dict[str, Any]:
     ratio = runs["depth"] / runs["width"]
     at = {}
     for parameters in (1e8, 1e9, 7e9):
-        optima = np.percentile([draw.optimum(parameters) for draw in draws], [2.5, 97.5])
+        optima = np.array([draw.optimum(parameters) for draw in draws])
         low, high = curve.bounds(parameters, TOLERANCE)
         at[f"{parameters:.0e}"] = {
-            "optimum": _estimate(curve.optimum(parameters), (optima[0], optima[1])),
+            "optimum": _estimate(Estimate.from_draws(curve.optimum(parameters), optima)),
             "low": _significant(low),
             "high": _significant(high),
         }
@@ -151,7 +151,7 @@ WORDS: dict[str, dict[str, Any]] = {
 }
 
 
-def _kept(draws: Sequence[QuadraticCurve | DepthWidthCurve], seed: int) -> list[list[float]]:
+def _kept(draws: Sequence[LossCurve], seed: int) -> list[list[float]]:
     """Draws at evenly spaced ranks of their optimum at 1B, so that few keep the spread of many; in random order.
 
     The order matters: draws of different studies are taken together by their position.
@@ -165,12 +165,12 @@ def _significant(value: float, digits: int = 4) -> float:
     return float(f"{value:.{digits}g}")
 
 
-def _rounded(curve: QuadraticCurve | DepthWidthCurve) -> list[float]:
+def _rounded(curve: LossCurve) -> list[float]:
     return [_significant(value, 5) for value in astuple(curve)]
 
 
-def _estimate(value: float, limits: tuple[float, float]) -> dict[str, float]:
-    return {"value": _significant(value), "low": _significant(limits[0]), "high": _significant(limits[1])}
+def _estimate(estimate: Estimate) -> dict[str, float]:
+    return {name: _significant(number) for name, number in estimate.to_dict().items()}
 
 
 def main() -> None:

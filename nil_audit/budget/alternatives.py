@@ -7,9 +7,9 @@ from typing import Any
 from nil_audit.budget.counts import BlockCounts, Match, count_blocks, with_mlp_width
 from nil_audit.budget.template import Template
 from nil_audit.errors import ConfigError, UnsupportedArchitectureError
+from nil_audit.law.loss_curves import FEWEST_BLOCKS
 from nil_audit.shape.architecture import Shape, shape_from_config
 
-FEWEST_BLOCKS = 3  # depths 1 and 2 are another regime: no study speaks of them
 RATIOS = (0.005, 0.15)  # somewhat beyond what any of the studies puts within 1% of the best
 MOST_WIDTHS = 16
 MLP_SLACK = 0.125  # how far the MLP ratio may move to hit the budget

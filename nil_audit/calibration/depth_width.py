@@ -1,10 +1,13 @@
 """Refit the depth-width form of arXiv 2602.05970 to training runs, for the uncertainty of the published fit."""
 
+from dataclasses import astuple
+
 import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares
 
 from nil_audit.law.loss_curves import DepthWidthCurve
+from nil_audit.stats.estimate import Array
 
 # Liu, Kangaslahti, Liu and Gore 2026 (arXiv 2602.05970): their fit to the Chinchilla runs.
 PUBLISHED = DepthWidthCurve(1.744, 301.0, 0.960, 414.0, 1.066, 8.49, 0.299)
@@ -49,29 +52,14 @@ def residual(runs: pd.DataFrame, curve: DepthWidthCurve) -> float:
     return float(1.4826 * np.median(np.abs(np.log(curve.loss(depth, width, tokens)) - np.log(runs["loss"]))))
 
 
-def _packed(curve: DepthWidthCurve) -> np.ndarray:
+def _packed(curve: DepthWidthCurve) -> Array:
     """Scales as logarithms, so that the search keeps them above zero; B in units where the depth is L - 2."""
-    return np.array(
-        [
-            curve.floor,
-            np.log(curve.width_scale),
-            curve.width_power,
-            np.log(curve.depth_scale) - curve.depth_power * np.log(100),
-            curve.depth_power,
-            np.log(curve.token_scale),
-            curve.token_power,
-        ]
-    )
+    floor, width, width_power, depth, depth_power, token, token_power = astuple(curve)
+    shift = depth_power * np.log(100)
+    return np.array([floor, np.log(width), width_power, np.log(depth) - shift, depth_power, np.log(token), token_power])
 
 
-def _unpacked(packed: np.ndarray) -> DepthWidthCurve:
-    floor, width, width_power, depth, depth_power, token, token_power = packed
-    return DepthWidthCurve(
-        float(floor),
-        float(np.exp(width)),
-        float(width_power),
-        float(np.exp(depth + depth_power * np.log(100))),
-        float(depth_power),
-        float(np.exp(token)),
-        float(token_power),
-    )
+def _unpacked(packed: Array) -> DepthWidthCurve:
+    floor, width, width_power, depth, depth_power, token, token_power = packed.tolist()
+    scales = np.exp([width, depth + depth_power * np.log(100), token]).tolist()
+    return DepthWidthCurve(floor, scales[0], width_power, scales[1], depth_power, scales[2], token_power)

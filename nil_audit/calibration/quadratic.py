@@ -5,6 +5,7 @@ at tolerance τ is R* exp(± sqrt(ln(1 + τ) / c)); uncertainty by a bootstrap o
 Pure functions on a frame of runs with the columns ``depth``, ``width``, ``parameters``, ``loss``, ``budget``.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 
 from nil_audit.errors import DataError
 from nil_audit.law.loss_curves import QuadraticCurve
+from nil_audit.stats.estimate import Array, Estimate
 
 COLUMNS = ("depth", "width", "parameters", "loss", "budget")
 
@@ -40,16 +42,16 @@ class QuadraticFit:
     draws: tuple[QuadraticCurve, ...]
     flat_draws: int
 
-    def spread(self, quantity: str, tolerance: float = 0.01) -> tuple[float, float]:
-        """95% percentile interval of "optimum", "curvature", "low" or "high" over the draws."""
-        values = {
-            "optimum": lambda draw: draw.optimum(1.0),
-            "curvature": lambda draw: draw.curvature,
-            "low": lambda draw: draw.bounds(1.0, tolerance)[0],
-            "high": lambda draw: draw.bounds(1.0, tolerance)[1],
-        }[quantity]
-        low, high = np.percentile([values(draw) for draw in self.draws], [2.5, 97.5])
-        return float(low), float(high)
+    def estimate(self, quantity: str, tolerance: float = 0.01) -> Estimate:
+        """The "optimum", the "curvature", or an end of the interval ("low", "high"), with its bootstrap interval."""
+        read: dict[str, Callable[[QuadraticCurve], float]] = {
+            "optimum": lambda curve: curve.optimum(1.0),
+            "curvature": lambda curve: curve.curvature,
+            "low": lambda curve: curve.bounds(1.0, tolerance)[0],
+            "high": lambda curve: curve.bounds(1.0, tolerance)[1],
+        }
+        of = read[quantity]
+        return Estimate.from_draws(of(self.curve), np.array([of(draw) for draw in self.draws]))
 
 
 def comparable_runs(
@@ -116,7 +118,7 @@ def fit_quadratic(runs: pd.DataFrame, *, draws: int = 200, seed: int = 0) -> Qua
     )
 
 
-_Groups = list[tuple[np.ndarray, np.ndarray]]
+_Groups = list[tuple[Array, Array]]
 
 
 def _least_squares(groups: _Groups) -> tuple[float, float, float]:

@@ -1,24 +1,24 @@
 """A candidate architecture before pretraining: where it stands, what it costs, and what else the budget buys."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
-from nil_audit.budget.alternatives import FEWEST_BLOCKS, Alternative, Match, build, propose
-from nil_audit.budget.cost import DEFAULT_CONTEXT, Anatomy, Cost, anatomy, cost
+from nil_audit.budget.alternatives import build, propose
+from nil_audit.budget.cost import DEFAULT_CONTEXT, Cost, cost
+from nil_audit.budget.counts import BlockCounts, Match, count_blocks
 from nil_audit.budget.template import Template
 from nil_audit.candidate.recommendation import Recommendation, recommend, worst_case
+from nil_audit.catalog.neighbours import Neighbour, nearest
 from nil_audit.errors import UsageError
-from nil_audit.law import other_laws as laws
-from nil_audit.law.loss_curves import TOKENS_PER_PARAMETER
-from nil_audit.law.studies import Excess, Interval, Verdict, studies, verdict
-from nil_audit.shape.architecture import Shape, shape_from_config
-from nil_audit.source import locate
-
-if TYPE_CHECKING:
-    from nil_audit.candidate.initialisation import Initialisation
-    from nil_audit.catalog.neighbours import Neighbour
+from nil_audit.files import plain
+from nil_audit.law.loss_curves import FEWEST_BLOCKS, TOKENS_PER_PARAMETER
+from nil_audit.law.other_laws import Reading, readings
+from nil_audit.law.studies import Extrapolation, Interval, Verdict, studies, verdict
+from nil_audit.shape.architecture import Shape, read_shape, shape_from_config
+from nil_audit.source import resolve
+from nil_audit.stats.estimate import Estimate
 
 MOST_ALTERNATIVES = 8
 
@@ -30,16 +30,16 @@ class Prediction:
     Attributes:
         study: Its name.
         interval: Ratios within its tolerance of the best at this budget.
-        optimum_low: Lower end of the optimum's 95% interval.
-        optimum_high: Upper end.
+        optimum: The best ratio at this budget.
         excess: Relative excess loss over the best shape of the budget.
+        extrapolation: How far the budget and the ratio lie outside its runs.
     """
 
     study: str
     interval: Interval
-    optimum_low: float
-    optimum_high: float
-    excess: Excess
+    optimum: Estimate
+    excess: Estimate
+    extrapolation: Extrapolation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class Option:
     shape: Shape
     deviation: float
     verdict: Verdict
-    change: Mapping[str, Excess]
+    change: Mapping[str, Estimate]
     worst: float
     cost: Cost
     kv_change: float
@@ -83,10 +83,8 @@ class CandidateReport:
         tolerance: How far their budget may differ.
         options: The alternatives, deepest first.
         recommendation: What to do.
-        laws: What other published laws say.
-        disagreement: One sentence on how they disagree.
-        company: Nearest real models; empty where no list was read.
-        initialisation: Interaction at initialisation; None where it was not asked for.
+        laws: What other published laws say; empty where the parameters cannot be counted.
+        neighbours: Nearest real models; empty where no list was read.
         notes: Sentences for people.
     """
 
@@ -99,20 +97,18 @@ class CandidateReport:
     tolerance: float
     options: tuple[Option, ...]
     recommendation: Recommendation
-    laws: tuple[laws.Reading, ...]
-    disagreement: str
-    company: "tuple[Neighbour, ...]" = ()
-    initialisation: "Initialisation | None" = None
-    notes: tuple[str, ...] = ()
+    laws: tuple[Reading, ...]
+    neighbours: tuple[Neighbour, ...]
+    notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
-        document = asdict(self)
+        document = {one.name: plain(getattr(self, one.name)) for one in fields(self)}
         document["shape"]["ratio"] = self.shape.ratio
-        for option, plain in zip(self.options, document["options"], strict=True):
-            plain["shape"]["ratio"] = option.shape.ratio
-            plain["recommended"] = option is self.recommended
-        return {"schema": 1, "kind": "candidate", **document}
+        for option, found in zip(self.options, document["options"], strict=True):
+            found["shape"]["ratio"] = option.shape.ratio
+            found["recommended"] = option is self.recommended
+        return {"schema": 2, "kind": "candidate", **document}
 
     @property
     def recommended(self) -> Option | None:
@@ -130,7 +126,8 @@ def check_candidate(
     match: Match = "body",
     tolerance: float = 0.02,
     context: int | None = None,
-    company: bool = True,
+    neighbours: bool = True,
+    notes: Sequence[str] = (),
 ) -> CandidateReport:
     """Check an architecture before it is trained: no weights are needed or made.
 
@@ -141,59 +138,38 @@ def check_candidate(
         match: What the alternatives hold equal: "body" parameters, "total" parameters, or forward "flops" a token.
         tolerance: How far their budget may differ, as a share.
         context: Window length that FLOPs are counted at; 4096, or the model's own context where that is shorter.
-        company: Look up the nearest real models in the shipped list.
+        neighbours: Look up the nearest real models in the shipped list.
+        notes: Sentences to add to the report's own.
 
     Raises:
         SourceError, ConfigError, UnsupportedArchitectureError: The config cannot be reached, read, or is not dense.
         UsageError: Tokens, tolerance or context out of range.
     """
     _check_numbers(tokens, tolerance, context, match)
-    if isinstance(config, Mapping):
-        raw, name = dict(config), name or "candidate"
-    else:
-        found = locate(str(config))
-        raw, name = found.config, name or found.name
-    shape = shape_from_config(raw, name=name)
-    if shape.parameters is None:
-        return _without_counts(shape, match, tolerance)
-    template = Template(raw, shape)
-    parts = anatomy(template)
-    context = context or min(DEFAULT_CONTEXT, shape.context or DEFAULT_CONTEXT)
-    counted = cost(shape, parts, tokens=tokens or TOKENS_PER_PARAMETER * shape.parameters.total, context=context)
-    options = _options(template, parts, counted, match, tolerance)
-    readings = laws.readings(shape.depth, shape.width, shape.parameters.body)
+    raw, shape = _read(config, name)
+    total, counts, spent = None, None, None
+    options: tuple[Option, ...] = ()
+    if shape.parameters is not None:
+        total = shape.parameters.total
+        template = Template(raw, shape)
+        counts = count_blocks(template)
+        context = context or min(DEFAULT_CONTEXT, shape.context or DEFAULT_CONTEXT)
+        spent = cost(shape, counts, tokens=tokens or TOKENS_PER_PARAMETER * total, context=context)
+        options = _options(template, counts, spent, match, tolerance)
     return CandidateReport(
         shape=shape,
-        verdict=verdict(shape.ratio, shape.parameters.total),
-        predictions=predict(shape.ratio, shape.parameters.total),
-        cost=counted,
+        verdict=verdict(shape.ratio, total),
+        predictions=_predict(shape.ratio, total),
+        cost=spent,
         tokens_stated=tokens is not None,
         match=match,
         tolerance=tolerance,
         options=options,
-        recommendation=_recommend(shape, options),
-        laws=readings,
-        disagreement=laws.disagreement(readings),
-        company=_company(shape) if company else (),
-        notes=_notes(shape, parts, raw),
+        recommendation=recommend(shape.ratio, [(one.shape.depth, one.shape.width) for one in options], total),
+        laws=readings(shape.depth, shape.width, shape.parameters.body) if shape.parameters else (),
+        neighbours=nearest(shape) if neighbours and shape.parameters else (),
+        notes=(*_notes(shape, counts, raw), *notes),
     )
-
-
-def predict(ratio: float, parameters: float | None) -> tuple[Prediction, ...]:
-    """Every study's interval and predicted excess for a ratio at a budget."""
-    found = []
-    for study in studies():
-        low, high = study.optimum_interval(parameters)
-        found.append(
-            Prediction(
-                study=study.name,
-                interval=study.interval(parameters),
-                optimum_low=low,
-                optimum_high=high,
-                excess=study.excess(ratio, parameters),
-            )
-        )
-    return tuple(found)
 
 
 def _check_numbers(tokens: float | None, tolerance: float, context: int | None, match: str) -> None:
@@ -207,84 +183,75 @@ def _check_numbers(tokens: float | None, tolerance: float, context: int | None, 
         raise UsageError(f"Alternatives cannot match {match!r}; choose {', '.join(get_args(Match))}.")
 
 
-def _without_counts(shape: Shape, match: Match, tolerance: float) -> CandidateReport:
-    """What can be said of a type that transformers does not know: its ratio, read at 1B parameters."""
-    note = "Costs and alternatives need a type that transformers can build; the studies are read at 1B parameters."
-    return CandidateReport(
-        shape=shape,
-        verdict=verdict(shape.ratio, None),
-        predictions=predict(shape.ratio, None),
-        cost=None,
-        tokens_stated=False,
-        match=match,
-        tolerance=tolerance,
-        options=(),
-        recommendation=replace(
-            recommend(shape.ratio, (), 1e9), words="No alternatives: this type's parameters cannot be counted."
-        ),
-        laws=(),
-        disagreement="other laws are read at a parameter count, which this type does not give",
-        notes=(*shape.notes, note),
+def _read(config: str | Path | Mapping[str, Any], name: str | None) -> tuple[dict[str, Any], Shape]:
+    """The raw config and its shape."""
+    if isinstance(config, Mapping):
+        return dict(config), shape_from_config(config, name=name or "candidate")
+    source = resolve(str(config))
+    return source.config, replace(read_shape(source), name=name or source.name)
+
+
+def _predict(ratio: float, parameters: int | None) -> tuple[Prediction, ...]:
+    return tuple(
+        Prediction(
+            study=study.name,
+            interval=study.interval(parameters),
+            optimum=study.optimum(parameters),
+            excess=study.excess(ratio, parameters),
+            extrapolation=study.extrapolation(ratio, parameters),
+        )
+        for study in studies()
     )
 
 
-def _options(template: Template, parts: Anatomy, counted: Cost, match: Match, tolerance: float) -> tuple[Option, ...]:
+def _options(
+    template: Template, counts: BlockCounts, spent: Cost, match: Match, tolerance: float
+) -> tuple[Option, ...]:
     """The alternatives worth showing, deepest first, each built and counted exactly."""
     shape = template.shape
     assert shape.parameters is not None
-    proposals = propose(template, parts, match=match, tolerance=tolerance, context=counted.context)
     total = shape.parameters.total
-    alike = parts.parameters(shape.depth) == shape.parameters
-    order = sorted(proposals, key=lambda proposal: worst_case(proposal.ratio, total))
+    proposals = propose(template, counts, match=match, tolerance=tolerance, context=spent.context)
+    alike = counts.parameters(shape.depth) == shape.parameters
     options: list[Option] = []
-    for proposal in order:
-        built = build(template, parts, proposal, match=match, context=counted.context, whole=not alike)
-        if built is not None and abs(built.deviation) <= tolerance:
-            options.append(_option(shape, built, counted))
+    for proposal in sorted(proposals, key=lambda proposal: worst_case(proposal.ratio, total)):
+        if (built := build(template, proposal, whole=not alike)) is None:
+            continue
+        other, config = built
+        others = cost(other, proposal.counts, tokens=spent.tokens, context=spent.context)
+        options.append(
+            Option(
+                shape=other,
+                deviation=proposal.deviation,
+                verdict=verdict(other.ratio, total),
+                change={study.name: study.change(shape.ratio, other.ratio, total) for study in studies()},
+                worst=worst_case(other.ratio, total),
+                cost=others,
+                kv_change=others.kv_bytes_per_token / spent.kv_bytes_per_token - 1,
+                depth_change=other.depth / shape.depth - 1,
+                config=config,
+            )
+        )
         if len(options) == MOST_ALTERNATIVES:
             break
     return tuple(sorted(options, key=lambda option: -option.shape.ratio))
 
 
-def _recommend(shape: Shape, options: Sequence[Option]) -> Recommendation:
-    assert shape.parameters is not None
-    shapes = [(option.shape.depth, option.shape.width) for option in options]
-    return recommend(shape.ratio, shapes, shape.parameters.total)
-
-
-def _option(shape: Shape, built: Alternative, counted: Cost) -> Option:
-    assert shape.parameters is not None
-    total, other = shape.parameters.total, built.shape
-    spent = cost(other, built.parts, tokens=counted.tokens, context=counted.context)
-    return Option(
-        shape=other,
-        deviation=built.deviation,
-        verdict=verdict(other.ratio, total),
-        change={study.name: study.change(shape.ratio, other.ratio, total) for study in studies()},
-        worst=worst_case(other.ratio, total),
-        cost=spent,
-        kv_change=spent.kv_bytes_per_token / counted.kv_bytes_per_token - 1,
-        depth_change=other.depth / shape.depth - 1,
-        config=built.config,
-    )
-
-
-def _company(shape: Shape) -> "tuple[Neighbour, ...]":
-    from nil_audit.catalog.neighbours import nearest
-
-    return nearest(shape)
-
-
-def _notes(shape: Shape, parts: Anatomy, raw: Mapping[str, Any]) -> tuple[str, ...]:
-    notes: Sequence[str] = shape.notes
-    assert shape.parameters is not None
-    if parts.parameters(shape.depth) != shape.parameters:
-        notes = (*notes, "Blocks of this type differ from each other; its costs are those of an average block.")
-    if shape.depth < FEWEST_BLOCKS:
-        notes = (
-            *notes,
-            "Depths 1 and 2 are another regime (7 to 12% worse in the law's runs): no study speaks of them.",
+def _notes(shape: Shape, counts: BlockCounts | None, raw: Mapping[str, Any]) -> list[str]:
+    notes = list(shape.notes)
+    if counts is None:
+        notes.append(
+            "Costs and alternatives need a type that transformers can build; the studies are read at 1B parameters."
         )
-    if raw.get("kv_lora_rank"):
-        notes = (*notes, "This type compresses its keys and values: the key-value cache given is an upper bound.")
-    return tuple(notes)
+    else:
+        if counts.parameters(shape.depth) != shape.parameters:
+            notes.append("Blocks of this type differ from each other; its costs are those of an average block.")
+        if shape.depth < FEWEST_BLOCKS:
+            notes.append(
+                "Depths 1 and 2 are another regime (7 to 12% worse in the law's runs): no study speaks of them."
+            )
+        if raw.get("kv_lora_rank"):
+            notes.append("This type compresses its keys and values: the key-value cache given is an upper bound.")
+    if shape.revision:
+        notes.append(f"Config of {shape.name} at commit {shape.revision}.")
+    return notes

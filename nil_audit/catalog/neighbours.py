@@ -1,9 +1,7 @@
 """The real models nearest to a candidate by budget and shape, with the scores that others have published for them."""
 
 import math
-from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from nil_audit.shape.architecture import Shape
 
@@ -54,39 +52,37 @@ def nearest(shape: Shape, count: int = NEIGHBOURS) -> tuple[Neighbour, ...]:
         shape: With its parameters counted.
         count: How many.
     """
+    import numpy as np
+
     from nil_audit.catalog.lists import shipped_list
     from nil_audit.catalog.scores import published_scores
 
     assert shape.parameters is not None
-    total = shape.parameters.total
-    table = published_scores(protocol=PROTOCOL, kind="base", one_per_model=True)
-    scores = {str(row["model"]).lower(): row for row in table.to_dict("records")}
-
-    def nearness(row: Mapping[Hashable, Any]) -> float:
-        return math.hypot(math.log(row["parameters"] / total), math.log(row["depth"] / row["width"] / shape.ratio))
-
-    rows = shipped_list().dropna(subset=["depth", "width", "parameters"]).to_dict("records")
-    found = []
-    for row in sorted(rows, key=nearness)[:count]:
-        score = scores.get(row["model"].lower())
-        found.append(
-            Neighbour(
-                model=row["model"],
-                depth=int(row["depth"]),
-                width=int(row["width"]),
-                parameters=float(row["parameters"]),
-                tokens=_number(row.get("tokens")),
-                nearness=nearness(row),
-                accuracy=_number(score["accuracy"]) if score else None,
-                stderr=_number(score["stderr"]) if score else None,
-                protocol=PROTOCOL,
-                source=str(score["source"]) if score else "",
-                uncertain=str(row.get("uncertain") or ""),
-            )
+    models = shipped_list().dropna(subset=["depth", "width", "parameters"])
+    size = np.log(models["parameters"] / shape.parameters.total)
+    ratio = np.log(models["depth"] / models["width"] / shape.ratio)
+    models = models.assign(nearness=np.hypot(size, ratio), key=models["model"].str.lower())
+    models = models.sort_values("nearness", kind="stable").head(count)
+    scores = published_scores(protocol=PROTOCOL, kind="base", one_per_model=True)
+    scores = scores.assign(key=scores["model"].str.lower())[["key", "accuracy", "stderr", "source"]]
+    rows = models.merge(scores, on="key", how="left").fillna({"source": ""})
+    return tuple(
+        Neighbour(
+            model=row["model"],
+            depth=int(row["depth"]),
+            width=int(row["width"]),
+            parameters=row["parameters"],
+            tokens=_known(row["tokens"]),
+            nearness=row["nearness"],
+            accuracy=_known(row["accuracy"]),
+            stderr=_known(row["stderr"]),
+            protocol=PROTOCOL,
+            source=row["source"],
+            uncertain=row["uncertain"],
         )
-    return tuple(found)
+        for row in rows.to_dict("records")
+    )
 
 
-def _number(value: Any) -> float | None:
-    """A float, or None for a missing value."""
-    return None if value is None or math.isnan(value) else float(value)
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -14,7 +14,7 @@ from nil_audit.stats.estimate import Array
 
 UNKNOWN_BUDGET = 1e9  # parameters: where a study that depends on the budget is read when it is not known
 TOKENS_PER_PARAMETER = 20.0  # Hoffmann et al. 2022: the budget's tokens where a form asks for them
-FEWEST_BLOCKS = 3.0  # depths 1 and 2 are another regime, and the depth-width form diverges at 2
+FEWEST_BLOCKS = 3  # depths 1 and 2 are another regime, and the depth-width form diverges at 2
 _RATIOS = np.geomspace(1e-4, 1e2, 3001)
 
 

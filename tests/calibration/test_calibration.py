@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from nil_audit.calibration import depth_width
 from nil_audit.calibration.quadratic import comparable_runs, fit_quadratic
 from nil_audit.errors import DataError
+from nil_audit.stats.estimate import Estimate
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,11 +57,17 @@ def test_fit_is_that_of_a_regression_with_dummies() -> None:
     assert fit.residual == pytest.approx(math.sqrt(squares[0] / (len(y) - design.shape[1])), rel=1e-9)
 
 
+def limits(estimate: Estimate) -> tuple[float, float]:
+    """Both ends of an interval that is there."""
+    assert estimate.interval is not None
+    return estimate.interval
+
+
 def test_bootstrap_covers_the_truth() -> None:
     covered = 0
     for seed in range(60):
         fit = fit_quadratic(sweep(0.04, 0.015, noise=0.008, budgets=7, seed=seed), draws=120, seed=seed)
-        low, high = fit.spread("optimum")
+        low, high = limits(fit.estimate("optimum"))
         covered += low <= 0.04 <= high
     # a binomial of 60 at 0.95 has standard deviation 1.7
     assert covered >= 51
@@ -121,7 +128,7 @@ def script() -> ModuleType:
 
 def shipped(name: str) -> dict[str, Any]:
     """A shipped interval file."""
-    path = ROOT / "nil_audit" / "shape" / "intervals" / f"{name}.json"
+    path = ROOT / "nil_audit" / "law" / "intervals" / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -131,18 +138,18 @@ def test_published_numbers_of_the_law(script: ModuleType, shared: Path) -> None:
     assert (fit.runs, fit.budgets) == (70, 7)
     assert fit.curve.optimum(1.0) == pytest.approx(0.0389, abs=5e-5)
     assert fit.curve.curvature == pytest.approx(0.0147, abs=6e-5)
-    assert fit.spread("optimum") == pytest.approx((0.0348, 0.0416), abs=6e-4)
-    assert fit.spread("curvature") == pytest.approx((0.0102, 0.0184), abs=6e-4)
+    assert limits(fit.estimate("optimum")) == pytest.approx((0.0348, 0.0416), abs=6e-4)
+    assert limits(fit.estimate("curvature")) == pytest.approx((0.0102, 0.0184), abs=6e-4)
     assert fit.curve.bounds(1.0, 0.01) == pytest.approx((0.0171, 0.0885), abs=5e-5)
-    assert fit.spread("low")[1] == pytest.approx(0.0195, abs=5e-4)
-    assert fit.spread("high")[0] == pytest.approx(0.080, abs=2e-3)
+    assert fit.estimate("low").high == pytest.approx(0.0195, abs=5e-4)
+    assert fit.estimate("high").low == pytest.approx(0.080, abs=2e-3)
 
 
 def test_published_numbers_of_morph(script: ModuleType, shared: Path) -> None:
     fit = fit_quadratic(comparable_runs(script.morph_runs(shared / "data/sweeps/open_lm_morph_runs.csv")), draws=1000)
     assert fit.curve.optimum(1.0) == pytest.approx(0.028, abs=5e-4)
     assert fit.curve.bounds(1.0, 0.01) == pytest.approx((0.0084, 0.093), rel=0.02)
-    low, high = fit.spread("optimum")
+    low, high = limits(fit.estimate("optimum"))
     assert low == pytest.approx(0.020, abs=1e-3)
     assert 0.040 < high < 0.055
 

@@ -1,4 +1,4 @@
-"""A candidate's report: published counts, alternatives that are better by its own prediction, company, start."""
+"""A candidate's report: published counts, alternatives that are better by its own prediction, real models beside it."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,6 @@ import pytest
 
 from nil_audit import check_candidate
 from nil_audit.budget.template import config_from_flags
-from nil_audit.candidate.initialisation import METRICS, initialise, over_seeds, random_checkpoint
 from nil_audit.catalog.neighbours import nearest
 from nil_audit.errors import UnsupportedArchitectureError, UsageError
 from nil_audit.law.studies import studies
@@ -31,7 +30,7 @@ TINY = config_from_flags(
     ],
 )
 def test_real_configs_have_their_published_parameters(shared: Path, name: str, total: int, label: str) -> None:
-    report = check_candidate(shared / "data/configs" / name, company=False)
+    report = check_candidate(shared / "data/configs" / name, neighbours=False)
     assert report.shape.parameters is not None
     assert report.shape.parameters.total == total
     assert report.verdict.label == label
@@ -66,26 +65,30 @@ def test_a_shallow_shape_gets_a_recommendation_that_all_studies_like() -> None:
     config = config_from_flags(
         "llama", depth=16, width=2048, heads=32, kv_heads=8, mlp_width=8192, vocab_size=32000, tied=True
     )
-    report = check_candidate(config, name="wide", company=False)
+    report = check_candidate(config, name="wide", neighbours=False)
     assert report.recommendation.action == "change"
     best = report.recommended
     assert best is not None
     assert best.verdict.label == "inside"
     assert all(change.value < 0 for change in best.change.values())
-    assert report.recommendation.gain is not None and report.recommendation.gain.low > 0
+    assert report.recommendation.gain is not None and report.recommendation.gain.excludes_zero
+    assert report.recommendation.gain.value > 0
 
 
 def test_the_report_is_json_and_names_its_recommendation() -> None:
     document = json.loads(json.dumps(check_candidate(TEAM).to_dict(), allow_nan=False))
-    assert document["kind"] == "candidate"
+    assert (document["kind"], document["schema"]) == ("candidate", 2)
     assert document["shape"]["ratio"] == pytest.approx(24 / 1024)
     assert [option["recommended"] for option in document["options"]] == [False] * len(document["options"])
     assert document["options"][0]["config"]["model_type"] == "llama"
+    assert document["recommendation"]["reason"] == "none_better"
+    assert document["predictions"][0]["extrapolation"]["ratio"] == 1
+    assert document["predictions"][0]["optimum"]["value"] == document["predictions"][0]["interval"]["optimum"]
     assert {reading["name"] for reading in document["laws"]} >= {"Kaplan", "MobileLLM", "Morph"}
 
 
 def test_tokens_context_and_match_are_taken() -> None:
-    report = check_candidate(TINY, tokens=1e9, context=64, match="total", tolerance=0.05, company=False)
+    report = check_candidate(TINY, tokens=1e9, context=64, match="total", tolerance=0.05, neighbours=False)
     assert report.cost is not None and report.tokens_stated
     assert (report.cost.tokens, report.cost.context) == (1e9, 64)
     total = report.shape.parameters.total  # type: ignore[union-attr]
@@ -128,20 +131,30 @@ def test_a_type_that_cannot_be_built_still_has_a_verdict() -> None:
     assert report.cost is None
     assert report.options == ()
     assert report.verdict.label == "disputed"
-    assert all("read at 1B" in prediction.excess.words for prediction in report.predictions)
+    assert all(prediction.extrapolation.parameters is None for prediction in report.predictions)
+    assert report.recommendation.reason == "uncounted"
+    assert any("read at 1B" in note for note in report.notes)
     json.dumps(report.to_dict(), allow_nan=False)
+
+
+def test_the_source_of_a_config_is_told(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(TINY), encoding="utf-8")
+    report = check_candidate(tmp_path, neighbours=False, notes=("One more.",))
+    assert (report.shape.name, report.shape.source, report.shape.revision) == (str(tmp_path), "local", None)
+    assert report.notes[-1] == "One more."
+    assert check_candidate(TINY, name="tiny", neighbours=False).shape.name == "tiny"
 
 
 def test_a_budget_without_alternatives_is_said_to_be_so() -> None:
     config = config_from_flags("llama", depth=1, width=16, heads=2, mlp_width=32, vocab_size=100)
-    report = check_candidate(config, company=False)
+    report = check_candidate(config, neighbours=False)
     assert report.options == ()
-    assert report.recommendation.action == "none"
+    assert (report.recommendation.action, report.recommendation.reason) == ("none", "no_alternative")
     assert any("another regime" in note for note in report.notes)
 
 
-def test_company_is_nearest_first_and_has_published_scores() -> None:
-    shape = check_candidate(TEAM, company=False).shape
+def test_neighbours_are_nearest_first_and_has_published_scores() -> None:
+    shape = check_candidate(TEAM, neighbours=False).shape
     found = nearest(shape)
     assert [one.nearness for one in found] == sorted(one.nearness for one in found)
     assert {"Qwen/Qwen2-0.5B", "bigscience/bloom-560m"} <= {one.model for one in found[:6]}
@@ -149,45 +162,3 @@ def test_company_is_nearest_first_and_has_published_scores() -> None:
     assert (qwen.depth, qwen.width) == (24, 896)
     assert qwen.accuracy == pytest.approx(0.172, abs=5e-4)
     assert qwen.source
-
-
-def test_initialisation_measures_candidate_and_alternatives() -> None:
-    report = check_candidate(TINY, company=False)
-    found = initialise(report, TINY, seeds=2, tokens=1024, window=32, alternatives=1)
-    assert (found.tokens, found.window, found.seeds) == (1024, 32, (0, 1))
-    first, other = found.starts
-    assert first.candidate and not other.candidate
-    assert first.difference == {}
-    for name in METRICS:
-        assert first.metrics[name].low <= first.metrics[name].mean <= first.metrics[name].high
-        assert other.difference[name].mean == pytest.approx(other.metrics[name].mean - first.metrics[name].mean)
-    # an untrained model knows nothing: the loss is that of the uniform distribution, a little above
-    assert first.loss.mean == pytest.approx(7.62, abs=0.15)
-    assert "Interaction efficiency" in found.words
-    again = initialise(report, TINY, seeds=2, tokens=1024, window=32, alternatives=1)
-    assert again.starts[0].metrics["spread"].mean == pytest.approx(first.metrics["spread"].mean, rel=1e-6)
-
-
-def test_initialisation_says_what_it_cannot_do() -> None:
-    report = check_candidate(TINY, company=False)
-    with pytest.raises(UsageError, match="--init-seeds 2"):
-        initialise(report, TINY, seeds=1)
-    small = config_from_flags("llama", depth=4, width=128, heads=4, mlp_width=256, vocab_size=300, tied=True)
-    with pytest.raises(UsageError, match="vocabulary"):
-        initialise(check_candidate(small, company=False), small)
-
-
-def test_random_checkpoints_differ_by_seed_alone() -> None:
-    shape = check_candidate(TINY, company=False).shape
-
-    def total(seed: int) -> float:
-        model = random_checkpoint(shape, TINY, None, seed=seed, device="cpu").model
-        return float(sum(parameter.double().abs().sum() for parameter in model.parameters()))
-
-    assert total(0) == total(0) != total(1)
-
-
-def test_errors_over_seeds_are_those_of_the_t_distribution() -> None:
-    found = over_seeds([1.0, 2.0, 3.0])
-    assert (found.mean, found.se) == pytest.approx((2.0, 1 / 3**0.5))
-    assert found.high - found.mean == pytest.approx(4.30265 / 3**0.5, rel=1e-5)

@@ -17,16 +17,15 @@ def test_worst_case_is_the_largest_of_the_three() -> None:
 def test_gain_is_antisymmetric_and_holds_its_value() -> None:
     there, back = gain(0.008, 0.025, 1e9), gain(0.025, 0.008, 1e9)
     assert there.value == pytest.approx(-back.value)
+    assert there.low is not None and there.high is not None and back.high is not None
     assert there.low == pytest.approx(-back.high)
     assert 0 < there.low <= there.value <= there.high
 
 
-def test_a_shape_far_out_is_changed_and_the_words_name_every_study() -> None:
+def test_a_shape_far_out_is_changed() -> None:
     found = recommend(0.0078, [(60, 1000), (30, 1200), (12, 2000)], 1.2e9)
-    assert (found.action, found.best) == ("change", 1)
-    assert found.words.startswith("Change it: 30 x 1200 takes")
-    assert all(study.name in found.words for study in studies())
-    assert "fitted budgets" in found.words
+    assert (found.action, found.best, found.reason) == ("change", 1, "better")
+    assert found.inside
 
 
 def best_ratio() -> float:
@@ -38,7 +37,7 @@ def test_a_shape_at_the_best_is_kept() -> None:
     best = best_ratio()
     found = recommend(best, [(20, round(20 / best * 1.1)), (24, round(24 / best / 1.1))], 1e9)
     assert found.action == "keep"
-    assert "none of the alternatives" in found.words
+    assert found.reason == "none_better"
 
 
 def test_a_gain_within_noise_is_not_recommended() -> None:
@@ -46,7 +45,7 @@ def test_a_gain_within_noise_is_not_recommended() -> None:
     found = recommend(best * 1.02, [(200, round(200 / best))], 1e9)
     assert found.gain is not None and 0 < found.gain.value < NOISE
     assert found.action == "keep"
-    assert "not distinguishable" in found.words or "less than" in found.words
+    assert found.reason in ("not_distinguishable", "below_noise")
 
 
 def test_of_equals_within_noise_the_shallowest_is_taken() -> None:
@@ -62,13 +61,14 @@ def test_a_shape_inside_all_is_preferred_to_a_disputed_one() -> None:
     assert recommend(0.2, [(33, 2000), (34, 1000)], 1e9).best == 1
     outside = recommend(0.3, [(60, 300), (45, 300)], 1e9)
     assert outside.best == 1
-    assert "No alternative lies inside" in outside.words
+    assert not outside.inside
 
 
 def test_without_alternatives_it_says_so() -> None:
     found = recommend(0.03, [], 1e9)
     assert (found.action, found.best, found.gain) == ("none", None, None)
-    assert "--tolerance" in found.words
+    assert found.reason == "no_alternative"
+    assert recommend(0.03, [], None).reason == "uncounted"
 
 
 @given(
@@ -83,6 +83,6 @@ def test_never_recommends_what_cannot_be_told_from_nothing(
     assert found.best is not None and found.gain is not None
     if found.action == "change":
         depth, width = others[found.best]
-        assert found.gain.low > 0
+        assert found.gain.low is not None and found.gain.low > 0
         assert found.gain.value >= NOISE
         assert worst_case(depth / width, parameters) < worst_case(ratio, parameters)
