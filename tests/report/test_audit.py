@@ -1,36 +1,40 @@
-"""The audit's tables and files: numbers with errors, widths, names that collide."""
+"""The audit's page and files: numbers with errors, widths, names that collide."""
 
 import csv
 import io
-import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from nil_audit.auditing.record import Record
-from nil_audit.interaction.metrics import Estimate
-from nil_audit.report.audit_document import csv_text, write_audit
-from nil_audit.report.audit_table import audit_view, distance_words, with_error
-from tests.interaction.test_brute_force import PROBE, checkpoint_of
-from tests.tiny import tiny_model
+import nil_audit
+from nil_audit.auditing.record import Record, record_from
+from nil_audit.report.audit import audit_files, audit_page
+from nil_audit.report.render.folder import write_report
+from nil_audit.report.render.markdown import render_markdown
+from nil_audit.report.render.terminal import render_terminal
+from nil_audit.report.render.text import error_text
+from nil_audit.stats.estimate import Estimate
+from tests.tiny import checkpoint_folder, english
+
+NAME = "org/a-model-with-a-long-name-1.5B"
 
 
 @pytest.fixture(scope="module")
-def record() -> Record:
-    from nil_audit.auditing.audit import _interaction_document, verdict_document
-    from nil_audit.auditing.record import plain
-    from nil_audit.interaction.measure import measure
-
-    checkpoint = checkpoint_of(tiny_model("llama"))
-    return Record(
-        created="2026-01-01T00:00:00+00:00",
-        nil_audit="0.1.0",
-        model={"name": "org/a-model-with-a-long-name-1.5B", "source": "hub", "revision": "0" * 40},
-        shape=checkpoint.shape,
-        verdict=verdict_document(checkpoint.shape),
-        interaction=plain(_interaction_document(measure(checkpoint, PROBE, window=16, robust=True))),
+def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
+    folder = tmp_path_factory.mktemp("audit")
+    probe = folder / "probe.txt"
+    probe.write_text(english(2000))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NIL_AUDIT_CACHE", str(folder / "cache"))
+        found = nil_audit.audit(
+            str(checkpoint_folder(folder / "tiny")), probe=str(probe), window=16, tokens=512, robust=True
+        )
+    return replace(
+        found,
+        model={**found.model, "name": NAME, "source": "hub", "revision": "0" * 40},
         scores=(
             {
                 "benchmark": "mmlu_pro",
@@ -46,76 +50,84 @@ def record() -> Record:
     )
 
 
-@pytest.mark.parametrize(
-    ("value", "se", "text"),
-    [
-        (1.94632, 0.0128, "1.946 ± 0.013"),
-        (-0.010277, 0.000398, "-0.01028 ± 0.00040"),
-        (424.4, 27.6, "424 ± 28"),
-        (88193.0, 13677.0, "88,193 ± 13,677"),
-        (1.5e7, 2e5, "(1.500 ± 0.020)e7"),
-        (0.0000123, 0.0000021, "(1.23 ± 0.21)e-5"),
-        (3.0, 0.0, "3"),
-    ],
-)
-def test_number_is_shown_to_the_digits_of_its_error(value: float, se: float, text: str) -> None:
-    assert with_error(Estimate(value=value, se=se, low=0, high=0, bias=0)) == text
-
-
-def test_undefined_number_is_a_dash() -> None:
-    assert with_error(None) == "–"
-    assert with_error(Estimate(value=math.pi, se=math.nan, low=0, high=0, bias=0)) == "3.142"
-
-
-@pytest.mark.parametrize(("width", "tables"), [(80, 3), (120, 2), (170, 1)])
-def test_fits_the_terminal_and_uses_it(record: Record, width: int, tables: int) -> None:
+def _shown(records: Sequence[Record], width: int, *, details: bool = False) -> list[str]:
     console = Console(width=width, record=True, file=io.StringIO(), force_terminal=False)
+    console.print(render_terminal(audit_page(records, command="nil-audit x"), width, details=details), crop=False)
+    return console.export_text().splitlines()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 170])
+def test_fits_the_terminal_and_uses_it(record: Record, width: int) -> None:
     plain = replace(record, interaction={**record.interaction, "variants": {}})
-    console.print(audit_view([plain, plain], width))
-    lines = console.export_text().splitlines()
+    lines = _shown([plain, plain], width)
     assert max(map(len, lines)) <= width
     assert any("chance" in line for line in lines)
-    assert "[1] a card" in lines
-    headers = [line for line in lines if "Efficiency" in line or "AOFE-ratio" in line or "Loss/token" in line]
-    assert len(headers) == tables
+    assert "[1] a card." in lines
+    for metrics in (("Efficiency", "Spread", "Sensitivity"), ("AOFE", "AOFE-ratio", "Excess"), ("Loss/token",)):
+        assert width < 80 or sum(all(name in line for name in metrics) for line in lines) == 1
+    assert sum("± jackknife" in line for line in lines) == 1
+    assert any(line.startswith("Measured on 512 tokens of probe.txt in windows of 16") for line in lines)
     if width >= 120:
         assert any("0.2000 ± 0.0100, at chance" in line and "measured, n 280" in line for line in lines)
-        assert sum("org/a-model-with-a-long-name-1.5B" in line for line in lines) == 2 * (1 + tables + 2)
+        # A sentence and a row of six tables each, and one score more.
+        assert sum(NAME in line for line in lines) == 2 * (1 + 1 + 3 + 2)
 
 
-def test_distance_is_said_in_words(record: Record) -> None:
-    def words(distance: float) -> str:
-        return distance_words(replace(record, verdict={**record.verdict, "distance": distance}))
+def test_the_answer_is_a_sentence_a_model_and_of_many_a_count(record: Record) -> None:
+    page = audit_page([record], command="nil-audit x")
+    (sentence,) = page.answer
+    assert sentence.startswith(f"{NAME}: ") and "of the best" in sentence
+    several = [replace(record, verdict={**record.verdict, "label": label}) for label in ("outside", *["inside"] * 6)]
+    page = audit_page(several, command="nil-audit x")
+    assert page.answer == ("7 models: 6 inside, 1 outside.",)
+    assert sentence not in _shown(several, 300) and render_markdown(page).count(sentence) == 7
 
-    assert words(0.0) == "0, within"
-    assert words(0.42) == "+0.42, too deep and narrow"
-    assert words(-0.42) == "−0.42, too shallow and wide"
+
+def test_a_record_of_schema_1_says_the_same(record: Record) -> None:
+    document = record.to_dict()
+    document["schema"] = 1
+    document["verdict"]["words"] = "old words"
+    for study in document["verdict"]["studies"].values():
+        study["predicted_excess_loss"]["words"] = "old words"
+        study.pop("extrapolation")
+    old = audit_page([record_from(document)], command="nil-audit x")
+    assert old == audit_page([record], command="nil-audit x")
 
 
-def test_csv_has_value_and_error_of_both_estimates_and_only_measured_scores(record: Record) -> None:
-    (row,) = csv.DictReader(io.StringIO(csv_text([record])))
+def test_csv_has_value_and_error_of_both_estimates_and_only_measured_scores(record: Record, tmp_path: Path) -> None:
+    bare = replace(record, shape=replace(record.shape, parameters=None), interaction=None, superposition=None)
+    write_report(tmp_path, "audit", audit_page([record, bare], command="x"), audit_files([record, bare]))
+    row, empty = csv.DictReader(io.StringIO((tmp_path / "audit.csv").read_text()))
     assert float(row["aofe_ratio"]) == record.interaction["estimates"]["unbiased"]["aofe_ratio"]["value"]
     assert float(row["plugin_aofe_ratio_se"]) == record.interaction["estimates"]["plugin"]["aofe_ratio"]["se"]
     assert row["mmlu_pro_mc"] == "0.2"
     assert "mmlu_pro_olmes" not in row
+    # What another model lacks makes no whole number a decimal one.
+    assert row["parameters"] == str(record.shape.parameters.total) and row["tokens"] == "512"
+    assert empty["parameters"] == empty["aofe_ratio"] == "" and empty["depth"] == str(record.shape.depth)
 
 
-def test_models_of_one_label_do_not_overwrite_each_other_or_leave_the_folder(record: Record, tmp_path: Path) -> None:
-    def named(name: str, source: str = "local") -> Record:
-        return replace(record, model={**record.model, "name": name, "source": source})
+def test_models_of_one_name_do_not_overwrite_each_other_or_leave_the_folder(record: Record, tmp_path: Path) -> None:
+    def named(name: str | Path) -> Record:
+        return replace(record, model={**record.model, "name": str(name)})
 
-    records = [named("/a/model"), named("/b/model"), named("../../etc/passwd"), named("org/../../x", "hub")]
-    paths = write_audit(records, tmp_path / "out", command="nil-audit")
-    assert len(set(paths)) == 6
+    for folder in ("a/model", "b/model"):
+        (tmp_path / folder).mkdir(parents=True)
+    records = [named(tmp_path / "a/model"), named(tmp_path / "b/model")]
+    records += [named("../../etc/passwd"), named("org/../../x")]
+    page = audit_page(records, command="nil-audit")
+    paths = write_report(tmp_path / "out", "audit", page, audit_files(records))
+    assert len(set(paths)) == 7
     assert all(path.resolve().is_relative_to(tmp_path / "out") for path in paths)
 
 
 def test_robust_variants_and_details_are_shown(record: Record) -> None:
-    console = Console(width=80, record=True, file=io.StringIO(), force_terminal=False)
-    console.print(audit_view([record], 80, details=True))
-    text = console.export_text()
-    assert max(map(len, text.splitlines())) <= 80
+    lines = _shown([record], 80, details=True)
+    text = "\n".join(lines)
+    assert max(map(len, lines)) <= 80
     late = record.interaction["variants"]["late"]["estimates"]["unbiased"]["aofe_ratio"]
-    assert with_error(Estimate(**late)) in text
-    for word in ("Without first 4", "Direction only", "Plug-in", "Peak memory", "tokens/s"):
+    assert error_text(Estimate.from_dict(late)) in text
+    for word in ("Without first 4", "Direction only", "Plug-in", "Peak memory", "tokens/s", "nil-audit x"):
         assert word in text
+    short = "\n".join(_shown([record], 80))
+    assert "Without first 4" in short and "Plug-in" not in short and "nil-audit x" not in short

@@ -12,14 +12,14 @@ import pytest
 
 from nil_audit.report.plots.palette import INK, RAMP
 from nil_audit.report.plots.style import new_figure, plot_style, svg_text
-from nil_audit.report.render.html import inline_svg, render_document, render_page
+from nil_audit.report.render.html import environment, inline_svg, render_html
 from nil_audit.report.render.page import (
     Aside,
     Bullets,
     Cell,
     Column,
     Figure,
-    KeyFigure,
+    KeyNumber,
     Listing,
     Page,
     Prose,
@@ -47,7 +47,7 @@ class _Outline(HTMLParser):
 
 def _svg(words: str = "x") -> str:
     with plot_style():
-        figure = new_figure(3, 2)
+        figure = new_figure(2)
         figure.set_layout_engine("none")
         axes = figure.add_subplot()
         axes.scatter([1, 2], [1, 2], c=RAMP[0], clip_on=True)
@@ -56,7 +56,7 @@ def _svg(words: str = "x") -> str:
 
 
 def _evil_page() -> Page:
-    figure = Figure(name="one", caption=EVIL, description=EVIL, wide=_svg(EVIL), narrow=_svg(EVIL))
+    figures = (Figure(name=name, caption=EVIL, description=EVIL, svg=_svg(EVIL), png=b"") for name in ("one", "two"))
     columns = (Column(label=EVIL, help=EVIL), Column(label="n", numeric=True))
     rows = ((Cell(text=EVIL, href="https://huggingface.co/a/b"), Cell(text=EVIL, value=1.5)),)
     blocks = (
@@ -64,14 +64,14 @@ def _evil_page() -> Page:
         Bullets(items=(EVIL,)),
         Aside(title=EVIL, items=(EVIL,)),
         Listing(text=EVIL),
-        figure,
+        *figures,
         Table(caption=EVIL, columns=columns, rows=rows, name="models", choices=(0,), note=EVIL),
     )
     return Page(
         title=EVIL,
         kicker=EVIL,
         answer=(EVIL, EVIL),
-        figures=(KeyFigure(label=EVIL, value=EVIL, detail=EVIL, span=(-0.5, 0.0, 0.5)),),
+        numbers=(KeyNumber(label=EVIL, value=EVIL, detail=EVIL, span=(-0.5, 0.0, 0.5)),),
         sections=(Section(name="s", title=EVIL, blocks=blocks),),
         footer=(EVIL,),
     )
@@ -79,7 +79,7 @@ def _evil_page() -> Page:
 
 @pytest.fixture(scope="module")
 def evil() -> str:
-    return render_document(_evil_page())
+    return render_html(_evil_page())
 
 
 def test_nothing_hostile_becomes_markup(evil):
@@ -140,19 +140,32 @@ def test_a_drawing_follows_the_pages_colours_and_rules_nothing_outside_itself():
     assert ">name</text>" in body
 
 
+def test_a_tone_is_a_class_beside_the_words():
+    columns = (Column(label="Model"), Column(label="Verdict"), Column(label="n", numeric=True))
+    row = (Cell(text="a"), Cell(text="outside", tone="bad"), Cell(text="1", tone="good"))
+    table = Table(caption="C", columns=columns, rows=(row,))
+    text = render_html(
+        Page(title="T", kicker="K", answer=("A",), sections=(Section(name="s", title="S", blocks=(table,)),))
+    )
+    assert '<td class="w bad">outside</td>' in text and '<td class="n good">1</td>' in text
+    style = text[text.index("<style>") : text.index("</style>")]
+    for tone in ("good", "doubtful", "bad"):
+        assert f".{tone} {{ color: var(--{tone}); }}" in style and style.count(f"--{tone}: #") == 2
+
+
 def test_two_pages_of_the_same_content_are_the_same_bytes(evil):
-    assert render_document(_evil_page()) == evil
+    assert render_html(_evil_page()) == evil
 
 
 def test_rows_beyond_the_first_200_wait_in_a_template():
     rows = tuple((Cell(text=f"m{number}"),) for number in range(1000))
     table = Table(caption="C", columns=(Column(label="Model"),), rows=rows, name="models")
     page = Page(title="T", kicker="K", answer=("A",), sections=(Section(name="s", title="S", blocks=(table,)),))
-    text = render_document(page)
+    text = render_html(page)
     before, _, after = text.partition("<template>")
     assert before.count("<tr>") == 201 and after.count("<tr>") == 800
 
 
 def test_a_template_that_lacks_a_value_fails_and_does_not_print_nothing():
     with pytest.raises(jinja2.UndefinedError):
-        render_page("document.html.j2")
+        environment().get_template("page.html.j2").render()

@@ -15,7 +15,7 @@ from nil_audit.report.render.page import (
     Cell,
     Column,
     Figure,
-    KeyFigure,
+    KeyNumber,
     Listing,
     Page,
     Prose,
@@ -97,7 +97,7 @@ def test_every_kind_of_block_is_printed():
         title="A <title>",
         kicker="about",
         answer=("First.", "Second."),
-        figures=(KeyFigure(label="effect", value="+0.19", detail="95% −0.03 to +0.36"),),
+        numbers=(KeyNumber(label="effect", value="+0.19", detail="95% −0.03 to +0.36"),),
         sections=(
             Section(
                 name="s",
@@ -107,7 +107,7 @@ def test_every_kind_of_block_is_printed():
                     Bullets(items=("one", "two")),
                     Aside(title="Beware", items=("this",)),
                     Listing(text="nil-audit ```x```"),
-                    Figure(name="plot", caption="Caption.", description="What it shows.", wide="<svg/>"),
+                    Figure(name="plot", caption="Caption.", description="What it shows.", svg="<svg/>", png=b""),
                 ),
             ),
         ),

@@ -1,12 +1,28 @@
 """Numbers and names as they are printed."""
 
+import math
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nil_audit.report.render.text import clean, count, interval, p_value, percent, points, short_name, signed
+from nil_audit.report.render.text import (
+    clean,
+    count,
+    display_name,
+    error_text,
+    estimate_text,
+    interval,
+    p_value,
+    percent,
+    points,
+    short_name,
+    signed,
+    with_minus_signs,
+)
+from nil_audit.stats.estimate import Estimate
 
 
 @pytest.mark.parametrize(
@@ -69,3 +85,58 @@ def test_short_names_lose_their_organisation_and_their_tail():
     assert short_name("folder/checkpoint/") == "checkpoint"
     assert len(short_name("x" * 99)) == 26
     assert short_name("a/b\u202eevil\x00") == "bevil"
+
+
+@pytest.mark.parametrize("missing", [None, math.nan])
+def test_what_is_missing_is_a_dash_whatever_the_form(missing):
+    for form in (signed, percent, points, count, p_value):
+        assert form(missing) == "–"
+    assert interval(missing, 0.1) == interval(0.1, missing) == "–"
+    unknown = None if missing is None else Estimate(value=missing, low=missing, high=missing)
+    assert estimate_text(unknown) in ("–", "– [–, –]")
+    assert error_text(None if missing is None else Estimate(value=missing, se=0.1)) == "–"
+
+
+def test_an_estimate_has_its_interval_where_it_has_one():
+    found = Estimate(value=-0.114, low=-0.301, high=0.0903)
+    assert estimate_text(found) == "−0.11 [−0.30, +0.09]"
+    assert estimate_text(found, 1, factor=100) == "−11.4 [−30.1, +9.0]"
+    assert (
+        estimate_text(Estimate(value=0.0038, low=0.002, high=0.0059), signed=False, factor=100) == "0.38 [0.20, 0.59]"
+    )
+    assert estimate_text(Estimate(value=0.5)) == "+0.50"
+
+
+@pytest.mark.parametrize(
+    ("value", "se", "text"),
+    [
+        (1.94632, 0.0128, "1.946 ± 0.013"),
+        (-0.010277, 0.000398, "-0.01028 ± 0.00040"),
+        (424.4, 27.6, "424 ± 28"),
+        (88193.0, 13677.0, "88,193 ± 13,677"),
+        (1.5e7, 2e5, "(1.500 ± 0.020)e7"),
+        (0.0000123, 0.0000021, "(1.23 ± 0.21)e-5"),
+        (3.0, 0.0, "3"),
+        (math.pi, math.nan, "3.142"),
+        (math.pi, None, "3.142"),
+    ],
+)
+def test_a_number_is_shown_to_the_digits_of_its_error(value, se, text):
+    assert error_text(Estimate(value=value, se=se, low=0, high=0, bias=0)) == text
+
+
+def test_a_folder_is_called_by_its_own_name_and_a_model_by_its_hub_id(tmp_path: Path, monkeypatch):
+    folder = tmp_path / "models" / "one"
+    folder.mkdir(parents=True)
+    (folder / "config.json").touch()
+    assert display_name(str(folder)) == display_name(f"{folder}/") == "one"
+    assert display_name(str(folder / "config.json"), parts=2) == "one/config.json"
+    assert display_name("Qwen/Qwen2.5-0.5B") == "Qwen/Qwen2.5-0.5B"
+    monkeypatch.chdir(folder)
+    assert display_name("..", parts=2).endswith("/models") and display_name(".") == "one"
+
+
+def test_hyphens_that_mean_minus_become_minus_signs():
+    assert with_minus_signs("from -0.3 (-2) to [-1, 4], a - b, top-1 and 2024-05") == (
+        "from −0.3 (−2) to [−1, 4], a − b, top-1 and 2024-05"
+    )

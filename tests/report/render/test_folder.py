@@ -1,0 +1,47 @@
+"""A report's folder: the page in both formats, plots, and data by the kind of what it is given."""
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from nil_audit.errors import UsageError
+from nil_audit.report.render.folder import write_report
+from nil_audit.report.render.page import Figure, Page, Prose, Section
+
+FIGURE = Figure(name="plot", caption="C", description="D", svg="<svg viewBox='0 0 1 1'></svg>", png=b"png\x00")
+PAGE = Page(
+    title="T",
+    kicker="K",
+    answer=("A",),
+    sections=(Section(name="s", title="S", blocks=(Prose(text="P"), FIGURE), detail=True),),
+)
+FILES = {
+    "data/one.json": {"value": math.nan, "name": "ä"},
+    "table.csv": pd.DataFrame({"model": ["a", "b"], "n": [1, 2], "x": [0.1, None]}, index=[7, 9]),
+    "words.txt": "as they\r\nare",
+    "bytes.bin": b"\x00\xff",
+}
+
+
+def test_the_page_comes_first_then_plots_then_files_by_their_kind(tmp_path: Path) -> None:
+    paths = write_report(tmp_path / "out", "report", PAGE, FILES)
+    names = [str(path.relative_to(tmp_path / "out")) for path in paths]
+    assert names == ["report.html", "report.md", "plots/plot.svg", "plots/plot.png", *FILES]
+    assert sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file()) == sorted(paths)
+    read = {name: path.read_bytes() for name, path in zip(names, paths, strict=True)}
+    assert json.loads(read["data/one.json"]) == {"value": None, "name": "ä"}
+    assert read["table.csv"] == b"model,n,x\na,1,0.1\nb,2,\n"
+    assert read["words.txt"] == b"as they\r\nare" and read["bytes.bin"] == b"\x00\xff"
+    assert read["plots/plot.png"] == FIGURE.png and read["plots/plot.svg"] == FIGURE.svg.encode()
+    assert read["report.html"].startswith(b"<!doctype html>") and b"plots/plot.png" in read["report.md"]
+    again = write_report(tmp_path / "again", "report", PAGE, FILES)
+    assert [path.read_bytes() for path in again] == list(read.values())
+
+
+def test_a_folder_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "wall").write_text("a file")
+    with pytest.raises(UsageError, match="Cannot write to"):
+        write_report(tmp_path / "wall" / "out", "report", PAGE, {})
