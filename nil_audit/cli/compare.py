@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from nil_audit.cli.audit import check_writable
 from nil_audit.cli.options import AsJson, Debug, Quiet
 from nil_audit.cli.output import Output
 from nil_audit.errors import UsageError
+from nil_audit.files import check_writable
 
 
 def compare(
@@ -26,13 +26,12 @@ def compare(
         str | None, typer.Option(help="Whose scores to compare (default: the protocol with the most models).")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for report.html, report.md, table.csv, study.json, plots.")
+        Path | None, typer.Option(help="Folder for report.html, report.md, table.csv, comparison.json, plots.")
     ] = None,
     floor: Annotated[
         float | None, typer.Option(help="A score at or below it is at the chance floor (default: by its error).")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of every random draw.")] = 0,
-    resamples: Annotated[int, typer.Option(min=200, help="Bootstrap resamples of families.")] = 2000,
     permutations: Annotated[int, typer.Option(min=99, help="Of each permutation test.")] = 9999,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -57,29 +56,24 @@ def compare(
     if out is not None:
         check_writable(out)
     output = Output(as_json=as_json, quiet=quiet)
-    found = compare_paths(
-        paths or (),
-        protocol=protocol,
-        floor=floor,
-        seed=seed,
-        resamples=resamples,
-        permutations=permutations,
-    )
-    for note in found.notes:
-        output.note(note)
+    found = compare_paths(paths or (), protocol=protocol, floor=floor, seed=seed, permutations=permutations)
+    for sentence in found.notes:
+        output.note(sentence)
     for gap in found.unavailable:
         output.note(f"Not said: {gap.what}. {gap.reason}")
     if found.excluded:
         count, first = len(found.excluded), found.excluded[0]
         left_out = "1 model is" if count == 1 else f"{count} models are"
-        output.note(f"{left_out} left out; {first.model}: {first.reason}")
-    if not as_json:
-        from nil_audit.report.comparison.screen import comparison_screen
+        output.note(f"{left_out} left out; {first.what}: {first.reason}")
+    if out is not None or not as_json:
+        from nil_audit.report.comparison.page import comparison_files, comparison_page
 
-        output.show(comparison_screen(found, output.width))
-    if out is not None:
-        from nil_audit.report.comparison.document import write_report
+        command = shlex.join(["nil-audit", *sys.argv[1:]])
+        page = comparison_page(found, command=command, draw=out is not None)
+        output.show(page)
+        if out is not None:
+            from nil_audit.report.render.folder import write_report
 
-        files = write_report(found, out, command=shlex.join(["nil-audit", *sys.argv[1:]]))
-        output.note(f"Wrote {files[0]} and {len(files) - 1} more files in {out}.")
+            files = write_report(out, "report", page, comparison_files(found, command))
+            output.note(f"Wrote {files[0]} and {len(files) - 1} more files in {out}.")
     output.document(found.to_dict())

@@ -9,7 +9,7 @@ import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 LISTS = Path(__file__).resolve().parents[2] / "model_lists"
-FAST = ("--resamples", "200", "--permutations", "199")
+FAST = ("--permutations", "199")
 
 
 def write(path: Path, text: str) -> Path:
@@ -33,12 +33,12 @@ def test_json_is_one_document_and_a_report_folder_is_written(run_command: Run, t
     done = run_command("compare", LISTS / "under_2b.csv", *FAST, "--json", "--out", out, "--seed", "3")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert document["settings"]["seed"] == 3
-    assert document["settings"]["protocol"] == "leaderboard"
+    assert document["options"]["seed"] == 3
+    assert document["answer"]["protocol"] == document["options"]["protocol"] == "leaderboard"
     assert all(row["parameters"] < 2e9 for row in document["models"])
-    assert {"report.md", "report.html", "table.csv", "study.json"} <= {path.name for path in out.iterdir()}
-    kept = json.loads((out / "study.json").read_text())
-    assert kept["conclusion"] == document["conclusion"]
+    assert {"report.md", "report.html", "table.csv", "comparison.json"} <= {path.name for path in out.iterdir()}
+    kept = json.loads((out / "comparison.json").read_text())
+    assert kept["answer"] == document["answer"]
     assert "nil-audit compare" in (out / "report.md").read_text()
 
 
@@ -48,7 +48,7 @@ def test_a_table_of_ones_own_with_another_protocol(run_command: Run, tmp_path: P
     done = run_command("compare", mine, "--protocol", "mine", *FAST, "--json", "--quiet")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert (document["settings"]["protocol"], len(document["models"])) == ("mine", 24)
+    assert (document["answer"]["protocol"], len(document["models"])) == ("mine", 24)
     assert document["models"][0]["origin"] == "table"
     assert done.stderr == ""
 
@@ -89,7 +89,7 @@ def test_one_percent_among_fractions_is_left_out_by_name(run_command: Run, tmp_p
     mine = write(tmp_path / "mine.csv", "\n".join(["model,family,depth,width,parameters_b,score", *rows]))
     done = run_command("compare", mine, *FAST, "--json")
     assert done.returncode == 0, done.stderr
-    excluded = {one["model"]: one["reason"] for one in json.loads(done.stdout)["excluded"]}
+    excluded = {one["what"]: one["reason"] for one in json.loads(done.stdout)["excluded"]}
     assert "23 is above 1 and looks like per cent" in excluded["my/m3"]
 
 

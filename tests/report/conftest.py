@@ -1,4 +1,4 @@
-"""Studies to write reports of, and a real browser to read them with: headless Chromium, driven over a pipe."""
+"""Comparisons to write reports of, and a real browser to read them with: headless Chromium, driven over a pipe."""
 
 import base64
 import json
@@ -187,9 +187,9 @@ def synthetic_frame(models: int, *, families: int = 9, hostile: bool = True) -> 
 
 
 @pytest.fixture(scope="session")
-def study() -> Comparison:
-    """A study of 40 models, some with hostile names."""
-    return compare(synthetic_frame(40), resamples=200, permutations=199, splits=10)
+def comparison() -> Comparison:
+    """A comparison of 40 models, some with hostile names."""
+    return compare(synthetic_frame(40), permutations=199, splits=10)
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,10 @@
-"""Tables of correlations: by predictor, size band, permutation, family left out, and every one."""
+"""Tables of correlations: by predictor, size band, permutation, family left out, confounder, and every one."""
 
-from nil_audit.comparison.findings import Association, PermutationTest
-from nil_audit.comparison.result import Comparison
-from nil_audit.report.comparison.cells import estimate, figure, number, word
-from nil_audit.report.comparison.words import given_words, predictor_label, subset_words
-from nil_audit.report.render.page import Cell, Table
+from nil_audit.comparison.predictors import CONFOUNDERS, PRIMARY
+from nil_audit.comparison.result import Association, Comparison
+from nil_audit.report.comparison.words import GIVEN, band_labels, predictor_label, subset_label
+from nil_audit.report.render.cells import count_cell, estimate_cell
+from nil_audit.report.render.page import Cell, Column, Table, table
 from nil_audit.report.render.text import MISSING, p_value, signed
 
 _LAW_SAYS = {-1: "< 0", 1: "> 0", 0: MISSING}
@@ -12,214 +12,143 @@ _LAW_SAYS = {-1: "< 0", 1: "> 0", 0: MISSING}
 
 def predictor_table(comparison: Comparison) -> Table:
     """Each predictor against score: raw, given size, given size and tokens."""
+    find = comparison.findings.association
     rows = []
     for predictor in comparison.predictors:
-        raw, main, tokens = (
-            comparison.association(predictor.key, given=given) for given in ("nothing", "size_curve", "size_tokens")
-        )
+        main = find(predictor.key)
         rows.append(
             (
-                Cell(text=predictor_label(comparison, predictor.key), strong=predictor.primary),
-                Cell(text=_LAW_SAYS[predictor.expected_sign]),
-                number(predictor.models),
-                _correlation(raw),
+                Cell(text=predictor_label(predictor.key), strong=predictor.key == PRIMARY),
+                _LAW_SAYS[predictor.expected_sign],
+                count_cell(predictor.models),
+                _correlation(find(predictor.key, given="nothing")),
                 _correlation(main),
-                Cell(text=p_value(main.p_adjusted if main else None)),
-                _correlation(comparison.association(predictor.key, method="pearson")),
-                _correlation(tokens),
+                p_value(main.p_adjusted if main else None),
+                _correlation(find(predictor.key, method="pearson")),
+                _correlation(find(predictor.key, given="size_tokens")),
             )
         )
-    first = comparison.predictors[0].key if rows else ""
-    with_tokens = comparison.association(first, given="size_tokens")
-    known = f"Training tokens are known of {with_tokens.models} models. " if with_tokens else ""
-    return Table(
-        caption="Spearman correlation of each predictor with score unless the column says Pearson, with 95% intervals "
-        "over families. Law: what it says of the sign, size held fixed. In bold: the predictor that the conclusion "
-        "rests on, and intervals that exclude zero before any correction.",
-        columns=(
-            word("Predictor"),
-            word("Law"),
-            figure("Models"),
-            figure("Raw"),
-            figure("Given size"),
-            figure("p, Holm"),
-            figure("Pearson, given size"),
-            figure("Given size and tokens"),
-        ),
-        rows=tuple(rows),
-        note=f"{known}Holm's correction of the p-value given size is over every predictor and control. Kendall's "
-        "correlations are in the table of every correlation.",
+    tokens = find(PRIMARY, given="size_tokens")
+    known = f"Training tokens are known of {tokens.estimate.n} models. " if tokens else ""
+    return table(
+        f"Spearman correlation of each predictor with score (protocol {comparison.answer.protocol}) unless the column "
+        "says Pearson, with 95% intervals over families. Law: what it says of the sign, size held fixed. In bold: the "
+        "predictor that the answer rests on, and intervals that exclude zero before any correction.",
+        ("Predictor", "Law", "Models", "Raw", "Given size", "p, Holm", "Pearson, given size", "Given size and tokens"),
+        rows,
+        left=2,
+        note=f"{known}Holm's correction of the p-value given size is over every predictor and control.",
     )
 
 
-def band_table(comparison: Comparison, key: str) -> Table:
+def band_table(comparison: Comparison) -> Table:
     """The primary predictor, and R itself, within each size band."""
+    labels, find = band_labels(comparison.bands), comparison.findings.association
     rows = []
     for band in comparison.bands:
-        of_band = {name: comparison.association(name, subset=f"band:{band.key}") for name in (key, "ratio")}
-        one = of_band[key]
+        subset = f"band:{band.key}"
+        own = find(PRIMARY, subset=subset)
         rows.append(
             (
-                Cell(text=band.label),
-                number(band.models),
-                number(band.families),
-                number(band.at_floor),
-                _correlation(one),
-                Cell(text=p_value(one.p_value if one else None)),
-                _correlation(of_band["ratio"]),
-                _correlation(comparison.association("ratio", given="nothing", subset=f"band:{band.key}")),
+                labels[band.key],
+                count_cell(band.models),
+                count_cell(band.families),
+                count_cell(band.at_floor),
+                _correlation(own),
+                p_value(own.estimate.p if own else None),
+                _correlation(find("ratio", subset=subset)),
+                _correlation(find("ratio", given="nothing", subset=subset)),
             )
         )
-    return Table(
-        caption="Spearman correlation with score within each size band, size held fixed inside the band too unless "
-        "the column says raw.",
-        columns=(
-            word("Size"),
-            figure("Models"),
-            figure("Families"),
-            figure("At chance floor"),
-            figure(predictor_label(comparison, key)),
-            figure("p"),
-            figure("R"),
-            figure("R, raw"),
-        ),
-        rows=tuple(rows),
+    return table(
+        "Spearman correlation with score within each size band, size held fixed inside the band too unless the column "
+        "says raw.",
+        ("Size", "Models", "Families", "At chance floor", predictor_label(PRIMARY), "p", "R", "R, raw"),
+        rows,
     )
 
 
 def permutation_table(comparison: Comparison) -> Table:
-    """Permutation tests within size bands: families permuted, and models."""
-    tests = {(test.predictor, test.unit): test for test in comparison.permutations}
-
-    def cells(test: PermutationTest | None) -> tuple[Cell, ...]:
-        if test is None:
-            return (Cell(text=MISSING),) * 4
-        return (
-            Cell(text=signed(test.estimate)),
-            Cell(text=p_value(test.p_value)),
-            Cell(text=p_value(test.p_adjusted)),
-            number(test.units),
-        )
-
-    keys = dict.fromkeys(test.predictor for test in comparison.permutations)
-    drawn = max((test.permutations for test in comparison.permutations), default=0)
-    return Table(
-        caption=f"Permutation tests within size bands, {drawn:,} permutations each: if shape had nothing to do with "
-        "score, how often would chance give a correlation this strong?",
-        columns=(
-            word("Predictor"),
-            figure("Families permuted"),
-            figure("p"),
-            figure("p, Holm"),
-            figure("Units"),
-            figure("Models permuted"),
-            figure("p"),
-            figure("p, Holm"),
-            figure("Units"),
-        ),
-        rows=tuple(
+    """Permutation tests within size bands."""
+    return table(
+        f"Permutation tests within size bands, {comparison.options.permutations:,} permutations each: if shape had "
+        "nothing to do with score, how often would chance give a correlation this strong?",
+        ("Predictor", "Families permuted", "p", "p, Holm", "Units"),
+        [
             (
-                Cell(text=predictor_label(comparison, key)),
-                *cells(tests.get((key, "family"))),
-                *cells(tests.get((key, "model"))),
+                predictor_label(test.predictor),
+                signed(test.estimate.value),
+                p_value(test.estimate.p),
+                p_value(test.p_adjusted),
+                count_cell(test.estimate.n),
             )
-            for key in keys
-        ),
-        note="Models of a family are not independent, so the test that permutes families is the one to read. A family "
-        "counts once in each size band that it has models in.",
+            for test in comparison.findings.permutations
+        ],
+        note="Models of a family are not independent, so families change places whole. A family counts once in each "
+        "size band that it has models in.",
     )
 
 
 def left_out_table(comparison: Comparison) -> Table:
     """The range of each predictor's correlation when any one family is left out."""
-    rows = [
-        (
-            Cell(text=predictor_label(comparison, one.predictor)),
-            Cell(text=signed(one.estimate)),
-            Cell(text=signed(one.lowest.estimate)),
-            Cell(text=one.lowest.family),
-            Cell(text=signed(one.highest.estimate)),
-            Cell(text=one.highest.family),
-            Cell(text="yes" if one.sign_changes else "no"),
-        )
-        for one in comparison.leave_one_family_out
-    ]
-    return Table(
-        caption="Spearman correlation given size when any one family is left out: the lowest and the highest.",
-        columns=(
-            word("Predictor"),
-            figure("All families"),
-            figure("Lowest"),
-            word("without"),
-            figure("Highest"),
-            word("without"),
-            word("Sign changes"),
-        ),
-        rows=tuple(rows),
+    without = Column(label="without")
+    rows = []
+    for one in comparison.findings.left_out:
+        (low_name, low), (high_name, high) = one.lowest, one.highest
+        changes = "yes" if one.sign_changes else "no"
+        label = predictor_label(one.predictor)
+        rows.append((label, signed(one.value), signed(low), low_name, signed(high), high_name, changes))
+    return table(
+        "Spearman correlation given size when any one family is left out: the lowest and the highest.",
+        ("Predictor", "All families", "Lowest", without, "Highest", without, Column(label="Sign changes")),
+        rows,
     )
 
 
 def confounder_table(comparison: Comparison) -> Table:
     """What goes with both score and the ratio."""
-    return Table(
-        caption="What goes with score and with R at once, by Spearman correlation: such a thing makes the two go "
-        "together even if shape does not matter.",
-        columns=(
-            word("Property"),
-            figure("Models"),
-            figure("Families"),
-            figure("With score"),
-            figure("With R"),
-        ),
-        rows=tuple(
-            (
-                Cell(text=one.label),
-                number(one.models),
-                number(one.families),
-                estimate(one.score, one.score_low, one.score_high),
-                estimate(one.ratio, one.ratio_low, one.ratio_high),
-            )
-            for one in comparison.confounders
-        ),
+    find = comparison.findings.association
+    rows = []
+    for key in CONFOUNDERS:
+        score, ratio = (find(key, outcome=outcome, given="nothing") for outcome in ("score", "ratio"))
+        if score and ratio:
+            counts = (count_cell(score.estimate.n), count_cell(score.families))
+            rows.append((predictor_label(key), *counts, estimate_cell(score.estimate), estimate_cell(ratio.estimate)))
+    return table(
+        "What goes with score and with R at once, by Spearman correlation: such a thing makes the two go together even "
+        "if shape does not matter.",
+        ("Property", "Models", "Families", "With score", "With R"),
+        rows,
     )
 
 
 def association_table(comparison: Comparison) -> Table:
-    """Every correlation of the study."""
+    """Every correlation of a predictor with score."""
+    keys = {one.key for one in comparison.predictors}
     rows = [
         (
-            Cell(text=predictor_label(comparison, one.predictor)),
-            Cell(text=one.method.capitalize()),
-            Cell(text=given_words(one.given)),
-            Cell(text=subset_words(comparison, one.subset)),
-            number(one.models),
-            number(one.families),
-            estimate(one.estimate, one.low, one.high),
-            Cell(text=p_value(one.p_value), value=one.p_value),
+            predictor_label(one.predictor),
+            one.method.capitalize(),
+            GIVEN[one.given],
+            subset_label(comparison, one.subset),
+            count_cell(one.estimate.n),
+            count_cell(one.families),
+            estimate_cell(one.estimate),
+            Cell(text=p_value(one.estimate.p), value=one.estimate.p),
         )
-        for one in comparison.associations
+        for one in comparison.findings.associations
+        if one.predictor in keys
     ]
-    return Table(
+    return table(
+        f"All {len(rows):,} correlations of a predictor with score, with 95% intervals over families.",
+        ("Predictor", "Method", "Held fixed", "Which models", "Models", "Families", "Correlation", "p"),
+        rows,
+        left=4,
         name="correlations",
-        caption=f"All {len(rows):,} correlations that the study made, with 95% intervals over families.",
-        columns=(
-            word("Predictor"),
-            word("Method"),
-            word("Held fixed"),
-            word("Which models"),
-            figure("Models"),
-            figure("Families"),
-            figure("Correlation"),
-            figure("p"),
-        ),
-        rows=tuple(rows),
         choices=(0, 1, 2, 3),
-        file="study.json",
+        file="comparison.json",
     )
 
 
-def _correlation(one: Association | None) -> Cell:
-    if one is None:
-        return Cell(text=MISSING)
-    clear = one.low is not None and one.high is not None and (one.low > 0 or one.high < 0)
-    return estimate(one.estimate, one.low, one.high, strong=clear)
+def _correlation(found: Association | None) -> Cell:
+    return estimate_cell(found.estimate, strong=found.estimate.excludes_zero) if found else Cell(text=MISSING)

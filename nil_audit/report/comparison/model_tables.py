@@ -1,109 +1,186 @@
-"""Tables of models: the counterexamples, and every model of the study."""
+"""Tables of size-adjusted scores and of models: inside and outside, predictions, protocols, every model."""
 
-from nil_audit.comparison.result import Comparison, ModelRow
-from nil_audit.report.comparison.cells import figure, word
-from nil_audit.report.comparison.words import hub_address
-from nil_audit.report.render.page import Cell, Table
-from nil_audit.report.render.text import MISSING, count, percent, points, signed
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from nil_audit.comparison.predictors import METRICS
+from nil_audit.comparison.result import Comparison, Skill
+from nil_audit.report.comparison.words import STRENGTH, band_labels, predictor_label
+from nil_audit.report.render.cells import count_cell, estimate_cell, verdict_cell
+from nil_audit.report.render.page import Cell, Column, Table, table
+from nil_audit.report.render.text import MISSING, count, p_value, percent, points, signed
 
 MOST = 15
 """Counterexamples of a kind that the page names."""
 
-_CAPTIONS = {
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_COUNTEREXAMPLES = {
     "inside_below": "Inside the law's interval, and yet below what models of their size score",
     "outside_above": "Outside the law's interval, and yet above what models of their size score",
 }
 
 
+def contrast_table(comparison: Comparison) -> Table:
+    """Inside against outside each interval."""
+    return table(
+        "Mean size-adjusted score inside an interval minus outside it, in percentage points of accuracy, with 95% "
+        "intervals over families. These p-values are not corrected for the number of tests.",
+        ("Interval", "Models inside", "Models outside", "Difference", "p"),
+        [
+            (
+                "all three at once" if one.study == "all" else one.study,
+                count_cell(one.inside),
+                count_cell(one.outside),
+                estimate_cell(one.estimate, digits=1, factor=100),
+                p_value(one.estimate.p),
+            )
+            for one in comparison.findings.contrasts
+        ],
+    )
+
+
+def skill_table(comparison: Comparison) -> Table:
+    """Out-of-sample skill over size alone, a row a predictor."""
+    findings = comparison.findings
+    keys = dict.fromkeys(one.predictor for one in findings.skills)
+    splits = {one.split: one for one in reversed(findings.skills)}
+    alone = [_size_alone(splits[split]) for split in ("halves", "release") if split in splits]
+    return table(
+        "Predicting families that were not fitted. Skill: the share of the squared error from size alone that the "
+        "predictor takes away, in per cent; below 0 it makes predictions worse.",
+        ("Predictor", "Error, random halves", "Skill", "Error, later families", "Skill"),
+        [
+            (predictor_label(key), *_skill(findings.skill(key, "halves")), *_skill(findings.skill(key, "release")))
+            for key in keys
+        ],
+        note=" ".join(alone) + " Errors are root mean squares, in percentage points of accuracy.",
+    )
+
+
+def _skill(one: Skill | None) -> tuple[Cell, Cell]:
+    estimate = one.estimate if one else None
+    return Cell(text=percent(one.error_with if one else None)), estimate_cell(estimate, digits=1, factor=100)
+
+
+def _size_alone(one: Skill) -> str:
+    if one.split == "halves":
+        halves = f"Random halves of families, {one.splits:,} times"
+        which = f"{halves}: about {one.train} models fitted, {one.test} predicted"
+    else:
+        which = f"Families released before {one.cutoff} fitted ({one.train} models), later ones predicted ({one.test})"
+    return f"{which}; error from size alone {percent(one.error_size)}."
+
+
+def protocol_table(comparison: Comparison) -> Table:
+    """The primary estimate under each protocol."""
+    return table(
+        "The primary correlation, size held fixed, under each protocol that has scores. Protocols are never mixed; the "
+        "one in bold is this comparison's.",
+        ("Protocol", "Models", "Families", "Spearman given size", Column(label="What it says of the law")),
+        [
+            (
+                Cell(text=one.protocol, strong=one is comparison.answer),
+                count_cell(one.models),
+                count_cell(one.families),
+                estimate_cell(one.primary.estimate if one.primary else None),
+                STRENGTH[one.strength],
+            )
+            for one in (comparison.answer, *comparison.others)
+        ],
+    )
+
+
 def counterexample_table(comparison: Comparison, kind: str) -> Table:
     """The models of one kind that go furthest against the law."""
-    found = [one for one in comparison.counterexamples if one.kind == kind]
-    rows = [
-        (
-            Cell(text=one.model),
-            Cell(text=one.family),
-            Cell(text=count(one.parameters)),
-            Cell(text=f"{one.ratio:.4f}"),
-            Cell(text=signed(one.distance)),
-            Cell(text=percent(one.score)),
-            Cell(text=percent(one.expected)),
-            Cell(text=points(one.residual)),
-            Cell(text=signed(one.standardised, 1)),
-        )
-        for one in found[:MOST]
-    ]
-    rest = f"The {MOST} that are furthest off; all are in study.json. " if len(found) > MOST else ""
-    return Table(
-        caption=f"{_CAPTIONS[kind]}: {len(found)}.",
-        columns=(
-            word("Model"),
-            word("Family"),
-            figure("Parameters"),
-            figure("R"),
-            figure("Distance"),
-            figure("Score"),
-            figure("Expected"),
-            figure("Off by"),
-            figure("In SDs"),
-        ),
-        rows=tuple(rows),
+    found = list(comparison.counterexamples(kind))
+    rest = f"The {MOST} that are furthest off; all are in table.csv. " if len(found) > MOST else ""
+    return table(
+        f"{_COUNTEREXAMPLES[kind]}: {len(found)}.",
+        ("Model", "Family", "Parameters", "R", "Distance", "Score", "Expected", "Off by", "In SDs"),
+        [
+            (
+                row["model"],
+                row["family"],
+                count(row["parameters"]),
+                f"{row['ratio']:.4f}",
+                signed(row["distance_law"]),
+                percent(row["score"]),
+                percent(row["expected"]),
+                points(row["residual"]),
+                signed(row["standardised"], 1),
+            )
+            for row in found[:MOST]
+        ],
+        left=2,
         note=f"{rest}Off by: score minus expected, in percentage points. SDs: of that difference over all models.",
     )
 
 
 def model_table(comparison: Comparison) -> Table:
-    """Every model of the study, flagged ones too."""
-    measured = sorted({key for model in comparison.models for key in model.metrics})
-    labels = {band.key: band.label for band in comparison.bands}
+    """Every model of the comparison, flagged ones too."""
+    measured = [key for key in sorted(METRICS) if key in comparison.table]
+    labels = band_labels(comparison.bands)
 
-    def row(model: ModelRow) -> tuple[Cell, ...]:
+    def row(model: Mapping[Any, Any]) -> tuple[Cell | str, ...]:
         return (
-            Cell(text=model.model, href=hub_address(model)),
-            Cell(text=count(model.parameters), value=model.parameters),
-            Cell(text=f"{model.depth} × {model.width}", value=float(model.depth)),
-            Cell(text=f"{model.ratio:.4f}", value=model.ratio),
-            Cell(text=percent(model.score), value=model.score),
-            Cell(text=points(model.residual), value=model.residual),
-            Cell(text=signed(model.distance.get("law")), value=model.distance.get("law")),
-            Cell(text=model.verdict),
-            Cell(text=model.family),
-            Cell(text=labels.get(model.band or "", MISSING)),
-            Cell(text=count(model.tokens), value=model.tokens),
-            Cell(text=model.release or MISSING),
-            *(Cell(text=_short(model.metrics.get(key)), value=model.metrics.get(key)) for key in measured),
-            Cell(text=_remarks(model)),
+            Cell(text=model["model"], href=_hub_address(model)),
+            _sorted(count(model["parameters"]), model["parameters"]),
+            _sorted(f"{model['depth']} × {model['width']}", model["depth"]),
+            _sorted(f"{model['ratio']:.4f}", model["ratio"]),
+            _sorted(percent(model["score"]), model["score"]),
+            _sorted(points(model["residual"]), model["residual"]),
+            _sorted(signed(model["distance_law"]), model["distance_law"]),
+            verdict_cell(model["verdict"]),
+            model["family"],
+            labels.get(model["band"], MISSING),
+            _sorted(count(model["tokens"]), model["tokens"]),
+            model["release"][:7] or MISSING,
+            *(_sorted(f"{model[key]:.3g}", model[key]) for key in measured),
+            _remarks(model),
         )
 
-    return Table(
-        name="models",
-        caption=f"All {len(comparison.models):,} models with a score of the protocol.",
-        columns=(
-            word("Model"),
-            figure("Parameters"),
-            figure("L × d", "depth in blocks times width in channels, sorted by depth"),
-            figure("R", "depth / width, in blocks per channel"),
-            figure("Score", "raw MMLU-Pro accuracy"),
-            figure("Beyond size", "score minus that of models of its size, in percentage points"),
-            figure("Distance", "to the law's interval, in nats of ratio, 0 inside it"),
-            word("Verdict", "how many of the three studies put it within 1% of the best shape"),
-            word("Family"),
-            word("Size"),
-            figure("Tokens", "training tokens, where published"),
-            word("Release"),
-            *(figure(key.replace("_", " ")) for key in measured),
-            word("Remarks"),
+    return table(
+        f"All {len(comparison.table):,} models with a score of the protocol.",
+        (
+            "Model",
+            Column(label="Parameters", numeric=True),
+            Column(label="L × d", numeric=True, help="depth in blocks times width in channels, sorted by depth"),
+            Column(label="R", numeric=True, help="depth / width, in blocks per channel"),
+            Column(label="Score", numeric=True, help="raw MMLU-Pro accuracy"),
+            Column(
+                label="Beyond size",
+                numeric=True,
+                help="score minus that of models of its size, in percentage points",
+            ),
+            Column(label="Distance", numeric=True, help="to the law's interval, in nats of ratio, 0 inside it"),
+            Column(label="Verdict", help="how many of the three studies put it within 1% of the best shape"),
+            Column(label="Family"),
+            Column(label="Size"),
+            Column(label="Tokens", numeric=True, help="training tokens, where published"),
+            Column(label="Release"),
+            *(Column(label=key.replace("_", " "), numeric=True) for key in measured),
+            Column(label="Remarks"),
         ),
-        rows=tuple(map(row, comparison.models)),
+        [row(model) for model in comparison.table.to_dict("records")],
+        name="models",
         choices=(7, 8, 9),
         file="table.csv",
     )
 
 
-def _remarks(model: ModelRow) -> str:
-    lineage = "" if model.lineage in (None, "from_scratch") else model.lineage.replace("_", " ")
-    floor = "at chance floor" if model.at_floor else ""
-    return "; ".join(filter(None, (model.flag, model.uncertain, floor, lineage)))
+def _sorted(text: str, value: float) -> Cell:
+    """A cell that is sorted by its number; a number that is missing (NaN, the only one unlike itself) sorts last."""
+    return Cell(text=text, value=float(value)) if value == value else Cell(text=MISSING)
 
 
-def _short(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.3g}"
+def _hub_address(model: Mapping[Any, Any]) -> str | None:
+    """The model's page on the Hub, where its name can only be a Hub id."""
+    hub = model["origin"] == "published" and _HUB_ID.fullmatch(model["model"])
+    return f"https://huggingface.co/{model['model']}" if hub else None
+
+
+def _remarks(model: Mapping[Any, Any]) -> str:
+    lineage = "" if model["lineage"] == "from_scratch" else model["lineage"].replace("_", " ")
+    floor = "at chance floor" if model["at_floor"] else ""
+    return "; ".join(filter(None, (model["flag"], model["uncertain"], floor, lineage)))

@@ -1,9 +1,13 @@
 """A comparison as one page: the answer first, then what it rests on, then how it was reached."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from nil_audit import __version__
+from nil_audit.comparison.predictors import PRIMARY
 from nil_audit.comparison.result import Comparison
+from nil_audit.report.comparison.answer import headline, rule_table, sentences
+from nil_audit.report.comparison.contrary import contrary_results
 from nil_audit.report.comparison.correlation_tables import (
     association_table,
     band_table,
@@ -12,196 +16,142 @@ from nil_audit.report.comparison.correlation_tables import (
     permutation_table,
     predictor_table,
 )
-from nil_audit.report.comparison.dissent import dissent
+from nil_audit.report.comparison.figures import draw_figures
 from nil_audit.report.comparison.method import method_blocks
-from nil_audit.report.comparison.model_tables import counterexample_table, model_table
-from nil_audit.report.comparison.result_tables import contrast_table, prediction_table, protocol_table
-from nil_audit.report.comparison.words import STRENGTH, primary, used
-from nil_audit.report.render.page import (
-    Aside,
-    Block,
-    Bullets,
-    Cell,
-    Column,
-    Figure,
-    KeyFigure,
-    Page,
-    Prose,
-    Section,
-    Table,
+from nil_audit.report.comparison.model_tables import (
+    contrast_table,
+    counterexample_table,
+    model_table,
+    protocol_table,
+    skill_table,
 )
-from nil_audit.report.render.text import interval, points, signed, typeset
+from nil_audit.report.comparison.words import STRENGTH
+from nil_audit.report.render.page import Aside, Block, Bullets, Figure, KeyNumber, Page, Prose, Section, Table, table
+from nil_audit.report.render.text import interval, points, signed
+from nil_audit.stats.estimate import Estimate
 
-OUTCOME = {"holds": "holds", "fails": "fails", "unavailable": "cannot be checked"}
+_INTERNAL = ["month"]
+"""Columns of the comparison's table that repeat another one for arithmetic."""
 
 
-def comparison_page(comparison: Comparison, figures: Mapping[str, Figure], *, command: str) -> Page:
-    """Build the page of a comparison.
+def comparison_page(comparison: Comparison, *, command: str, draw: bool = True) -> Page:
+    """The page of a comparison; a section that nothing is known for is left out.
 
     Args:
-        comparison: The study.
-        figures: Its figures by name; a section without its figure goes without.
+        comparison: What was found.
         command: The command that made it, to be printed with it.
-
-    Returns:
-        The page, for either renderer.
+        draw: Whether it has its figures, which take seconds and which a terminal does not show.
     """
-    models = used(comparison)
-    families = len({model.family for model in models})
+    answer = comparison.answer
+    first, *rest = sentences(comparison)
     return Page(
         title="Does distance from the efficient interval go with score?",
-        kicker=f"{len(models):,} base models of {families} families, MMLU-Pro, protocol {comparison.settings.protocol}",
-        answer=tuple(typeset(text) for text in (comparison.conclusion.headline, *comparison.conclusion.sentences[:1])),
-        figures=_key_figures(comparison),
-        sections=tuple(section for section in _sections(comparison, figures, command) if section.blocks),
+        kicker=f"{answer.models:,} base models of {answer.families} families, MMLU-Pro, protocol {answer.protocol}",
+        answer=(headline(answer), first),
+        numbers=tuple(_key_numbers(comparison)),
+        sections=tuple(
+            section
+            for section in _sections(comparison, rest, draw_figures(comparison) if draw else {}, command)
+            if section.blocks
+        ),
         footer=(
             "The claim under test: Sun, Yang, Zhang, Du, Law of Neural Interaction, arXiv 2605.27989.",
-            f"Beside this page: study.json (every number), table.csv (every model), plots/. nil-audit {__version__}.",
+            "Beside this page: comparison.json (every number), table.csv (every model), plots/. "
+            f"nil-audit {__version__}.",
         ),
     )
 
 
-def _key_figures(comparison: Comparison) -> tuple[KeyFigure, ...]:
-    strength = comparison.conclusion.strength
-    found = [KeyFigure(label="Evidence for the law", value=STRENGTH.get(strength, strength).capitalize())]
-    chosen = primary(comparison)
-    if chosen is not None:
-        for label, given in (("Correlation with score, size held fixed", "size_curve"), ("The same, raw", "nothing")):
-            one = comparison.association(chosen.key, given=given)
-            if one is not None:
-                span = None if one.low is None or one.high is None else (one.low, one.estimate, one.high)
-                found.append(
-                    KeyFigure(
-                        label=label,
-                        value=signed(one.estimate),
-                        detail=f"95% {interval(one.low, one.high)}" if span else "no interval: too few families",
-                        span=span,
-                    )
-                )
-        for prediction in comparison.predictions:
-            if prediction.predictor == chosen.key and prediction.split == "halves":
-                found.append(
-                    KeyFigure(
-                        label="Skill out of sample, over size alone",
-                        value=f"{points(prediction.skill)}%",
-                        detail=f"95% {_hundredfold(prediction.low, prediction.high)}",
-                    )
-                )
-    for contrast in comparison.contrasts:
-        if contrast.study == "law":
-            found.append(
-                KeyFigure(
-                    label=f"Inside the interval ({contrast.inside}) minus outside ({contrast.outside})",
-                    value=f"{points(contrast.difference)} points",
-                    detail=f"95% {_hundredfold(contrast.low, contrast.high)}",
-                )
+def comparison_files(comparison: Comparison, command: str) -> dict[str, Any]:
+    """What lies beside the page: every number, with the command that made them, and a row a model."""
+    return {
+        "table.csv": comparison.table.drop(columns=_INTERNAL),
+        "comparison.json": {**comparison.to_dict(), "command": command},
+    }
+
+
+def _key_numbers(comparison: Comparison) -> Iterator[KeyNumber]:
+    findings = comparison.findings
+    yield KeyNumber(label="Evidence for the law", value=STRENGTH[comparison.answer.strength].capitalize())
+    for label, given in (("Correlation with score, size held fixed", "size_curve"), ("The same, raw", "nothing")):
+        if found := findings.association(PRIMARY, given=given):
+            ends = found.estimate.interval
+            yield KeyNumber(
+                label=label,
+                value=signed(found.estimate.value),
+                detail=f"95% {interval(*ends)}" if ends else "no interval: too few families",
+                span=(ends[0], found.estimate.value, ends[1]) if ends else None,
             )
-    return tuple(found)
-
-
-def _sections(comparison: Comparison, figures: Mapping[str, Figure], command: str) -> list[Section]:
-    chosen = primary(comparison)
-    key = chosen.key if chosen else ""
-
-    def drawn(name: str) -> tuple[Block, ...]:
-        return (figures[name],) if name in figures else ()
-
-    rest = tuple(map(typeset, comparison.conclusion.sentences[1:]))
-    return [
-        Section(
-            name="found",
-            title="In numbers",
-            blocks=tuple(filter(None, (Bullets(items=rest) if rest else None, dissent(comparison)))),
-        ),
-        Section(
-            name="score",
-            title="Score against shape",
-            blocks=(
-                *drawn("score-against-ratio"),
-                *_with_rows(confounder_table(comparison), contrast_table(comparison)),
-            ),
-        ),
-        Section(
-            name="size-held-fixed",
-            title="With size held fixed",
-            blocks=(*drawn("adjusted-score"), *_with_rows(predictor_table(comparison))),
-        ),
-        Section(
-            name="parts",
-            title="In parts of the data, and under other choices",
-            blocks=(
-                *drawn("effect-by-group"),
-                *_with_rows(band_table(comparison, key), left_out_table(comparison), permutation_table(comparison)),
-            ),
-        ),
-        Section(name="out-of-sample", title="Out of sample", blocks=_with_rows(prediction_table(comparison))),
-        Section(
-            name="counterexamples",
-            title="Counterexamples",
-            blocks=_with_rows(
-                counterexample_table(comparison, "inside_below"), counterexample_table(comparison, "outside_above")
-            ),
-        ),
-        Section(name="plane", title="The depth-width plane", blocks=drawn("depth-width-plane")),
-        Section(name="protocols", title="Other protocols", blocks=_with_rows(protocol_table(comparison))),
-        Section(name="rules", title="How the answer was reached", blocks=_rules(comparison)),
-        Section(name="limits", title="What this study cannot say", blocks=_limits(comparison)),
-        Section(name="models", title="All models", blocks=_with_rows(model_table(comparison))),
-        Section(name="correlations", title="Every correlation", blocks=_with_rows(association_table(comparison))),
-        Section(name="method", title="Method and configuration", blocks=method_blocks(comparison, command)),
-    ]
-
-
-def _with_rows(*tables: Table) -> tuple[Block, ...]:
-    return tuple(table for table in tables if table.rows)
-
-
-def _rules(comparison: Comparison) -> tuple[Block, ...]:
-    rules = comparison.conclusion.rules
-    if not rules:
-        return ()
-    rows = tuple(
-        (
-            Cell(text=typeset(rule.statement)),
-            Cell(text=OUTCOME.get(rule.outcome, rule.outcome), strong=True),
-            Cell(text=typeset(rule.detail)),
+    if skill := findings.skill(PRIMARY, "halves"):
+        value = f"{points(skill.estimate.value)}%"
+        yield KeyNumber(
+            label="Skill out of sample, over size alone", value=value, detail=f"95% {_in_points(skill.estimate)}"
         )
-        for rule in rules
-    )
-    return (
-        Prose(text="The words at the head of this page follow from these rules and from nothing else."),
-        Table(
-            caption="The rules in order, and what each found.",
-            columns=(Column(label="Rule"), Column(label="Outcome"), Column(label="On what")),
-            rows=rows,
-        ),
-    )
+    if law := findings.contrast("law"):
+        yield KeyNumber(
+            label=f"Inside the interval ({law.inside}) minus outside ({law.outside})",
+            value=f"{points(law.estimate.value)} points",
+            detail=f"95% {_in_points(law.estimate)}",
+        )
 
 
-def _limits(comparison: Comparison) -> tuple[Block, ...]:
-    blocks: list[Block] = []
+def _in_points(estimate: Estimate) -> str:
+    ends = estimate.scaled(100).interval
+    return interval(*ends, digits=1) if ends else "interval not available"
+
+
+def _sections(
+    comparison: Comparison, rest: list[str], figures: Mapping[str, Figure], command: str
+) -> Iterator[Section]:
+    def section(name: str, title: str, *blocks: Block | None, figure: str = "", detail: bool = True) -> Section:
+        held = (figures.get(figure), *blocks)
+        kept = tuple(block for block in held if block and not (isinstance(block, Table) and not block.rows))
+        return Section(name=name, title=title, blocks=kept, detail=detail)
+
+    told = Bullets(items=tuple(rest)) if rest else None
+    yield section("found", "In numbers", told, contrary_results(comparison), detail=False)
+    yield section(
+        "score",
+        "Score against shape",
+        confounder_table(comparison),
+        contrast_table(comparison),
+        figure="score-against-ratio",
+    )
+    yield section(
+        "size-held-fixed", "With size held fixed", predictor_table(comparison), figure="adjusted-score", detail=False
+    )
+    yield section(
+        "parts",
+        "In parts of the data, and under other choices",
+        band_table(comparison),
+        left_out_table(comparison),
+        permutation_table(comparison),
+        figure="effect-by-group",
+    )
+    yield section("out-of-sample", "Out of sample", skill_table(comparison))
+    kinds = ("inside_below", "outside_above")
+    yield section("counterexamples", "Counterexamples", *(counterexample_table(comparison, kind) for kind in kinds))
+    yield section("plane", "The depth-width plane", figure="depth-width-plane")
+    yield section("protocols", "Other protocols", protocol_table(comparison))
+    rules = rule_table(comparison)
+    follows = Prose(text="The words at the head of this page follow from these rules and from nothing else.")
+    yield section("rules", "How the answer was reached", follows if rules.rows else None, rules, detail=False)
+    yield section("limits", "What this comparison cannot say", *_limits(comparison))
+    yield section("models", "All models", model_table(comparison))
+    yield section("correlations", "Every correlation", association_table(comparison))
+    yield section("method", "Method and configuration", *method_blocks(comparison, command))
+
+
+def _limits(comparison: Comparison) -> Iterator[Block]:
     if comparison.unavailable:
-        blocks.append(
-            Aside(
-                title="Not available",
-                items=tuple(f"{one.what}: {one.reason}" for one in comparison.unavailable),
-            )
-        )
+        items = tuple(f"{one.what}: {one.reason}" for one in comparison.unavailable)
+        yield Aside(title="Not available", items=items)
     if comparison.notes:
-        blocks.append(Aside(title="About the inputs", items=comparison.notes))
-    if comparison.excluded:
-        blocks.append(
-            Table(
-                caption=f"Models that the inputs name and the study leaves out: {len(comparison.excluded):,}.",
-                columns=(Column(label="Model"), Column(label="Reason")),
-                rows=tuple((Cell(text=one.model), Cell(text=one.reason)) for one in comparison.excluded),
-                file="study.json",
-            )
-        )
-    return tuple(blocks)
-
-
-def _hundredfold(low: float | None, high: float | None) -> str:
-    if low is None or high is None:
-        return "interval not available"
-    return interval(100 * low, 100 * high, 1)
+        yield Aside(title="About the inputs", items=comparison.notes)
+    yield table(
+        f"Models that the inputs name and the comparison leaves out: {len(comparison.excluded):,}.",
+        ("Model", "Reason"),
+        [(one.what, one.reason) for one in comparison.excluded],
+        left=2,
+        file="comparison.json",
+    )

@@ -1,11 +1,11 @@
-"""What the parts of a comparison are called for people, and small look-ups that tables and plots share."""
+"""What the parts of a comparison are called for people, and which of its models are worth a name."""
 
-import re
 from collections.abc import Sequence
+from itertools import islice, zip_longest
 
-from nil_audit.comparison.findings import Predictor
-from nil_audit.comparison.result import Comparison, ModelRow
-from nil_audit.report.render.text import typeset
+from nil_audit.comparison.result import Band, Comparison
+from nil_audit.report.render.text import signed
+from nil_audit.stats.estimate import Estimate
 
 GIVEN = {
     "nothing": "nothing",
@@ -15,7 +15,7 @@ GIVEN = {
     "size_curve_tokens": "size and tokens",
     "size_curve_release": "size and release date",
 }
-"""What is held fixed, in words; "size" is the rank and the curve that the conclusion rests on."""
+"""What is held fixed, in words; "size" is the rank and the curve that the answer rests on."""
 
 SUBSETS = {
     "all": "every model",
@@ -32,52 +32,47 @@ STRENGTH = {
     "contradicts": "against it",
     "insufficient": "cannot tell",
 }
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_LABELS = {
+    "ratio": "R = depth / width",
+    "interaction_efficiency": "interaction efficiency",
+    "spread": "spread r/d",
+    "aofe": "AOFE",
+    "aofe_ratio": "AOFE-ratio",
+    "excess": "excess of the AOFE-ratio",
+    "tokens": "training tokens",
+    "release": "release month",
+}
 
 
-def given_words(given: str) -> str:
-    """What a correlation holds fixed, in words."""
-    return GIVEN.get(given, given.replace("_", " "))
-
-
-def subset_words(comparison: Comparison, subset: str) -> str:
-    """Which models a correlation is over, in words."""
-    if subset.startswith("band:"):
-        key = subset.removeprefix("band:")
-        return next((band.label for band in comparison.bands if band.key == key), key)
-    return SUBSETS.get(subset, subset.replace("_", " "))
-
-
-def primary(comparison: Comparison) -> Predictor | None:
-    """The predictor that the conclusion rests on."""
-    return next((predictor for predictor in comparison.predictors if predictor.primary), None)
-
-
-def predictor_label(comparison: Comparison, key: str) -> str:
-    """What a predictor is called."""
-    return next((typeset(predictor.label) for predictor in comparison.predictors if predictor.key == key), key)
-
-
-def predictor_value(model: ModelRow, key: str) -> float | None:
-    """A model's value of a predictor; None where it has none."""
+def predictor_label(key: str) -> str:
+    """What a predictor or a confounder is called: "|ln R/R*| (law)", "depth"."""
     kind, _, study = key.partition("_")
-    if kind in ("deviation", "distance") and study in getattr(model, kind):
-        return abs(getattr(model, kind)[study])
-    if key in ("ratio", "depth", "width"):
-        return float(getattr(model, key))
-    return model.metrics.get(key)
+    if kind == "deviation":
+        return f"|ln R/R*| ({study})"
+    return _LABELS.get(key, f"distance ({study})" if kind == "distance" else key)
 
 
-def used(comparison: Comparison) -> tuple[ModelRow, ...]:
-    """The models that the main results rest on: those that are not flagged."""
-    return tuple(model for model in comparison.models if model.flag is None)
+def band_labels(bands: Sequence[Band]) -> dict[str, str]:
+    """What each size band is called, by its key: "under 1B", "1B to 5B", "80B and more"."""
+    return {band.key: _band_label(band.low / 1e9, band.high and band.high / 1e9) for band in bands}
 
 
-def hub_address(model: ModelRow) -> str | None:
-    """The model's page on the Hub, where its name can only be a Hub id."""
-    if model.origin == "published" and _HUB_ID.fullmatch(model.model):
-        return f"https://huggingface.co/{model.model}"
-    return None
+def _band_label(low: float, high: float | None) -> str:
+    return f"{low:g}B and more" if high is None else f"{low:g}B to {high:g}B" if low else f"under {high:g}B"
+
+
+def subset_label(comparison: Comparison, subset: str) -> str:
+    """Which models a correlation is over."""
+    return {**SUBSETS, **{f"band:{key}": label for key, label in band_labels(comparison.bands).items()}}[subset]
+
+
+def estimate_words(estimate: Estimate | None, *, percent: bool = False) -> str:
+    """An estimate inside a sentence: "−0.11 [−0.30, +0.09]", in per cent where asked for, or that it is not known."""
+    if estimate is None:
+        return "not known"
+    numbers = (estimate.value, *(estimate.interval or ()))
+    value, *ends = (f"{signed(100 * number, 1)}%" if percent else signed(number) for number in numbers)
+    return f"{value} [{', '.join(ends)}]" if ends else f"{value} (no interval)"
 
 
 def notable(comparison: Comparison) -> tuple[str, ...]:
@@ -86,16 +81,11 @@ def notable(comparison: Comparison) -> tuple[str, ...]:
     The largest counterexamples of both kinds in turn, then the best score and the ends of the ratio, then those
     whose score is furthest from what their size predicts.
     """
-    kinds: Sequence[list[str]] = [
-        [one.model for one in comparison.counterexamples if one.kind == kind][:6]
-        for kind in ("inside_below", "outside_above")
-    ]
-    longest = max(map(len, kinds))
-    order = [kind[rank] for rank in range(longest) for kind in kinds if rank < len(kind)]
-    models = used(comparison)
-    if models:
-        order.append(max(models, key=lambda model: model.score).model)
-        order += [pick(models, key=lambda model: model.ratio).model for pick in (min, max)]
-    furthest = sorted(models, key=lambda model: (-abs(model.residual or 0.0), model.model))
-    order += [model.model for model in furthest[:60]]
+    kinds = [islice(comparison.counterexamples(kind), 6) for kind in ("inside_below", "outside_above")]
+    order = [row["model"] for pair in zip_longest(*kinds) for row in pair if row]
+    models = comparison.usable.set_index("model")
+    if len(models):
+        order += [models["score"].idxmax(), models["ratio"].idxmin(), models["ratio"].idxmax()]
+        furthest = models["residual"].abs().fillna(0.0).sort_values(ascending=False, kind="stable")
+        order += furthest.index[:60].tolist()
     return tuple(dict.fromkeys(order))

@@ -1,19 +1,25 @@
 """What the plots draw: points where the models are, intervals where the studies put them, sizes where they are."""
 
+import io
+
 import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from PIL import Image
 
+from nil_audit.comparison.predictors import PRIMARY
 from nil_audit.comparison.result import Comparison
 from nil_audit.law.studies import studies
 from nil_audit.report.plots.adjusted_distance import adjusted_against_distance
-from nil_audit.report.plots.forest import Effect, forest
+from nil_audit.report.plots.forest import forest
 from nil_audit.report.plots.palette import ALERT, INTERVAL, LINE, RAMP
-from nil_audit.report.plots.plane import Spot, depth_width_plane
+from nil_audit.report.plots.plane import PlanePoint, depth_width_plane
+from nil_audit.report.plots.points import RASTER_FROM
 from nil_audit.report.plots.score_ratio import score_against_ratio
-from nil_audit.report.plots.style import RASTER_FROM, png_bytes, steps, svg_text
+from nil_audit.report.plots.style import WIDTH, page_figure, png_bytes, steps, svg_text
+from nil_audit.stats.estimate import Estimate
 
 LAW = studies()[0]
 
@@ -24,52 +30,59 @@ def _points(figure: Figure) -> np.ndarray:
     return np.concatenate([np.asarray(part) for part in parts])
 
 
+def _bands(comparison: Comparison) -> dict[str, str]:
+    return {band.key: band.key.upper() for band in comparison.bands}
+
+
 def _words(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.axes[0].texts]
 
 
-def test_every_model_stands_at_its_ratio_and_score(study: Comparison):
-    figure = score_against_ratio(study.models, study.bands, LAW.interval(), notable=["org/model-9"])
-    expected = sorted((model.ratio, model.score) for model in study.models)
+def test_every_model_stands_at_its_ratio_and_score(comparison: Comparison):
+    figure = score_against_ratio(
+        comparison.table, bands=_bands(comparison), interval=LAW.interval(), notable=["org/model-9"]
+    )
+    expected = sorted(zip(comparison.table["ratio"], comparison.table["score"], strict=True))
     np.testing.assert_allclose(sorted(map(tuple, _points(figure))), expected)
     assert "model-9" in _words(figure)
 
 
-def test_the_interval_is_shaded_from_end_to_end(study: Comparison):
+def test_the_interval_is_shaded_from_end_to_end(comparison: Comparison):
     interval = LAW.interval()
-    figure = score_against_ratio(study.models, study.bands, interval)
+    figure = score_against_ratio(comparison.table, bands=_bands(comparison), interval=interval)
     (span,) = [patch for patch in figure.axes[0].patches if to_hex(patch.get_facecolor()) == INTERVAL]
     assert (span.get_x(), span.get_x() + span.get_width()) == pytest.approx((interval.low, interval.high))
 
 
-def test_colour_is_the_size_band_and_hollow_is_the_floor(study: Comparison):
-    figure = score_against_ratio(study.models, study.bands, LAW.interval())
-    colours = dict(zip([band.key for band in study.bands], steps(len(study.bands)), strict=True))
+def test_colour_is_the_size_band_and_hollow_is_the_floor(comparison: Comparison):
+    figure = score_against_ratio(comparison.table, bands=_bands(comparison), interval=LAW.interval())
+    colours = dict(zip([band.key for band in comparison.bands], steps(len(comparison.bands)), strict=True))
     drawn = {}
     for one in figure.axes[0].collections:
         edges, faces = one.get_edgecolors(), one.get_facecolors()
         hollow = len(faces) == 1
         for place, at in enumerate(np.asarray(one.get_offsets())):
             drawn[tuple(at)] = (to_hex((edges if hollow else faces)[place]), hollow)
-    for model in study.models:
-        assert drawn[model.ratio, model.score] == (colours[model.band], model.at_floor)
+    for _, model in comparison.table.iterrows():
+        assert drawn[model["ratio"], model["score"]] == (colours[model["band"]], model["at_floor"])
 
 
-def test_size_adjusted_scores_are_in_percentage_points(study: Comparison):
-    models = [model for model in study.models if model.residual is not None]
-    values = [abs(model.deviation["law"]) for model in models]
-    figure = adjusted_against_distance(models, study.bands, values, axis="deviation", trend=study.trend)
-    expected = sorted((value, 100 * model.residual) for value, model in zip(values, models, strict=True))
+def test_size_adjusted_scores_are_in_percentage_points(comparison: Comparison):
+    models, trend = comparison.table[comparison.table["residual"].notna()], comparison.trend
+    assert trend is not None
+    values = models[PRIMARY].abs().to_numpy()
+    figure = adjusted_against_distance(
+        models, values, bands=_bands(comparison), axis="deviation", trend=trend, inside=0.8
+    )
+    expected = sorted(zip(values, 100 * models["residual"], strict=True))
     np.testing.assert_allclose(sorted(map(tuple, _points(figure))), expected)
     line = next(line for line in figure.axes[0].lines if line.get_color() == LINE)
-    np.testing.assert_allclose(line.get_ydata(), 100 * np.array(study.trend.y))
+    np.testing.assert_allclose(line.get_ydata(), 100 * np.array(trend["y"]))
 
 
 def test_the_forest_has_a_row_an_effect_in_order():
-    rows = [
-        Effect(label=f"row {n}", estimate=0.1 * n, low=0.1 * n - 0.2, high=0.1 * n + 0.1, models=n) for n in range(3)
-    ]
-    alone = Effect(label="no interval", estimate=-0.3, low=None, high=None, models=7)
+    rows = [(f"row {n}", Estimate(value=0.1 * n, low=0.1 * n - 0.2, high=0.1 * n + 0.1, n=n)) for n in range(3)]
+    alone = ("no interval", Estimate(value=-0.3, n=7))
     figure = forest([("One", rows), ("Empty", []), ("Two", [alone])], axis="effect", ends=("left", "right"))
     words = _words(figure)
     assert [word for word in words if word in ("One", "row 0", "row 1", "row 2", "Empty", "Two", "no interval")] == [
@@ -82,8 +95,19 @@ def test_the_forest_has_a_row_an_effect_in_order():
     assert low == -high and high >= 0.3
 
 
+def test_a_block_of_a_page_has_both_forms_of_the_drawing():
+    block = page_figure(
+        "plane",
+        depth_width_plane([PlanePoint(name="a", depth=24, width=1024)], intervals=studies()),
+        caption="What it shows.",
+        description="A plane.",
+    )
+    assert block.name == "plane" and block.svg.count("<svg") == 1
+    assert Image.open(io.BytesIO(block.png)).width == round(200 * WIDTH)
+
+
 def test_the_plane_draws_intervals_as_the_studies_give_them():
-    figure = depth_width_plane([Spot(name="a", depth=24, width=1024)], intervals=studies(), budgets=[1e8, 1e9])
+    figure = depth_width_plane([PlanePoint(name="a", depth=24, width=1024)], intervals=studies(), budgets=[1e8, 1e9])
     axes = figure.axes[0]
     (wedge,) = [patch for patch in axes.patches if to_hex(patch.get_facecolor()) == INTERVAL]
     ratios = wedge.get_path().vertices[:-1, 1] / wedge.get_path().vertices[:-1, 0]
@@ -96,7 +120,9 @@ def test_the_plane_draws_intervals_as_the_studies_give_them():
 
 
 def test_contours_of_the_plane_hold_parameters_equal():
-    figure = depth_width_plane([Spot(name="a", depth=24, width=1024)], intervals=studies()[:1], budgets=[2e8, 5e8])
+    figure = depth_width_plane(
+        [PlanePoint(name="a", depth=24, width=1024)], intervals=studies()[:1], budgets=[2e8, 5e8]
+    )
     for budget in (2e8, 5e8):
         lines = [
             line
@@ -107,7 +133,7 @@ def test_contours_of_the_plane_hold_parameters_equal():
 
 
 def test_models_of_one_shape_are_fanned_out_and_the_first_stays_in_place():
-    figure = depth_width_plane([Spot(name=f"m{n}", depth=32, width=4096) for n in range(9)], intervals=studies())
+    figure = depth_width_plane([PlanePoint(name=f"m{n}", depth=32, width=4096) for n in range(9)], intervals=studies())
     points = _points(figure)
     assert len({(round(x, 3), round(y, 4)) for x, y in points}) == 9
     np.testing.assert_allclose(points[0], (4096, 32))
@@ -115,10 +141,13 @@ def test_models_of_one_shape_are_fanned_out_and_the_first_stays_in_place():
 
 
 def test_the_plane_names_candidates_first_and_colours_models_by_their_score():
-    models = [Spot(name="up", depth=12, width=768, adjusted=0.1), Spot(name="down", depth=8, width=512, adjusted=-0.1)]
+    models = [
+        PlanePoint(name="up", depth=12, width=768, adjusted=0.1),
+        PlanePoint(name="down", depth=8, width=512, adjusted=-0.1),
+    ]
     shapes = [
-        Spot(name="mine", depth=24, width=1024, role="candidate"),
-        Spot(name="better", depth=18, width=1152, role="recommended"),
+        PlanePoint(name="mine", depth=24, width=1024, role="candidate"),
+        PlanePoint(name="better", depth=18, width=1152, role="recommended"),
     ]
     figure = depth_width_plane(models, intervals=studies(), highlights=shapes, notable=["up"])
     assert {"mine", "better", "up"} <= set(_words(figure)) and "down" not in _words(figure)
@@ -128,15 +157,17 @@ def test_the_plane_names_candidates_first_and_colours_models_by_their_score():
 
 
 @pytest.mark.parametrize("name", ["$\\frac{1}{2}$ $x", "模型", "<b>&amp;", "a\nb\x00\u202e", "", "/", "x" * 300])
-def test_any_name_can_be_drawn(name, study: Comparison):
-    figure = depth_width_plane([Spot(name=name, depth=12, width=768)], intervals=studies()[:1], notable=[name])
+def test_any_name_can_be_drawn(name):
+    figure = depth_width_plane([PlanePoint(name=name, depth=12, width=768)], intervals=studies()[:1], notable=[name])
     assert svg_text(figure).count("<svg") == 1
     assert png_bytes(figure, dots=50).startswith(b"\x89PNG")
 
 
-def test_the_same_plot_is_the_same_bytes_and_carries_no_date(study: Comparison):
+def test_the_same_plot_is_the_same_bytes_and_carries_no_date(comparison: Comparison):
     def draw() -> Figure:
-        return score_against_ratio(study.models, study.bands, LAW.interval(), notable=["org/model-9"])
+        return score_against_ratio(
+            comparison.table, bands=_bands(comparison), interval=LAW.interval(), notable=["org/model-9"]
+        )
 
     text = svg_text(draw())
     assert text == svg_text(draw())
@@ -147,11 +178,11 @@ def test_the_same_plot_is_the_same_bytes_and_carries_no_date(study: Comparison):
 
 def test_thousands_of_points_become_an_image_in_the_drawing():
     rng = np.random.default_rng(0)
-    spots = [
-        Spot(name=f"m{n}", depth=int(rng.integers(2, 64)), width=64 * int(rng.integers(4, 64)), adjusted=0.0)
+    points = [
+        PlanePoint(name=f"m{n}", depth=int(rng.integers(2, 64)), width=64 * int(rng.integers(4, 64)), adjusted=0.0)
         for n in range(RASTER_FROM)
     ]
-    text = svg_text(depth_width_plane(spots, intervals=studies()))
+    text = svg_text(depth_width_plane(points, intervals=studies()))
     assert "data:image/png" in text and len(text) < 600_000
 
 

@@ -1,0 +1,187 @@
+"""The report's files: complete, the same every time, true to the comparison, safe whatever the models are called."""
+
+import html
+import io
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from markdown_it import MarkdownIt
+from PIL import Image
+
+from nil_audit.comparison.compare import compare
+from nil_audit.comparison.predictors import PRIMARY
+from nil_audit.comparison.result import Comparison, Findings
+from nil_audit.errors import UsageError
+from nil_audit.report.comparison.answer import headline, rule_table, sentences
+from nil_audit.report.comparison.page import comparison_files, comparison_page
+from nil_audit.report.comparison.words import band_labels
+from nil_audit.report.render.folder import write_report
+from nil_audit.report.render.text import clean, estimate_text, percent, signed
+
+COMMAND = "nil-audit compare 'my list.csv' --out report"
+PLOTS = ("score-against-ratio", "adjusted-score", "effect-by-group", "depth-width-plane")
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def _write(comparison: Comparison, folder: Path) -> list[Path]:
+    page = comparison_page(comparison, command=COMMAND)
+    return write_report(folder, "report", page, comparison_files(comparison, COMMAND))
+
+
+@pytest.fixture(scope="module")
+def folder(comparison: Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("report")
+    _write(comparison, place)
+    return place
+
+
+def test_every_file_is_there_and_named(comparison, folder, tmp_path):
+    files = _write(comparison, tmp_path / "again")
+    names = [str(file.relative_to(tmp_path / "again")) for file in files]
+    expected = [f"plots/{name}.{kind}" for name in PLOTS for kind in ("svg", "png")]
+    assert sorted(names) == sorted(["report.html", "report.md", "table.csv", "comparison.json", *expected])
+    assert names[0] == "report.html"
+    # The same comparison gives the same bytes.
+    for name in names:
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_comparison_json_is_the_comparison_and_names_the_command(comparison, folder):
+    document = json.loads((folder / "comparison.json").read_text(), parse_constant=pytest.fail)
+    assert document.pop("command") == COMMAND
+    assert document == json.loads(json.dumps(comparison.to_dict()))
+
+
+def test_table_csv_holds_every_model_exactly(comparison, folder):
+    table = pd.read_csv(folder / "table.csv", keep_default_na=False, na_values=[""], float_precision="round_trip")
+    for name in ("model", "depth", "score", "distance_law", "expected"):
+        pd.testing.assert_series_equal(table[name], comparison.table[name], check_exact=True)
+    assert table["flag"].dropna().tolist() == ["wrong <b>run</b>"]
+    assert "month" not in table
+
+
+def test_the_first_screen_answers_with_the_correlation_and_its_interval(comparison, folder):
+    found = comparison.findings.association(PRIMARY)
+    assert found and estimate_text(found.estimate) in headline(comparison.answer)
+    text = html.unescape(re.sub(r"<[^>]+>", "", (folder / "report.html").read_text()))
+    front = text[text.index("Skip to the answer") :][:2500]
+    assert clean(headline(comparison.answer)) in front
+    assert signed(found.estimate.value) in front
+    markdown = (folder / "report.md").read_text()
+    assert markdown.index("## ") > markdown.index(
+        "Correlation with score, size held fixed: **" + signed(found.estimate.value)
+    )
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.md"])
+def test_both_forms_name_what_they_rest_on(comparison, folder, name):
+    text = (folder / name).read_text()
+    if name.endswith(".md"):
+        text = MarkdownIt("commonmark").enable("table").render(text)
+    text = html.unescape(re.sub(r"</?(?!script>|img )[a-z!][^<>]*>", "", text))
+    assert COMMAND in text
+    for label in band_labels(comparison.bands).values():
+        assert label in text
+    for one in comparison.findings.contrasts:
+        assert estimate_text(one.estimate, 1, factor=100) in text
+    for kind in ("inside_below", "outside_above"):
+        for row in list(comparison.counterexamples(kind))[:3]:
+            assert clean(row["model"]) in text and percent(row["expected"]) in text
+    rules = rule_table(comparison).rows
+    assert len(rules) == len(comparison.answer.rules) == 10
+    for statement, _, detail in rules:
+        assert statement.text in text and clean(detail.text) in text and detail.text
+    for model in comparison.table["model"]:
+        assert clean(model) in text
+    for sentence in sentences(comparison):
+        assert sentence in text
+
+
+def test_hostile_names_stay_text_in_the_page(folder):
+    text = (folder / "report.html").read_text()
+    assert text.count("<script") == 1 and "<img" not in text and "<b>run" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "\u202e" not in text and "模型" in text
+
+
+def test_hostile_names_stay_text_in_markdown(folder):
+    text = (folder / "report.md").read_text()
+    assert "<script" not in text and "<img" not in text
+    assert "\u202e" not in text
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_plots_are_well_formed_and_light(folder, name):
+    root = ElementTree.parse(folder / "plots" / f"{name}.svg").getroot()
+    assert root.tag == f"{SVG}svg"
+    words = [text.text for text in root.iter(f"{SVG}text")]
+    assert len(words) > 8
+    assert not [one.tag for one in root.iter() if one.tag.removeprefix(SVG) in ("script", "image", "foreignObject")]
+    assert (folder / "plots" / f"{name}.svg").stat().st_size < 300_000
+    png = (folder / "plots" / f"{name}.png").read_bytes()
+    assert len(png) < 200_000
+    assert Image.open(io.BytesIO(png)).width == 1400
+
+
+def test_links_go_to_the_hub_only_for_names_that_are_hub_ids(folder):
+    text = (folder / "report.html").read_text()
+    hub = set(re.findall(r'href="(https://huggingface\.co/[^"]*)"', text))
+    assert "https://huggingface.co/org/model-20" in hub
+    assert all(re.fullmatch(r"https://huggingface\.co/org/model-\d+", address) for address in hub)
+
+
+def test_a_comparison_that_can_say_nothing_still_becomes_a_report(tmp_path):
+    frame = pd.DataFrame(
+        {"model": ["a", "b", "c"], "depth": [12, 24, 6], "width": [768, 1024, 512], "score": [0.12, 0.2, 0.11]}
+    )
+    _write(compare(frame, permutations=99, splits=2), tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    assert "Cannot tell" in text
+    assert "Not available" in text
+    assert (tmp_path / "plots" / "score-against-ratio.svg").exists()
+
+
+def test_a_comparison_without_any_model_of_use_has_no_plots_and_no_tables(comparison, tmp_path):
+    bare = replace(
+        comparison,
+        table=comparison.table[:0],
+        predictors=(),
+        findings=Findings(),
+        answer=replace(comparison.answer, primary=None, strength="insufficient", rules=()),
+        bands=(),
+        trend=None,
+        others=(),
+    )
+    files = _write(bare, tmp_path)
+    assert {file.name for file in files} == {"report.html", "report.md", "table.csv", "comparison.json"}
+
+
+def test_a_terminal_gets_the_same_page_without_its_figures(comparison):
+    with_figures = comparison_page(comparison, command=COMMAND)
+    without = comparison_page(comparison, command=COMMAND, draw=False)
+    named = [[type(block).__name__ for block in section.blocks] for section in with_figures.sections]
+    assert sum(kinds.count("Figure") for kinds in named) == len(PLOTS)
+    left = [[kind for kind in kinds if kind != "Figure"] for kinds in named]
+    assert [[type(block).__name__ for block in section.blocks] for section in without.sections] == [
+        kinds for kinds in left if kinds
+    ]
+    assert [section.name for section in without.sections if not section.detail] == ["found", "size-held-fixed", "rules"]
+
+
+def test_rules_that_cannot_be_checked_say_why(comparison):
+    rules = tuple(replace(rule, outcome="unavailable") for rule in comparison.answer.rules if rule.key != "effect")
+    bare = replace(comparison, answer=replace(comparison.answer, rules=rules), findings=Findings())
+    for _, outcome, why in rule_table(bare).rows:
+        assert outcome.text == "cannot be checked" and why.text.startswith(("too few", "no p-value"))
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_in_words(comparison, tmp_path):
+    (tmp_path / "file").write_text("")
+    page = comparison_page(comparison, command="c", draw=False)
+    with pytest.raises(UsageError, match="Cannot write"):
+        write_report(tmp_path / "file" / "report", "report", page, comparison_files(comparison, "c"))
