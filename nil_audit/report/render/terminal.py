@@ -16,7 +16,7 @@ _COLOURS = {"good": "green", "doubtful": "yellow", "bad": "red"}
 _GAP = 2
 """Blank columns between two columns of a table."""
 _PROSE = 24
-"""Characters below which a cell of words is not made narrower to save a column, unless half of it is less."""
+"""Columns that a cell of words is left at least where it is longer: the first of a row, and half of any other."""
 
 
 def render_terminal(page: Page, width: int, *, details: bool = False) -> RenderableType:
@@ -114,7 +114,7 @@ def _cut(table: Table, width: int) -> list[dict[int, int]]:
         for column, cell in zip(texts, row, strict=True):
             column.append(clean(cell.text))
     most = [max(map(cell_len, column)) for column in texts]
-    least = [_least(column, table.columns[position].numeric) for position, column in enumerate(texts)]
+    least = [_least(column, table.columns[position].numeric, not position) for position, column in enumerate(texts)]
     room = width - _GAP - max(least[1:], default=-_GAP)
     least[0] = min(least[0], max(room, width // 2))
     parts: list[list[int]] = [[0]]
@@ -126,17 +126,16 @@ def _cut(table: Table, width: int) -> list[dict[int, int]]:
     return [_widened({one: (least[one], most[one]) for one in part}, width) for part in parts]
 
 
-def _least(texts: Sequence[str], numeric: bool) -> int:
-    """Columns of the terminal below which a column's heading, its first text, and its cells are not squeezed."""
+def _least(texts: Sequence[str], numeric: bool, first: bool) -> int:
+    """How narrow a column may become: its heading and its words wrap between words, its numbers not at all."""
     head, *cells = texts
     least = [cell_len(word) for word in head.split()]
     for text in cells:
-        if numeric:
-            least.append(cell_len(text))
-            continue
-        words = text.replace("/", "/ ", 1).split() if _is_path(text) else text.split()
-        least.append(min(_PROSE, (cell_len(text) + 1) // 2))
+        path = _is_path(text)
+        words = [text] if numeric else text.replace("/", "/ ", path).split()
         least += [cell_len(word) for word in words]
+        if not path:
+            least.append(min(_PROSE, cell_len(text) if first else (cell_len(text) + 1) // 2))
     return max(least, default=0)
 
 
