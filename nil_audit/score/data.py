@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nil_audit.errors import DataError, SourceError
+from nil_audit.errors import DataError, SourceError, first_line
 from nil_audit.score.protocols import CATEGORIES, LETTERS, SHOTS
 
 HUB_ID = "TIGER-Lab/MMLU-Pro"
@@ -161,7 +161,9 @@ def _read(file: Path) -> list[Row]:
         else:
             rows = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
-        raise DataError(f"{file} cannot be read as {file.suffix[1:]} ({error}); fetch the data set again.") from error
+        raise DataError(
+            f"{file} cannot be read as {file.suffix[1:]} ({first_line(error)}); fetch the data set again."
+        ) from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError(f"{file} is not a list of objects, one a question; write one object a question.")
     return rows

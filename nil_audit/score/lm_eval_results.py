@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nil_audit.errors import DataError, SourceError
-from nil_audit.score.protocols import CATEGORIES, FULL_CHANCE, FULL_SIZE, PROTOCOLS, SHOTS, Protocol
+from nil_audit.catalog.scores import MMLU_PRO_CHANCE, MMLU_PRO_QUESTIONS, normalised
+from nil_audit.errors import DataError, SourceError, first_line
+from nil_audit.score.protocols import CATEGORIES, PROTOCOLS, SHOTS, Protocol
 
 
 def read_lm_eval_results(path: Path) -> list[dict[str, Any]]:
@@ -45,7 +46,9 @@ def _read(file: Path) -> list[dict[str, Any]]:
     except FileNotFoundError as error:
         raise SourceError(f"There is no file {file}; name a results_*.json of lm-eval.") from error
     except (OSError, ValueError) as error:
-        raise DataError(f"{file} cannot be read as JSON ({error}); name a results_*.json of lm-eval.") from error
+        raise DataError(
+            f"{file} cannot be read as JSON ({first_line(error)}); name a results_*.json of lm-eval."
+        ) from error
     results = document.get("results") if isinstance(document, dict) else None
     if not isinstance(results, dict) or not all(isinstance(found, dict) for found in results.values()):
         raise DataError(f"{file} has no 'results' by task, so it is not a result file of lm-eval; name another.")
@@ -90,8 +93,8 @@ def _row(file: Path, document: Mapping[str, Any], protocol: Protocol) -> dict[st
         "stderr": stderr,
         "questions": asked,
         "questions_available": available,
-        "chance": FULL_CHANCE if asked == FULL_SIZE else None,
-        "normalised": (accuracy - 0.1) / 0.9 if name == "leaderboard" else None,
+        "chance": MMLU_PRO_CHANCE if asked == MMLU_PRO_QUESTIONS else None,
+        "normalised": normalised(accuracy) if name == "leaderboard" else None,
         "origin": "lm-eval",
         "source": file.name,
         "versions": {"lm_eval": document.get("lm_eval_version")},

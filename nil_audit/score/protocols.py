@@ -27,10 +27,6 @@ CATEGORIES = (
 )
 LETTERS = "ABCDEFGHIJ"
 SHOTS = 5
-FULL_SIZE = 12_032
-"""Questions in MMLU-Pro's test split."""
-FULL_CHANCE = 0.111243
-"""What guessing among the options offered gives on all of them: the mean of 1 / options."""
 
 
 @dataclass(frozen=True, kw_only=True)

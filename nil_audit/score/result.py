@@ -3,13 +3,16 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
+from nil_audit import __version__
+from nil_audit.catalog.scores import NORMALISED_FLOOR, normalised
 from nil_audit.score.answers import Answer, CategoryResult
-from nil_audit.score.protocols import Protocol
-from nil_audit.stats.proportion import Accuracy, accuracy_of
+from nil_audit.score.plan import Plan
+from nil_audit.stats.proportion import proportion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,34 +20,20 @@ class ScoreResult:
     """One model's answers under one protocol.
 
     Attributes:
+        plan: What was asked, and how.
         name: The model's name as asked for.
         identity: Hash of the checkpoint.
-        protocol: How it was asked.
-        categories: The answers by category, in MMLU-Pro's order.
-        available: Questions in the full set, by category.
-        seed: Of the sample; None where every question was asked.
-        data_source: Where the questions came from.
-        data_digest: sha256 of all questions and worked examples.
         dtype: Of the weights.
-        backend: "hf" or "vllm".
-        batch_size: Questions a forward pass; None with vLLM, which schedules its own.
-        versions: Versions of nil-audit, lm-eval and the libraries under it.
+        categories: The answers by category, in MMLU-Pro's order.
         reused: Categories whose answers were kept from an earlier run.
         processes: Processes of the run that finished it.
     """
 
+    plan: Plan
     name: str
     identity: str
-    protocol: Protocol
-    categories: tuple[CategoryResult, ...]
-    available: Mapping[str, int]
-    seed: int | None
-    data_source: str
-    data_digest: str
     dtype: str
-    backend: str
-    batch_size: int | None
-    versions: Mapping[str, str]
+    categories: tuple[CategoryResult, ...]
     reused: int = 0
     processes: int = 1
 
@@ -52,17 +41,6 @@ class ScoreResult:
     def answers(self) -> tuple[Answer, ...]:
         """Every answer, by category and question id."""
         return tuple(answer for category in self.categories for answer in category.answers)
-
-    @property
-    def accuracy(self) -> Accuracy:
-        """The accuracy over all questions asked, stratified by category."""
-        names = [category.category for category in self.categories for _ in category.answers]
-        return _accuracy(self.answers, names)
-
-    @property
-    def seconds(self) -> float:
-        """Wall time of asking, summed over categories, those reused included."""
-        return sum(category.seconds for category in self.categories)
 
     @property
     def letters(self) -> dict[str, int]:
@@ -92,93 +70,102 @@ class ScoreResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The score row of a record: plain numbers, texts, lists and None."""
-        first = self.categories[0]
-        whole = self.accuracy
-        normal = self.protocol.name == "leaderboard"
+        plan, protocol, first = self.plan, self.plan.protocol, self.categories[0]
+        strata = [part.category for part in self.categories for _ in part.answers]
+        whole = answer_numbers(self.answers, strata, generated=protocol.generates)
+        normal = protocol.name == "leaderboard"
+        error = whole["stderr"]
+        available = {category: len(plan.benchmark.of(category)) for category in plan.questions}
+        versions = {package: version(package) for package in ("lm_eval", "transformers", "torch")}
         return {
             "benchmark": "mmlu_pro",
-            "protocol": self.protocol.name,
-            **_row(whole),
-            "normalised": (whole.accuracy - 0.1) / 0.9 if normal else None,
-            "normalised_stderr": None if not normal or whole.stderr is None else whole.stderr / 0.9,
+            "protocol": protocol.name,
+            **whole,
+            "normalised": normalised(whole["accuracy"]) if normal else None,
+            "normalised_stderr": error / (1 - NORMALISED_FLOOR) if normal and error is not None else None,
             "origin": "measured",
-            "source": f"nil-audit {self.versions['nil_audit']} with lm-eval {self.versions['lm_eval']}",
+            "source": f"nil-audit {__version__} with lm-eval {versions['lm_eval']}",
             "model": self.name,
             "checkpoint": self.identity,
             "dtype": self.dtype,
-            "questions_available": sum(self.available.values()),
+            "questions_available": sum(available.values()),
             "sample": self._sample(),
-            "prompts_cut": sum(answer.cut for answer in self.answers),
-            "questions_cut": sum(answer.question_cut for answer in self.answers),
             "context": first.context,
             "generated": first.generated,
-            "unparsed": _unparsed(self.protocol, self.answers),
             "letters": self.letters,
             "notes": list(self.notes),
             "task": {
-                "title": self.protocol.title,
-                "group": self.protocol.group,
-                "version": self.protocol.version,
-                "differences": list(self.protocol.differences),
+                "title": protocol.title,
+                "group": protocol.group,
+                "version": protocol.version,
+                "differences": list(protocol.differences),
             },
-            "data": {"source": self.data_source, "sha256": self.data_digest},
-            "backend": self.backend,
-            "batch_size": self.batch_size,
-            "versions": dict(self.versions),
+            "data": {"source": plan.benchmark.source, "sha256": plan.benchmark.digest},
+            "backend": plan.backend,
+            "batch_size": plan.batch_size,
+            "versions": {"nil_audit": __version__, **versions},
             "processes": self.processes,
-            "seconds": round(self.seconds, 3),
+            "seconds": round(sum(part.seconds for part in self.categories), 3),
             "categories_reused": self.reused,
             "categories": [
                 {
-                    "category": category.category,
-                    "questions_available": self.available[category.category],
-                    **_row(_accuracy(category.answers, [category.category] * len(category.answers))),
-                    "prompts_cut": sum(answer.cut for answer in category.answers),
-                    "questions_cut": sum(answer.question_cut for answer in category.answers),
-                    "unparsed": _unparsed(self.protocol, category.answers),
-                    "seconds": round(category.seconds, 3),
+                    "category": part.category,
+                    "questions_available": available[part.category],
+                    **answer_numbers(part.answers, [part.category] * len(part.answers), generated=protocol.generates),
+                    "seconds": round(part.seconds, 3),
                 }
-                for category in self.categories
+                for part in self.categories
             ],
         }
 
     def _sample(self) -> dict[str, Any] | None:
         """Which questions were asked; None where it was all of them."""
-        if self.seed is None:
+        if self.plan.seed is None:
             return None
         ids = sorted(answer.question_id for answer in self.answers)
         return {
             "stratified_by": "category",
-            "seed": self.seed,
+            "seed": self.plan.seed,
             "sha256": hashlib.sha256(json.dumps(ids).encode()).hexdigest(),
             "question_ids": ids,
         }
 
 
-def _accuracy(answers: Sequence[Answer], categories: Sequence[str]) -> Accuracy:
-    return accuracy_of([answer.correct for answer in answers], [answer.options for answer in answers], categories)
+def answer_numbers(answers: Sequence[Answer], categories: Sequence[str], *, generated: bool = False) -> dict[str, Any]:
+    """Accuracy with its error and its distance from chance, and what was cut or could not be read.
 
+    Args:
+        answers: n answers, to questions of one or several categories.
+        categories: n names of categories, by which the error is stratified.
+        generated: Whether the answers were read from generated texts, some of which may hold none.
 
-def _row(accuracy: Accuracy) -> dict[str, Any]:
-    """The numbers of an accuracy, as records hold them."""
-    value, low, high = accuracy.above_chance
+    Returns:
+        accuracy, stderr (None with one answer), low and high (its 95% interval), chance (the expected accuracy of
+        guessing, the mean of 1 / options), above_chance (value, low, high: the same less chance, which is exact),
+        against_chance ("above", "at" or "below": where the interval lies), at_chance, questions, correct,
+        prompts_cut, questions_cut, unparsed (count and share, or None).
+
+    Raises:
+        ValueError: No answers, or not as many categories.
+    """
+    n = len(answers)
+    accuracy = proportion([answer.correct for answer in answers], categories)
+    chance = sum(1 / answer.options for answer in answers) / n
+    above = accuracy.minus(chance)
+    against = ("above" if above.value > 0 else "below") if above.excludes_zero else "at"
+    unread = sum(answer.chosen is None for answer in answers)
     return {
-        "accuracy": accuracy.accuracy,
-        "stderr": accuracy.stderr,
+        "accuracy": accuracy.value,
+        "stderr": accuracy.se,
         "low": accuracy.low,
         "high": accuracy.high,
-        "chance": accuracy.chance,
-        "above_chance": {"value": value, "low": low, "high": high},
-        "at_chance": accuracy.at_chance,
-        "words": accuracy.words,
-        "questions": accuracy.questions,
-        "correct": accuracy.correct,
+        "chance": chance,
+        "above_chance": {"value": above.value, "low": above.low, "high": above.high},
+        "against_chance": against,
+        "at_chance": against == "at",
+        "questions": n,
+        "correct": sum(answer.correct for answer in answers),
+        "prompts_cut": sum(answer.cut for answer in answers),
+        "questions_cut": sum(answer.question_cut for answer in answers),
+        "unparsed": {"count": unread, "share": unread / n} if generated else None,
     }
-
-
-def _unparsed(protocol: Protocol, answers: Sequence[Answer]) -> dict[str, Any] | None:
-    """Generated texts in which no answer was found; None where nothing is generated."""
-    if not protocol.generates:
-        return None
-    count = sum(answer.chosen is None for answer in answers)
-    return {"count": count, "share": count / len(answers)}

@@ -1,86 +1,39 @@
-"""Accuracy with its error, and what it is worth above guessing. Pure functions of answers.
-
-Shapes: n answers, each 1 (right) or 0, in categories c = 1..C with n_c answers; k_i options offered by question i.
-"""
+"""A share of successes with its error. Pure functions of n outcomes, each 1 or 0, in strata c of n_c outcomes."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from nil_audit.stats.estimate import Estimate
 
 Z95 = 1.959963984540054
 
 
-@dataclass(frozen=True, kw_only=True)
-class Accuracy:
-    """A share of right answers with its uncertainty, and the same above chance.
+def proportion(successes: Sequence[bool], strata: Sequence[str]) -> Estimate:
+    """The share p of successes, with the error of a sample stratified as given and Wilson's 95% interval.
 
-    Attributes:
-        questions: n.
-        correct: Right answers.
-        accuracy: correct / n, the mean that lm-eval reports.
-        stderr: Standard error of ``accuracy``; None with one question.
-        low: Lower end of the 95% interval of ``accuracy``.
-        high: Its upper end.
-        chance: Expected accuracy of guessing, the mean of 1 / k_i over the questions asked.
-    """
-
-    questions: int
-    correct: int
-    accuracy: float
-    stderr: float | None
-    low: float
-    high: float
-    chance: float
-
-    @property
-    def above_chance(self) -> tuple[float, float, float]:
-        """Accuracy - chance, and the ends of its 95% interval (chance is exact: the options are known)."""
-        return self.accuracy - self.chance, self.low - self.chance, self.high - self.chance
-
-    @property
-    def at_chance(self) -> bool:
-        """Whether the interval of the accuracy covers chance."""
-        return self.low <= self.chance <= self.high
-
-    @property
-    def words(self) -> str:
-        """'at chance', 'above chance' or 'below chance', at 95%."""
-        if self.at_chance:
-            return "at chance"
-        return "above chance" if self.low > self.chance else "below chance"
-
-
-def accuracy_of(correct: Sequence[bool], options: Sequence[int], categories: Sequence[str]) -> Accuracy:
-    """Accuracy over questions of one or several categories, with its error and chance.
-
-    The standard error is that of a sample stratified by category, sqrt(Σ_c n_c s_c²) / n, s_c² the sample
-    variance within category c (n_c - 1 in the denominator): the categories and their shares are given, the
-    questions within them are drawn. With one category it is lm-eval's sqrt(p(1-p)/(n-1)). A category with a
-    single question has no variance of its own; the unstratified formula is used then, which is not smaller in
-    expectation. The interval is Wilson's (1927) at the effective size p(1-p)/stderr², so it stays within 0 and
-    1 and does not collapse when all answers are right or wrong.
+    The standard error is sqrt(Σ_c n_c s_c²) / n, s_c² the sample variance within stratum c (n_c - 1 in the
+    denominator): the strata and their shares are given, the outcomes within them are drawn. With one stratum it is
+    lm-eval's sqrt(p(1-p)/(n-1)), which also stands in where some stratum has a single outcome, and so no variance of
+    its own; it is not smaller in expectation. The interval is Wilson's (1927) at the effective size p(1-p)/se², so it
+    stays within 0 and 1 and does not collapse when all outcomes are the same.
 
     Args:
-        correct: n answers.
-        options: n numbers of options offered, each at least 1.
-        categories: n category names.
+        successes: n outcomes.
+        strata: n names.
 
     Returns:
-        The accuracy; see ``Accuracy``.
+        Value, interval and n; no standard error with one outcome.
 
     Raises:
-        ValueError: No answers, or sequences of different length.
+        ValueError: No outcomes, or not as many strata.
     """
-    n = len(correct)
-    if not n or not n == len(options) == len(categories):
-        raise ValueError("An accuracy needs answers, and as many options and categories as answers.")
-    right = sum(correct)
-    p = right / n
-    stderr = _stratified_stderr(correct, categories) if n > 1 else None
-    effective = p * (1 - p) / stderr**2 if stderr and 0 < p < 1 else n
-    low, high = wilson(p, effective)
-    chance = sum(1 / k for k in options) / n
-    return Accuracy(questions=n, correct=right, accuracy=p, stderr=stderr, low=low, high=high, chance=chance)
+    n = len(successes)
+    if not n or n != len(strata):
+        raise ValueError("A proportion needs outcomes, and as many strata as outcomes.")
+    p = sum(successes) / n
+    se = _stratified_error(successes, strata) if n > 1 else None
+    low, high = wilson(p, p * (1 - p) / se**2 if se and 0 < p < 1 else n)
+    return Estimate(value=p, low=low, high=high, se=se, n=n)
 
 
 def wilson(p: float, n: float, z: float = Z95) -> tuple[float, float]:
@@ -91,14 +44,13 @@ def wilson(p: float, n: float, z: float = Z95) -> tuple[float, float]:
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
-def _stratified_stderr(correct: Sequence[bool], categories: Sequence[str]) -> float:
-    """sqrt(Σ_c n_c s_c²) / n, or sqrt(p(1-p)/(n-1)) where some category has one question only."""
+def _stratified_error(successes: Sequence[bool], strata: Sequence[str]) -> float:
     groups: dict[str, list[bool]] = {}
-    for answer, category in zip(correct, categories, strict=True):
-        groups.setdefault(category, []).append(answer)
-    n = len(correct)
+    for success, stratum in zip(successes, strata, strict=True):
+        groups.setdefault(stratum, []).append(success)
+    n = len(successes)
     if any(len(group) < 2 for group in groups.values()):
-        p = sum(correct) / n
+        p = sum(successes) / n
         return math.sqrt(p * (1 - p) / (n - 1))
     total = 0.0
     for group in groups.values():

@@ -52,6 +52,8 @@ def test_tables_files_and_a_second_call_that_asks_nothing(
     (answers,) = (tmp_path / "out" / "answers").iterdir()
     given = list(csv.DictReader(answers.read_text().splitlines()))
     assert sum(row["correct"] == "True" for row in given) == score["correct"]
+    assert rows[0]["against_chance"] == score["against_chance"]
+    assert "tiny-one, by category" in (tmp_path / "out" / "scores.html").read_text()
     markdown = (tmp_path / "out" / "scores.md").read_text()
     assert "nil-audit score" in markdown
     assert "leaderboard\\_mmlu\\_pro 0.1" in markdown or "leaderboard_mmlu_pro 0.1" in markdown
@@ -154,7 +156,13 @@ def test_published_scores_of_a_model(run_command: Run) -> None:
     done = run_command("score", "--published", "Qwen/Qwen2.5-7B", "allenai/OLMo-7B-0424-hf", "nobody/nothing")
     assert done.returncode == 0
     assert max(map(len, done.stdout.splitlines())) <= 80
-    for words in ("43.7 ± 0.5", "olmes", "Open LLM Leaderboard v2", "! not used, allenai/OLMo-7B-0424-hf"):
+    for words in (
+        "43.7 ± 0.5",
+        "olmes",
+        "2024-09-19",
+        "Open LLM Leaderboard v2",
+        "! not used, allenai/OLMo-7B-0424-hf",
+    ):
         assert words in done.stdout
     assert "No published score of nobody/nothing is known" in done.stderr
 

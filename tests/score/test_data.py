@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from nil_audit.catalog.scores import MMLU_PRO_QUESTIONS
 from nil_audit.errors import DataError, SourceError
 from nil_audit.score.data import load_benchmark
 from tests.mmlu import Rows, mmlu_rows, write_mmlu
@@ -31,7 +32,7 @@ def test_order_of_worked_examples_and_any_changed_text_change_the_digest(tmp_pat
 
 def test_the_real_data_are_whole(shared: Path) -> None:
     benchmark = load_benchmark(shared / "data" / "mmlu_pro")
-    assert len(benchmark.questions) == 12_032
+    assert len(benchmark.questions) == MMLU_PRO_QUESTIONS
     assert len(benchmark.examples) == 70
     assert benchmark.examples[0]["category"] == "math"
 

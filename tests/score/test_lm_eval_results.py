@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from nil_audit.catalog.scores import MMLU_PRO_CHANCE
 from nil_audit.errors import DataError, SourceError
 from nil_audit.score.lm_eval_results import read_lm_eval_results
-from nil_audit.score.protocols import CATEGORIES, FULL_CHANCE
+from nil_audit.score.protocols import CATEGORIES
 
 LEADERBOARD: dict[str, Any] = {
     "results": {
@@ -41,7 +42,7 @@ def test_a_leaderboard_run(tmp_path: Path) -> None:
     assert row["accuracy"] == 0.31441156914893614
     assert row["stderr"] == 0.004232813
     assert row["normalised"] == pytest.approx((row["accuracy"] - 0.1) / 0.9)
-    assert (row["questions"], row["chance"], row["notes"]) == (12032, FULL_CHANCE, [])
+    assert (row["questions"], row["chance"], row["notes"]) == (12032, MMLU_PRO_CHANCE, [])
     assert row["source"] == "results_2025-01-01T00-00-00.json"
 
 

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from nil_audit.score.run import score_model
-from nil_audit.weights.checkpoint import load_checkpoint
+from nil_audit.score.engines import build
+from nil_audit.score.plan import plan_score
+from nil_audit.score.run import run_plan
+from nil_audit.source import resolve
 from tests.mmlu import mmlu_rows, write_mmlu
 
 LAUNCHER = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "nil_audit")
@@ -58,16 +60,16 @@ def command(checkpoint: Path, questions: Path) -> tuple[str, ...]:
 @pytest.fixture(scope="module")
 def alone(checkpoint: Path, questions: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The score by one process that nobody disturbs."""
-    loaded = load_checkpoint(str(checkpoint))
+    plan, source = plan_score(data=questions), resolve(str(checkpoint))
+    loading: dict[str, Any] = {"dtype": "float32", "device": "auto", "allow_pickle": False, "trust_remote_code": False}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NIL_AUDIT_CACHE", str(tmp_path_factory.mktemp("alone")))
-        result = score_model(
-            loaded.model,
-            loaded.tokenizer,
-            identity=loaded.identity.digest,
+        result = run_plan(
+            plan,
+            lambda: build(plan, source, **loading),
+            identity=source.digest,
             name=str(checkpoint),
             dtype="float32",
-            data=questions,
         )
     found: dict[str, Any] = json.loads(json.dumps(result.to_dict()))
     return found

@@ -12,14 +12,23 @@ import torch
 
 from nil_audit.errors import CheckpointError, MeasurementError, UsageError
 from nil_audit.processes import Team
+from nil_audit.progress import quiet_libraries
+from nil_audit.score import harness
 from nil_audit.score.answers import CategoryResult, find, keep
-from nil_audit.score.engines import hf as harness
+from nil_audit.score.engines import hf, wrapped
+from nil_audit.score.plan import plan_score
 from nil_audit.score.protocols import CATEGORIES, LETTERS, PROTOCOLS, generation_length
 from nil_audit.score.result import ScoreResult
-from nil_audit.score.run import plan_score, run_plan, score_model, wrapped
+from nil_audit.score.run import run_plan
 
 Loaded = tuple[Any, Any]
 WHO = {"identity": "sha256:one", "name": "tiny", "dtype": "float32"}
+
+
+def _score(loaded: Loaded, protocol: str = "mc", identity: str = "sha256:one", **chosen: Any) -> ScoreResult:
+    """A loaded model's score under a plan of its own."""
+    plan = plan_score(protocol, **chosen)
+    return run_plan(plan, lambda: wrapped(plan, *loaded), **WHO | {"identity": identity})
 
 
 def _by_lm_eval(loaded: Loaded, folder: str, task: dict[str, Any], **settings: Any) -> dict[int, dict[str, Any]]:
@@ -28,7 +37,7 @@ def _by_lm_eval(loaded: Loaded, folder: str, task: dict[str, Any], **settings: A
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
-    with harness.quiet_libraries():
+    with quiet_libraries():
         lm = HFLM(pretrained=loaded[0], tokenizer=copy.deepcopy(loaded[1]), batch_size=8)
         found = simple_evaluate(
             model=lm,
@@ -55,7 +64,7 @@ def _answers(result: ScoreResult) -> dict[int, tuple[str | None, bool]]:
 
 @pytest.mark.parametrize("protocol", ["leaderboard", "mc"])
 def test_answers_are_those_of_lm_evals_own_run(protocol: str, loaded: Loaded, data: Path, tmp_path: Path) -> None:
-    result = score_model(*loaded, **WHO, protocol=protocol, data=data)
+    result = _score(loaded, protocol=protocol, data=data)
     chosen = PROTOCOLS[protocol]
     tasks = list(dict.fromkeys(chosen.task(category) for category in CATEGORIES))
     theirs = _by_lm_eval(loaded, str(chosen.folder), _local(data, tasks))
@@ -90,7 +99,7 @@ def test_generated_answers_are_lm_evals_with_its_length_fitted_to_the_context(
     data: Path, model_with: Callable[..., Loaded]
 ) -> None:
     short = model_with(context=256)
-    result = score_model(*short, **WHO, protocol="cot", data=data, questions=14)
+    result = _score(short, protocol="cot", data=data, questions=14)
     assert result.categories[0].generated == generation_length(256) == 128
     law = next(category for category in result.categories if category.category == "law")
     name = PROTOCOLS["cot"].task("law")
@@ -109,8 +118,8 @@ def test_lm_evals_regular_expression_reads_the_answer(data: Path, loaded: Loaded
     def speak(self: Any, requests: list[Any], **_: Any) -> list[str]:
         return (texts * len(requests))[: len(requests)]
 
-    monkeypatch.setattr(harness.QuietHFLM, "generate_until", speak)
-    result = score_model(*loaded, **WHO, protocol="cot", data=data)
+    monkeypatch.setattr(hf.QuietHFLM, "generate_until", speak)
+    result = _score(loaded, protocol="cot", data=data)
     by_category = [[answer.chosen for answer in category.answers] for category in result.categories]
     assert by_category == [["B", "C", None, None]] * 14
     assert result.to_dict()["unparsed"] == {"count": 28, "share": 0.5}
@@ -120,7 +129,7 @@ def test_lm_evals_regular_expression_reads_the_answer(data: Path, loaded: Loaded
 
 def test_kept_answers_are_not_asked_again_and_a_stopped_run_goes_on(loaded: Loaded, data: Path, cache: Path) -> None:
     plan = plan_score(data=data)
-    first = score_model(*loaded, **WHO, data=data)
+    first = _score(loaded, data=data)
     files = sorted(cache.rglob("mc-*.json"))
     assert len(files) == 14
 
@@ -150,8 +159,8 @@ def test_kept_answers_are_not_asked_again_and_a_stopped_run_goes_on(loaded: Load
 def test_a_second_model_never_gets_the_first_ones_answers(
     loaded: Loaded, data: Path, model_with: Callable[..., Loaded]
 ) -> None:
-    first = score_model(*loaded, **WHO, data=data)
-    second = score_model(*model_with(seed=1), **WHO | {"identity": "sha256:two"}, data=data)
+    first = _score(loaded, data=data)
+    second = _score(model_with(seed=1), identity="sha256:two", data=data)
     assert second.reused == 0
     assert _answers(second) != _answers(first)
 
@@ -189,8 +198,7 @@ def test_a_file_under_the_wrong_key_is_not_believed(loaded: Loaded, data: Path) 
 
 
 def test_prompts_cut_are_counted_as_by_hand(data: Path, model_with: Callable[..., Loaded]) -> None:
-    model, tokenizer = model_with(context=208)
-    result = score_model(model, tokenizer, **WHO, data=data)
+    result = _score(model_with(context=208), data=data)
     plan = plan_score(data=data)
     for category in CATEGORIES:
         task = harness.load_task(plan.protocol, category, plan.questions[category], plan.examples(category))
@@ -206,15 +214,15 @@ def test_prompts_cut_are_counted_as_by_hand(data: Path, model_with: Callable[...
 
 def test_a_context_shorter_than_any_question_is_refused(data: Path, model_with: Callable[..., Loaded]) -> None:
     with pytest.raises(MeasurementError, match=r"context of tiny \(20 tokens\) is shorter than one question"):
-        score_model(*model_with(context=20), **WHO, data=data)
+        _score(model_with(context=20), data=data)
     with pytest.raises(MeasurementError, match=r"context of tiny \(64 tokens\) is shorter than one question"):
-        score_model(*model_with(context=64), **WHO, data=data, protocol="cot")  # half of it is for the answer
-    some = score_model(*model_with(context=64), **WHO, data=data)
+        _score(model_with(context=64), data=data, protocol="cot")  # half of it is for the answer
+    some = _score(model_with(context=64), data=data)
     assert 0 < some.to_dict()["questions_cut"] < 56
 
 
 def test_the_result_says_all_that_was_asked_for(loaded: Loaded, data: Path) -> None:
-    result = score_model(*loaded, **WHO, data=data, questions=28, protocol="leaderboard")
+    result = _score(loaded, data=data, questions=28, protocol="leaderboard")
     document = result.to_dict()
     right = sum(answer.correct for answer in result.answers)
     assert (document["questions"], document["questions_available"], document["correct"]) == (28, 56, right)
@@ -230,13 +238,13 @@ def test_the_result_says_all_that_was_asked_for(loaded: Loaded, data: Path) -> N
     assert document["task"]["version"] == "0.1"
     assert document["seconds"] > 0
     assert document["origin"] == "measured"
-    assert score_model(*loaded, **WHO, data=data).to_dict()["sample"] is None
+    assert _score(loaded, data=data).to_dict()["sample"] is None
 
 
 def test_the_callers_tokenizer_stays_as_it_was(loaded: Loaded) -> None:
     tokenizer = loaded[1]
     assert tokenizer.pad_token is None
-    assert harness.wrap_model(*loaded, batch_size=2).tokenizer.pad_token is not None
+    assert hf.wrap_model(*loaded, batch_size=2).tokenizer.pad_token is not None
     assert tokenizer.pad_token is None
 
 
@@ -244,7 +252,7 @@ def test_a_tokenizer_without_an_end_of_text_is_refused(loaded: Loaded) -> None:
     from tests.tiny import byte_tokenizer
 
     with pytest.raises(CheckpointError, match="set eos_token"):
-        harness.wrap_model(loaded[0], byte_tokenizer(), batch_size=2)
+        hf.wrap_model(loaded[0], byte_tokenizer(), batch_size=2)
 
 
 def test_another_version_of_a_task_is_refused(data: Path) -> None:
@@ -260,7 +268,7 @@ def test_memory_that_runs_out_names_the_batch_size(loaded: Loaded, data: Path, m
 
     monkeypatch.setattr(loaded[0], "forward", fail)
     with pytest.raises(MeasurementError, match="batch size of 8 on 'biology'; use a smaller --batch-size"):
-        score_model(*loaded, **WHO, data=data)
+        _score(loaded, data=data)
 
 
 def test_options_that_cannot_be(data: Path) -> None:

@@ -1,35 +1,20 @@
-"""lm-eval, one category at a time: a language model and questions in, answers out.
+"""The engine of transformers: a loaded model behind lm-eval's wrapper."""
 
-lm-eval's task files, prompts, batching, log-likelihoods and metrics are used as they are. What is ours: the rows
-come from a checked ``Benchmark`` instead of a download, and every answer says whether its prompt was cut.
-"""
-
-import contextlib
 import copy
-import io
-import logging
-import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from lm_eval.evaluator import evaluate
 from lm_eval.models.huggingface import HFLM
-from lm_eval.tasks import TaskManager
 
-from nil_audit.errors import CheckpointError, MeasurementError, UsageError
-from nil_audit.score.answers import Answer, CategoryResult
-from nil_audit.score.data import Row
-from nil_audit.score.protocols import LETTERS, Protocol, generation_length
-
-Advance = Callable[[int], object]
+from nil_audit.errors import CheckpointError
+from nil_audit.progress import quiet_libraries
 
 
 class QuietHFLM(HFLM):
     """lm-eval's wrapper of a loaded model, that shows progress by question and encodes a prompt once."""
 
-    advance: Advance | None = None
+    advance: Callable[[int], object] | None = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -55,22 +40,6 @@ class QuietHFLM(HFLM):
         return tokens
 
 
-@contextlib.contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Keep the logging, warnings and progress bars of lm-eval and the libraries under it off stderr."""
-    loggers = [logging.getLogger(name) for name in ("lm_eval", "transformers", "datasets", "huggingface_hub")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
 def wrap_model(model: Any, tokenizer: Any, *, batch_size: int) -> QuietHFLM:
     """A loaded model as lm-eval takes it, on the device where it is.
 
@@ -86,162 +55,3 @@ def wrap_model(model: Any, tokenizer: Any, *, batch_size: int) -> QuietHFLM:
         )
     with quiet_libraries():
         return QuietHFLM(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=batch_size)
-
-
-def load_task(protocol: Protocol, category: str, questions: Sequence[Row], examples: Sequence[Row]) -> Any:
-    """lm-eval's task of a category, over these questions and worked examples.
-
-    Raises:
-        UsageError: The installed lm-eval holds another version of the task than this protocol stands for.
-    """
-    from datasets import Dataset
-
-    def rows(**_: Any) -> dict[str, Any]:
-        return {"test": Dataset.from_list(list(questions)), "validation": Dataset.from_list(list(examples))}
-
-    name = protocol.task(category)
-    manager = TaskManager(include_path=str(protocol.folder), include_defaults=False)
-    # as member of a group: only there does lm-eval lay overrides over a task file
-    task = manager.load([{"group": "nil_audit", "task": [{"task": name, "custom_dataset": rows}]}])["tasks"][name]
-    if str(task.VERSION) != protocol.version:
-        import lm_eval
-
-        raise UsageError(
-            f"lm-eval {lm_eval.__version__} holds version {task.VERSION} of {protocol.group} where {protocol.version} "
-            "is needed for comparable scores; install lm_eval 0.4.12 or 0.4.13."
-        )
-    return task
-
-
-def run_category(
-    lm: Any,
-    protocol: Protocol,
-    category: str,
-    questions: Sequence[Row],
-    examples: Sequence[Row],
-    *,
-    advance: Advance | None = None,
-) -> CategoryResult:
-    """Ask one category's questions.
-
-    Args:
-        lm: From ``wrap_model`` or ``nil_audit.score.engines.vllm.wrap_vllm``.
-        protocol: How to ask.
-        category: Its name.
-        questions: Those to ask.
-        examples: Worked examples to draw the five shots from, in order.
-        advance: Called with the number of questions done since the last call.
-
-    Returns:
-        One answer a question, ordered as ``questions``.
-
-    Raises:
-        MeasurementError: Memory ran out at this batch size.
-    """
-    start = time.perf_counter()
-    done = 0
-
-    def count(steps: int) -> None:
-        nonlocal done
-        steps = min(steps, len(questions) - done)  # options of several tokens make more rows than questions
-        done += steps
-        if advance and steps:
-            advance(steps)
-
-    with quiet_libraries():
-        task = load_task(protocol, category, questions, examples)
-        if protocol.generates:
-            task.set_config("generation_kwargs", {"max_gen_toks": generation_length(lm.max_length)}, update=True)
-        lm.advance = count
-        try:
-            outcome = evaluate(lm=lm, task_dict={"tasks": {task.task_name: task}}, bootstrap_iters=0)
-        except Exception as error:
-            if _out_of_memory(error):
-                raise MeasurementError(
-                    f"Memory ran out at a batch size of {lm.batch_size} on '{category}'; use a smaller --batch-size "
-                    "(finished categories are kept)."
-                ) from error
-            raise
-        samples = {sample["doc"]["question_id"]: sample for sample in outcome["samples"][task.task_name]}
-        answers = tuple(_answer(lm, protocol, task, samples[row["question_id"]]) for row in questions)
-    count(len(questions))
-    return CategoryResult(
-        category=category,
-        answers=answers,
-        context=lm.max_length,
-        generated=generation_length(lm.max_length) if protocol.generates else None,
-        seconds=time.perf_counter() - start,
-    )
-
-
-def require_room(lm: Any, protocol: Protocol, questions: Mapping[str, Sequence[Row]], name: str) -> None:
-    """Check that at least one question, alone with its options and no worked example, fits the context.
-
-    Raises:
-        MeasurementError: None does, so that no answer would be an answer to the question.
-    """
-    room = prompt_room(lm, protocol)
-    category = next(iter(questions))
-    with quiet_libraries():
-        task = load_task(protocol, category, questions[category], ())
-        ending = "" if protocol.generates else " A"
-        alone = (task.doc_to_text(row) + ending for rows in questions.values() for row in rows)
-        if any(len(lm.tok_encode(text)) <= room for text in alone):
-            return
-    raise MeasurementError(
-        f"The context of {name} ({lm.max_length:,} tokens) is shorter than one question of MMLU-Pro with its options, "
-        f"so its answers would mean nothing; score a model with a context of some hundred tokens or more."
-    )
-
-
-def prompt_room(lm: Any, protocol: Protocol) -> int:
-    """Tokens that a prompt may have before lm-eval cuts it from the left.
-
-    For a log-likelihood the last token of prompt and answer is only predicted, never read, so one more token
-    than the context fits (with vLLM one less: it has to generate one); for a generation the room that is
-    generated into is taken off.
-    """
-    if protocol.generates:
-        return lm.max_length - generation_length(lm.max_length)
-    return lm.max_length + (1 if isinstance(lm, HFLM) else -1)
-
-
-def _answer(lm: Any, protocol: Protocol, task: Any, sample: dict[str, Any]) -> Answer:
-    """One logged sample of lm-eval as an answer."""
-    doc = sample["doc"]
-    options = len(doc["options"])
-    room = prompt_room(lm, protocol)
-    if protocol.generates:
-        answered = sample["filtered_resps"][0].strip().upper()
-        chosen = answered if answered in LETTERS and len(answered) == 1 else None
-        prompt, alone, endings = sample["arguments"][0][0], task.doc_to_text(doc), [""]
-    else:
-        likelihoods = [response[0] for response in sample["filtered_resps"]]
-        chosen = LETTERS[max(range(options), key=likelihoods.__getitem__)]
-        prompt, alone = sample["arguments"][0][0], task.doc_to_text(doc)
-        endings = [arguments[1] for arguments in sample["arguments"]]
-    cut = _longest(lm, prompt, endings, room) > room
-    return Answer(
-        question_id=doc["question_id"],
-        options=options,
-        target=doc["answer"],
-        chosen=chosen,
-        correct=bool(sample[protocol.metric]),
-        cut=cut,
-        question_cut=cut and _longest(lm, alone, endings, room) > room,
-    )
-
-
-def _longest(lm: Any, prompt: str, endings: Sequence[str], room: int) -> int:
-    """Tokens of the prompt with its longest ending; endings are only compared where they can matter."""
-    length = len(lm.tok_encode(prompt + endings[0]))
-    if abs(length - room) > 8:
-        return length
-    return max(len(lm.tok_encode(prompt + ending)) for ending in endings)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Whether an exception means that the device's or the machine's memory ran out."""
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,196 @@
+"""MMLU-Pro scores as a page and as files: measured ones with their categories, published ones with their sources."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from nil_audit.catalog.scores import PROTOCOL_TITLES
+from nil_audit.files import safe_name
+from nil_audit.report.render.page import Block, Bullets, Cell, Listing, Page, Section, Table, table
+from nil_audit.report.render.text import MISSING, display_name, estimate_text, percent
+from nil_audit.score.answers import Answer
+from nil_audit.stats.estimate import Estimate
+
+Row = Mapping[str, Any]
+
+_COLUMNS = ("Asked", "Accuracy %", "Chance %", "Above chance [95%]")
+_LIES = {"at": "covers", "above": "lies above", "below": "lies below"}
+_DTYPES = {"bfloat16": "bf16", "float16": "fp16"}
+_FLAT = (
+    *("model", "protocol", "category", "questions", "correct", "accuracy", "stderr", "low", "high", "chance"),
+    *("against_chance", "prompts_cut", "above_chance_value", "above_chance_low", "above_chance_high"),
+)
+
+
+def score_page(scores: Sequence[Row], published: Sequence[Row], *, command: str) -> Page:
+    """All that is known of the models scored: in all, by category, and as others have published it.
+
+    Args:
+        scores: Score rows of one protocol (see ``ScoreResult.to_dict``), at least one.
+        published: Published scores of the same models, as for ``published_page``.
+        command: That made the scores.
+    """
+    results: list[Block] = [_summary(scores)]
+    for score in scores:
+        results.append(_categories(score))
+        if score["notes"]:
+            results.append(Bullets(items=tuple(score["notes"])))
+    differences = tuple(scores[0]["task"]["differences"])
+    others = Section(
+        name="published",
+        title="Published by others; protocols are not comparable",
+        blocks=tuple(_published(published)),
+    )
+    return Page(
+        title="MMLU-Pro",
+        kicker="Accuracy, and what it is worth above guessing",
+        answer=tuple(map(_in_words, scores)),
+        sections=(
+            Section(name="results", title="Results", blocks=tuple(results)),
+            *([others] if published else []),
+            Section(
+                name="command",
+                title="How it was asked",
+                blocks=(*([Bullets(items=differences)] if differences else []), Listing(text=command)),
+                detail=True,
+            ),
+        ),
+        footer=(scores[0]["source"],),
+    )
+
+
+def published_page(rows: Sequence[Row]) -> Page:
+    """Published scores, one table a protocol, with their sources listed below; "!" marks those that are not used.
+
+    Args:
+        rows: Of ``nil_audit.catalog.scores.published_for``, each with its ``model``.
+    """
+    models = len({row["model"] for row in rows})
+    answer = f"{len(rows)} published MMLU-Pro scores of {models} models; protocols are not comparable."
+    section = Section(name="published", title="By protocol", blocks=tuple(_published(rows)))
+    return Page(title="MMLU-Pro", kicker="Scores that others have published", answer=(answer,), sections=(section,))
+
+
+def score_files(scores: Sequence[Row], answers: Mapping[str, Sequence[Answer]], document: Any) -> dict[str, Any]:
+    """The files beside the page, by path: the document, its numbers as a table, every answer.
+
+    Args:
+        scores: Score rows.
+        answers: Of each model.
+        document: That ``--json`` prints.
+    """
+    import pandas as pd
+
+    rows = [{**score, **part} for score in scores for part in ({"category": "all"}, *score["categories"])]
+    return {
+        "scores.json": document,
+        "scores.csv": pd.json_normalize(rows, sep="_")[list(_FLAT)],
+        **{f"answers/{safe_name(model)}.csv": pd.DataFrame(list(given)) for model, given in answers.items()},
+    }
+
+
+def _in_words(score: Row) -> str:
+    """What an accuracy is worth, in a sentence."""
+    against = score["against_chance"]
+    return (
+        f"{display_name(score['model'])} is {against} chance: the 95% interval of its accuracy, "
+        f"{percent(score['low'])} to {percent(score['high'])}, {_LIES[against]} what guessing gives, "
+        f"{percent(score['chance'])}."
+    )
+
+
+def _summary(scores: Sequence[Row]) -> Table:
+    """One row a model."""
+    leaderboard = scores[0]["normalised"] is not None
+    return table(
+        f"MMLU-Pro, {scores[0]['task']['title']}",
+        ("Model", *_COLUMNS, *(["Normalised %"] if leaderboard else [])),
+        [
+            (display_name(row["model"]), *_cells(row), *([_bare_percent(row["normalised"])] if leaderboard else []))
+            for row in scores
+        ],
+    )
+
+
+def _categories(score: Row) -> Table:
+    """One row a category of one model; prompts cut and texts unread only where there are any."""
+    cut, unread = bool(score["prompts_cut"]), score["unparsed"] is not None
+    return table(
+        f"{display_name(score['model'])}, by category",
+        ("Category", *_COLUMNS, *["Cut"] * cut, *["Unread"] * unread),
+        [
+            (
+                row["category"],
+                *_cells(row),
+                *[str(row["prompts_cut"])] * cut,
+                *([str(row["unparsed"]["count"])] if unread else []),
+            )
+            for row in score["categories"]
+        ],
+        note=_provenance(score),
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    """What every row has: questions asked ("280/12032", or "12032" for all), accuracy, chance, distance from it."""
+    of = f"/{row['questions_available']}" if row["questions"] < row["questions_available"] else ""
+    above = Estimate.from_dict(row["above_chance"])
+    # a wide interval is told in whole points
+    digits = 1 if row["high"] - row["low"] < 0.1 else 0
+    return (
+        f"{row['questions']}{of}",
+        _with_error(row),
+        f"{row['against_chance']} {_bare_percent(row['chance'])}",
+        estimate_text(above, digits, factor=100),
+    )
+
+
+def _with_error(row: Row) -> str:
+    """Accuracy in percent with its standard error: "31.4 ± 0.4"; alone where none is known or all answers agree."""
+    value = _bare_percent(row["accuracy"])
+    return f"{value} ± {100 * row['stderr']:.1f}" if row["stderr"] else value
+
+
+def _bare_percent(fraction: float) -> str:
+    return percent(fraction).rstrip("%")
+
+
+def _provenance(score: Row) -> str:
+    """How a score came about, in one line."""
+    task = score["task"]
+    parts = [
+        f"{task['group']} {task['version']}",
+        f"lm-eval {score['versions']['lm_eval']}",
+        f"backend {score['backend']}",
+        *([f"batch size {score['batch_size']}"] if score["batch_size"] else []),
+        score["dtype"],
+        f"context {score['context']:,}",
+        *([f"at most {score['generated']:,} tokens generated"] if score["generated"] else []),
+        f"{score['seconds']:.0f} s",
+        f"data {score['data']['sha256'][:12]}",
+        *([f"sample of seed {score['sample']['seed']}"] if score["sample"] else []),
+    ]
+    return ", ".join(parts)
+
+
+def _published(rows: Sequence[Row]) -> Iterator[Block]:
+    """One table a protocol, then the sources that their numbers stand for."""
+    sources = list(dict.fromkeys(row["source"] for row in rows))
+    for protocol, title in PROTOCOL_TITLES.items():
+        cells = [
+            (
+                row["model"],
+                _with_error(row),
+                _DTYPES.get(row["precision"], row["precision"] or MISSING),
+                row["date"] or MISSING,
+                Cell(
+                    text=f"[{sources.index(row['source']) + 1}]" + "!" * bool(row["flag"]),
+                    tone="doubtful" if row["flag"] else None,
+                ),
+            )
+            for row in rows
+            if row["protocol"] == protocol
+        ]
+        if cells:
+            yield table(f"Protocol {protocol}. {title}", ("Model", "Accuracy %", "Dtype", "Date", "Source"), cells)
+    flags = dict.fromkeys(f"! not used, {row['model']}: {row['flag']}" for row in rows if row["flag"])
+    yield Bullets(items=(*(f"[{number}] {source}" for number, source in enumerate(sources, 1)), *flags))

@@ -1,0 +1,127 @@
+"""Scores as a page: what the terminal, HTML and Markdown show of several models, unread texts and published rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from nil_audit.catalog.scores import PROTOCOL_TITLES, published_for, published_scores
+from nil_audit.report.render.html import render_html
+from nil_audit.report.render.markdown import render_markdown
+from nil_audit.report.render.page import Page, Table
+from nil_audit.report.render.terminal import render_terminal
+from nil_audit.report.score import published_page, score_files, score_page
+from nil_audit.score.answers import Answer, CategoryResult
+from nil_audit.score.data import Benchmark
+from nil_audit.score.plan import Plan
+from nil_audit.score.protocols import CATEGORIES, PROTOCOLS
+from nil_audit.score.result import ScoreResult
+
+
+def _result(name: str, protocol: str, right: int, *, chosen: str | None = "A") -> ScoreResult:
+    """Twenty questions of ten options a category, ``right`` of them answered rightly."""
+    rows = tuple({"question_id": i, "category": CATEGORIES[i // 20]} for i in range(280))
+    questions = {category: rows[20 * place : 20 * (place + 1)] for place, category in enumerate(CATEGORIES)}
+
+    def answer(number: int) -> Answer:
+        correct = number % 20 < right
+        return Answer(
+            question_id=number,
+            options=10,
+            target="A",
+            chosen="A" if correct else chosen,
+            correct=correct,
+            cut=False,
+            question_cut=False,
+        )
+
+    # the digest is given, so that the made-up rows need no text
+    benchmark = Benchmark(source="made-up", questions=rows, examples=())
+    benchmark.__dict__["digest"] = "0" * 64
+    return ScoreResult(
+        plan=Plan(protocol=PROTOCOLS[protocol], benchmark=benchmark, questions=questions, seed=None),
+        name=name,
+        identity="sha256:one",
+        dtype="float32",
+        categories=tuple(
+            CategoryResult(
+                category=category,
+                answers=tuple(answer(row["question_id"]) for row in rows),
+                context=4096,
+                generated=2048 if protocol == "cot" else None,
+                seconds=1.0,
+            )
+            for category, rows in questions.items()
+        ),
+    )
+
+
+def _printed(page: Page, width: int) -> str:
+    console = Console(width=width)
+    with console.capture() as capture:
+        console.print(render_terminal(page, width), crop=False)
+    return capture.get()
+
+
+def _tables(page: Page) -> list[Table]:
+    return [block for section in page.sections for block in section.blocks if isinstance(block, Table)]
+
+
+@pytest.mark.parametrize(
+    ("right", "against", "lies"), [(0, "below", "below"), (2, "at", "covers"), (9, "above", "above")]
+)
+def test_the_first_sentence_says_what_an_accuracy_is_worth(right: int, against: str, lies: str) -> None:
+    row = _result("org/model", "leaderboard", right, chosen="B").to_dict()
+    page = score_page([row], [], command="nil-audit score org/model")
+    assert page.answer[0].startswith(f"org/model is {against} chance: the 95% interval of its accuracy")
+    assert lies in page.answer[0]
+    summary, categories = _tables(page)
+    assert [cell.text for cell in summary.rows[0]][1] == "280"
+    assert summary.columns[-1].label == "Normalised %"
+    assert summary.rows[0][3].text == f"{against} 10.0"
+    assert [row[0].text for row in categories.rows] == list(CATEGORIES)
+    assert "Cut" not in {column.label for column in categories.columns}
+
+
+def test_several_models_share_a_table_and_unread_texts_are_counted() -> None:
+    rows = [_result(name, "cot", right, chosen=None).to_dict() for name, right in (("a/one", 8), ("b/two", 12))]
+    page = score_page(rows, [], command="nil-audit score a/one b/two --protocol cot")
+    summary, first, second = _tables(page)
+    assert [row[0].text for row in summary.rows] == ["a/one", "b/two"]
+    assert {row[-1].text for row in first.rows} == {"12"}
+    assert {row[-1].text for row in second.rows} == {"8"}
+    printed = " ".join(_printed(page, 80).split())
+    assert "In 168 of 280 generated texts no answer was found" in printed
+    assert "at most 2,048 tokens generated" in printed
+    assert "nil-audit score a/one" not in printed
+    for rendered in (render_html(page), render_markdown(page)):
+        assert "nil-audit score a/one b/two --protocol cot" in rendered
+        assert "at most half of the model" in rendered
+
+
+def _published(models: Sequence[str]) -> list[dict[str, Any]]:
+    return [{**row, "model": name} for name in models for row in published_for(name, include_flagged=True)]
+
+
+def test_published_scores_stand_apart_by_protocol_with_numbered_sources_and_marks() -> None:
+    names = sorted(set(published_scores(include_flagged=True)["model"]))
+    page = published_page(_published(names))
+    tables = _tables(page)
+    assert [table.caption.split(".")[0].split()[1] for table in tables] == list(PROTOCOL_TITLES)
+    assert sum(len(table.rows) for table in tables) == 282
+    assert sum(row[-1].text.endswith("!") for table in tables for row in table.rows) == 6
+    assert max(map(len, _printed(page, 80).splitlines())) <= 80
+    # wide enough for the longest name: no table is cut in two
+    assert _printed(page, 80).count("Accuracy %") == len(tables)
+
+
+def test_files_hold_the_whole_first_and_every_answer() -> None:
+    result = _result("org/model", "mc", 9)
+    files = score_files([result.to_dict()], {"org/model": result.answers}, {"scores": []})
+    assert list(files) == ["scores.json", "scores.csv", "answers/org--model.csv"]
+    table = files["scores.csv"]
+    assert list(table["category"]) == ["all", *CATEGORIES]
+    assert table["correct"].iloc[0] == table["correct"].iloc[1:].sum() == 9 * 14
+    assert table["above_chance_value"].iloc[0] == pytest.approx(0.45 - 0.1)
+    assert len(files["answers/org--model.csv"]) == 280
