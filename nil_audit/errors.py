@@ -4,6 +4,11 @@ The command turns any of these into one line on stderr and the exit code of its 
 a defect of nil-audit.
 """
 
+import re
+
+_CAUSE = re.compile(r"\w*Error: (.+)")
+_SAY_LITTLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError)
+
 EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -47,3 +52,21 @@ class MeasurementError(NilAuditError):
 
 class DataError(NilAuditError):
     """A table, list, record or benchmark data set is not what it should be."""
+
+
+def first_line(error: BaseException, limit: int = 200) -> str:
+    """The telling line of a library's error, without its final full stop; a longer one ends in " ...".
+
+    A bare KeyError or TypeError says little without its name, which is put in front. huggingface_hub's strict
+    dataclasses put the cause on the second line: "ValueError: ...".
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    text = lines[0]
+    if isinstance(error, _SAY_LITTLE):
+        text = f"{type(error).__name__}: {text}"
+    elif text.endswith(":") and len(lines) > 1 and (cause := _CAUSE.match(lines[1])):
+        text = cause.group(1)
+    text = text.rstrip(".: ")
+    return text if len(text) <= limit else text[:limit] + " ..."

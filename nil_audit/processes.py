@@ -43,7 +43,7 @@ class Team:
         state = PartialState(cpu=on_cpu, timeout=timedelta(weeks=1))
         return cls(rank=state.process_index, size=state.num_processes)
 
-    def add_up(self, tensor: "torch.Tensor") -> "torch.Tensor":
+    def all_reduce(self, tensor: "torch.Tensor") -> "torch.Tensor":
         """The sum of every process's tensor, on every process."""
         if self.size == 1:
             return tensor
@@ -61,7 +61,7 @@ class Team:
         torch.distributed.all_gather_object(everyone, mine)
         return everyone
 
-    def from_first(self, make: Callable[[], Any]) -> Any:
+    def broadcast(self, make: Callable[[], Any]) -> Any:
         """What ``make`` returns on the first process, on every process."""
         return self.gather(make() if self.rank == 0 else None)[0]
 

@@ -1,32 +1,39 @@
-"""Where a model's configuration comes from: a Hub id, ``id@revision``, a local folder or a config file.
+"""Which model a name means: a Hub id, ``id@revision``, a local folder or a config file, resolved once.
 
-Only ``config.json`` is ever fetched. ``HF_ENDPOINT``, ``HF_HOME``, ``HF_HUB_OFFLINE`` and the user's stored token
-are huggingface_hub's own business, which is asked for everything that concerns the Hub.
+Everything that is read of a model (shape, tokenizer, weights) comes from one `Source`: one place and, on the Hub, one
+commit. ``HF_ENDPOINT``, ``HF_HOME``, ``HF_HUB_OFFLINE`` and the user's stored token are huggingface_hub's own business,
+which is asked for everything that concerns the Hub.
 """
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from nil_audit.errors import ConfigError, SourceError
+from nil_audit.errors import ConfigError, SourceError, UsageError, first_line
 
 CONFIG_NAME = "config.json"
+PICKLED = (".bin", ".pt", ".pth", ".ckpt")
+"""Suffixes of weights that can run code when loaded."""
+
+_CONTENT = {".safetensors", ".json", ".model", ".txt", ".tiktoken", ".py", *PICKLED}
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9_][\w.-]*)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _REVISION = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w./-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConfigSource:
-    """A configuration and where it came from.
+class Source:
+    """One place and one commit that a model's name led to, with the configuration found there.
 
     Attributes:
         name: The name asked for, as the user wrote it.
         kind: "hub" or "local".
-        repo_id: Hub id, or None for a local source.
-        revision: Commit hash that the Hub resolved the revision to, or None for a local source.
+        reference: The repository id or the folder, as transformers takes it; of a lone config file, its path.
+        revision: Commit hash that the Hub resolved the name to, or None for a local source.
         folder: Local folder that holds the config and may hold weights; None for the Hub and for a config file
             that is not named ``config.json``.
         config: The parsed configuration.
@@ -34,65 +41,91 @@ class ConfigSource:
 
     name: str
     kind: Literal["hub", "local"]
-    repo_id: str | None
+    reference: str
     revision: str | None
     folder: Path | None
     config: dict[str, Any]
 
+    @cached_property
+    def digest(self) -> str:
+        """What equal weights share: "git:COMMIT" on the Hub, "sha256:..." over the files of a folder.
 
-def locate(source: str) -> ConfigSource:
-    """Find and parse a model's configuration.
+        Raises:
+            UsageError: The source is a configuration file, which has no weights.
+        """
+        self.require_weights()
+        return f"git:{self.revision}" if self.folder is None else f"sha256:{_folder_digest(self.folder)}"
+
+    def require_weights(self) -> None:
+        """Refuse a source that can have no weights.
+
+        Raises:
+            UsageError: It is a configuration file.
+        """
+        if self.kind == "local" and self.folder is None:
+            raise UsageError(
+                f"{self.name} is a configuration without weights; name its folder, or ask 'nil-audit candidate"
+                f" {self.name}'."
+            )
+
+
+def resolve(name: str) -> Source:
+    """Find out which model a name means, and parse its configuration.
 
     Whatever exists on disk is local; the rest is a Hub id. No weights and no code are fetched.
 
     Args:
-        source: Hub id ("Qwen/Qwen2.5-0.5B"), "id@revision", a folder with a ``config.json``, or a config file.
+        name: Hub id ("Qwen/Qwen2.5-0.5B"), "id@revision", a folder with a ``config.json``, or a config file.
 
     Raises:
         SourceError: There is no such folder, id or revision; the repository is gated; there is no network.
         ConfigError: The folder has no config.json, or it is not a JSON object.
     """
-    if not source.strip():
+    if not name.strip():
         raise SourceError("The model's name is empty; give a Hub id, a local folder or a config file.")
-    path = Path(source).expanduser()
-    if path.is_dir():
-        if not (path / CONFIG_NAME).is_file():
-            raise ConfigError(
-                f"The folder {source} has no {CONFIG_NAME}; name a folder that a model was saved to with"
-                " save_pretrained."
-            )
-        return _local(source, path / CONFIG_NAME, folder=path)
-    if path.is_file():
-        return _local(source, path, folder=path.parent if path.name == CONFIG_NAME else None)
-    repo_id, _, revision = source.partition("@")
-    if (
-        _HUB_ID.fullmatch(repo_id) is None
-        or source.endswith(".json")
-        or (revision and not _REVISION.fullmatch(revision))
-    ):
+    path = Path(name).expanduser()
+    if path.is_dir() and not (path / CONFIG_NAME).is_file():
+        raise ConfigError(
+            f"The folder {name} has no {CONFIG_NAME}; name a folder that a model was saved to with save_pretrained."
+        )
+    if path.is_dir() or path.is_file():
+        file = path / CONFIG_NAME if path.is_dir() else path
+        folder = file.parent if file.name == CONFIG_NAME else None
+        config = _parse(name, file)
+        return Source(
+            name=name, kind="local", reference=str(folder or file), revision=None, folder=folder, config=config
+        )
+    repo_id, _, revision = name.partition("@")
+    if _HUB_ID.fullmatch(repo_id) is None or name.endswith(".json") or (revision and not _REVISION.fullmatch(revision)):
         raise SourceError(
-            f"{source!r} is neither an existing folder or file nor a Hub id such as Qwen/Qwen2.5-0.5B; check the"
+            f"{name!r} is neither an existing folder or file nor a Hub id such as Qwen/Qwen2.5-0.5B; check the"
             " spelling."
         )
-    if source.endswith("@"):
-        raise SourceError(f"{source!r} names no revision after '@'; add a branch, tag or commit, or leave out the '@'.")
-    return _from_hub(source, repo_id, revision or None)
-
-
-def _local(name: str, file: Path, *, folder: Path | None) -> ConfigSource:
-    config = parse_config(name, file)
-    return ConfigSource(name=name, kind="local", repo_id=None, revision=None, folder=folder, config=config)
-
-
-def _from_hub(name: str, repo_id: str, revision: str | None) -> ConfigSource:
-    file = fetch(repo_id, CONFIG_NAME, revision)
+    if name.endswith("@"):
+        raise SourceError(f"{name!r} names no revision after '@'; add a branch, tag or commit, or leave out the '@'.")
+    file = _fetch(repo_id, CONFIG_NAME, revision or None)
     # the Hub's cache keeps each commit in a folder of its own, named by its hash: snapshots/<commit>/config.json
-    commit = file.parent.name
-    config = parse_config(name, file)
-    return ConfigSource(name=name, kind="hub", repo_id=repo_id, revision=commit, folder=None, config=config)
+    return Source(
+        name=name,
+        kind="hub",
+        reference=repo_id,
+        revision=file.parent.name,
+        folder=None,
+        config=_parse(name, file),
+    )
 
 
-def fetch(repo_id: str, filename: str, revision: str | None) -> Path:
+def _folder_digest(folder: Path) -> str:
+    """Sha256 over names and contents of the files that decide what a checkpoint computes."""
+    total = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix in _CONTENT:
+            with path.open("rb") as file:
+                total.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def _fetch(repo_id: str, filename: str, revision: str | None) -> Path:
     """Download one file of a Hub model, or find it in the local cache.
 
     Returns:
@@ -160,13 +193,12 @@ def fetch(repo_id: str, filename: str, revision: str | None) -> Path:
             " connection and HF_ENDPOINT, or name a local folder."
         ) from error
     except OSError as error:  # a cache that cannot be written, a server that is not a Hub
-        reason = str(error).strip().splitlines() or [type(error).__name__]
         raise SourceError(
-            f"Could not fetch {filename} of {asked} ({reason[0].rstrip('.')}); check HF_ENDPOINT and HF_HOME."
+            f"Could not fetch {filename} of {asked} ({first_line(error)}); check HF_ENDPOINT and HF_HOME."
         ) from error
 
 
-def parse_config(name: str, file: Path) -> dict[str, Any]:
+def _parse(name: str, file: Path) -> dict[str, Any]:
     """Parse a configuration file.
 
     Raises:

@@ -1,7 +1,8 @@
-"""Where a config comes from: folders and files, and a stand-in Hub with all the ways in which it can refuse."""
+"""What a model's name leads to: folders and files, and a stand-in Hub with all the ways in which it can refuse."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from nil_audit.errors import ConfigError, SourceError
-from nil_audit.source import locate
+from nil_audit.errors import ConfigError, SourceError, UsageError
+from nil_audit.source import resolve
 from tests.hub import Hub
 
 CONFIG = {
@@ -25,15 +26,16 @@ CONFIG = {
     "vocab_size": 96,
 }
 # Runs in a process of its own, because huggingface_hub reads its environment once.
-LOCATE = """
+RESOLVE = """
 import json, sys
 from nil_audit.errors import NilAuditError
-from nil_audit.source import locate
+from nil_audit.source import resolve
 answers = []
 for source in sys.argv[1:]:
     try:
-        found = locate(source)
-        answers.append([found.kind, found.repo_id, found.revision, found.config["num_hidden_layers"]])
+        found = resolve(source)
+        commit = found.digest.removeprefix("git:")
+        answers.append([found.kind, found.reference, commit, found.config["num_hidden_layers"]])
     except NilAuditError as error:
         answers.append([type(error).__name__, str(error)])
 assert "torch" not in sys.modules and "transformers" not in sys.modules
@@ -52,9 +54,9 @@ def write(folder: Path, config: Any, *, name: str = "config.json") -> Path:
     return folder
 
 
-def locate_in_process(*sources: str, environment: dict[str, str]) -> list[list[Any]]:
+def resolve_in_process(*sources: str, environment: dict[str, str]) -> list[list[Any]]:
     process = subprocess.run(
-        [sys.executable, "-c", LOCATE, *sources],
+        [sys.executable, "-c", RESOLVE, *sources],
         capture_output=True,
         text=True,
         env=os.environ | environment,
@@ -67,8 +69,8 @@ def locate_in_process(*sources: str, environment: dict[str, str]) -> list[list[A
 
 def test_folder_and_file_are_local(folder: Path) -> None:
     for source, expected in ((folder, folder), (folder / "config.json", folder)):
-        found = locate(str(source))
-        assert (found.kind, found.repo_id, found.revision) == ("local", None, None)
+        found = resolve(str(source))
+        assert (found.kind, found.reference, found.revision) == ("local", str(folder), None)
         assert found.name == str(source)
         assert found.folder == expected
         assert found.config == CONFIG
@@ -76,12 +78,24 @@ def test_folder_and_file_are_local(folder: Path) -> None:
 
 def test_config_file_of_another_name_has_no_folder_of_weights(tmp_path: Path) -> None:
     write(tmp_path / "candidates", CONFIG, name="wide.json")
-    assert locate(str(tmp_path / "candidates" / "wide.json")).folder is None
+    found = resolve(str(tmp_path / "candidates" / "wide.json"))
+    assert found.folder is None
+    with pytest.raises(UsageError, match=r"wide\.json is a configuration without weights; name its folder, or ask"):
+        _ = found.digest
+
+
+def test_a_folder_is_known_by_the_files_that_decide_what_it_computes(folder: Path) -> None:
+    first = resolve(str(folder)).digest
+    assert re.fullmatch("sha256:[0-9a-f]{64}", first)
+    (folder / "notes.md").write_text("nothing that a model reads")
+    assert resolve(str(folder)).digest == first
+    (folder / "model.safetensors").write_bytes(b"weights")
+    assert resolve(str(folder)).digest != first
 
 
 def test_existing_folder_wins_over_a_hub_id(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder.parent)
-    assert locate("model").kind == "local"
+    assert resolve("model").kind == "local"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +113,7 @@ def test_existing_folder_wins_over_a_hub_id(folder: Path, monkeypatch: pytest.Mo
 def test_file_that_is_no_config(tmp_path: Path, content: str, words: str) -> None:
     source = write(tmp_path / "model", content)
     with pytest.raises(ConfigError) as error:
-        locate(str(source))
+        resolve(str(source))
     assert words in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -108,12 +122,12 @@ def test_file_that_is_not_text(tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
     file.write_bytes(bytes(range(256)))
     with pytest.raises(ConfigError, match="not valid JSON"):
-        locate(str(file))
+        resolve(str(file))
 
 
 def test_folder_without_config(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"has no config\.json; name a folder"):
-        locate(str(tmp_path))
+        resolve(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -121,14 +135,14 @@ def test_folder_without_config(tmp_path: Path) -> None:
 )
 def test_name_that_can_be_neither(source: str) -> None:
     with pytest.raises(SourceError, match=r"neither|names no revision") as error:
-        locate(source)
+        resolve(source)
     assert repr(source) in str(error.value)
 
 
 @pytest.mark.parametrize("source", ["", "  "])
 def test_empty_name(source: str) -> None:
     with pytest.raises(SourceError, match="name is empty"):
-        locate(source)
+        resolve(source)
 
 
 def test_hub(hub: Hub, folder: Path, tmp_path: Path) -> None:
@@ -139,7 +153,7 @@ def test_hub(hub: Hub, folder: Path, tmp_path: Path) -> None:
     hub.add("org/gated", folder, gated=True)
     hub.add("org/weights-only", write(tmp_path / "bare", "nothing", name="README.md"))
     hub.add("org/broken", write(tmp_path / "broken", '{"a": '))
-    answers = locate_in_process(
+    answers = resolve_in_process(
         "org/model",
         "org/model@v2.0",
         f"org/model@{second}",
@@ -182,8 +196,8 @@ def test_hub(hub: Hub, folder: Path, tmp_path: Path) -> None:
 def test_cache_serves_what_was_fetched_without_a_network(hub: Hub, folder: Path, tmp_path: Path) -> None:
     commit = hub.add("org/model", folder)
     environment = hub.environment(tmp_path / "home")
-    locate_in_process("org/model", environment=environment)
-    found, refused = locate_in_process("org/model", "org/other", environment=environment | {"HF_HUB_OFFLINE": "1"})
+    resolve_in_process("org/model", environment=environment)
+    found, refused = resolve_in_process("org/model", "org/other", environment=environment | {"HF_HUB_OFFLINE": "1"})
     assert found == ["hub", "org/model", commit, 3]
     assert refused[0] == "SourceError"
     assert "HF_HUB_OFFLINE forbids the network" in refused[1]
@@ -193,8 +207,8 @@ def test_no_network(tmp_path: Path, folder: Path) -> None:
     with Hub() as hub:
         commit = hub.add("org/model", folder)
         environment = hub.environment(tmp_path / "home")
-        locate_in_process("org/model", environment=environment)
-    found, refused = locate_in_process("org/model", "org/other", environment=environment)
+        resolve_in_process("org/model", environment=environment)
+    found, refused = resolve_in_process("org/model", "org/other", environment=environment)
     assert found == ["hub", "org/model", commit, 3]
     assert refused[0] == "SourceError"
     assert refused[1].startswith(f"No network connection to {environment['HF_ENDPOINT']}")

@@ -7,7 +7,7 @@ from typing import Any
 from nil_audit.errors import ConfigError, NilAuditError
 from nil_audit.shape import classification, declared, unknown
 from nil_audit.shape.parameters import Parameters
-from nil_audit.source import locate
+from nil_audit.source import Source, resolve
 
 __all__ = ["Parameters", "Shape", "read_shape", "shape_from_config"]
 
@@ -36,10 +36,10 @@ class Shape:
     """
 
     name: str
-    source: str
-    revision: str | None
+    source: str = "config"
+    revision: str | None = None
     model_type: str
-    text_tower_of: str | None
+    text_tower_of: str | None = None
     depth: int
     width: int
     heads: int | None
@@ -49,7 +49,7 @@ class Shape:
     vocab_size: int
     tied: bool
     context: int | None
-    parameters: Parameters | None
+    parameters: Parameters | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -58,11 +58,12 @@ class Shape:
         return self.depth / self.width
 
 
-def read_shape(source: str, *, trust_remote_code: bool = False) -> Shape:
+def read_shape(source: str | Source, *, trust_remote_code: bool = False) -> Shape:
     """Read the shape of a dense decoder-only language model, or of the text tower of a multimodal checkpoint.
 
     Args:
-        source: Hub id, "id@revision", local folder, or config file. Only config.json is fetched.
+        source: Hub id, "id@revision", local folder, or config file, of which only config.json is fetched; or what
+            `resolve` made of one.
         trust_remote_code: Let a model type that transformers does not know run its repository's code, so that its
             parameters can be counted; depth and width never need it.
 
@@ -71,13 +72,12 @@ def read_shape(source: str, *, trust_remote_code: bool = False) -> Shape:
         ConfigError: The config is not JSON, lacks its depth or width, or holds a number that cannot be.
         UnsupportedArchitectureError: It is not dense and decoder-only; the sentence names the reason.
     """
-    found = locate(source)
-    shape = shape_from_config(found.config, name=source)
+    found = resolve(source) if isinstance(source, str) else source
+    shape = shape_from_config(found.config, name=found.name)
     shape = replace(shape, source=found.kind, revision=found.revision)
-    where = found.repo_id or (str(found.folder) if found.folder else None)
-    own_code = trust_remote_code and where is not None and "auto_map" in found.config
-    if own_code and shape.parameters is None and shape.text_tower_of is None:
-        return _counted_by_own_code(shape, str(where))
+    has_code = "auto_map" in found.config and (found.kind == "hub" or found.folder is not None)
+    if trust_remote_code and has_code and shape.parameters is None and shape.text_tower_of is None:
+        return _counted_by_own_code(shape, found)
     return shape
 
 
@@ -96,10 +96,10 @@ def shape_from_config(config: Mapping[str, Any], name: str = "config") -> Shape:
     return _from_library(config, name)
 
 
-def _counted_by_own_code(shape: Shape, where: str) -> Shape:
+def _counted_by_own_code(shape: Shape, source: Source) -> Shape:
     from nil_audit.shape import meta_model, parameters
 
-    config, model = meta_model.trusted_meta_model(where, shape.revision, shape.name)
+    config, model = meta_model.trusted_meta_model(source)
     classification.refuse(shape.name, classification.find_in_modules(model, config))
     note = f"transformers does not know the type {shape.model_type}: its parameters were counted by its own code."
     return replace(shape, parameters=parameters.count(model), tied=parameters.tied(model), notes=(note,))
@@ -148,8 +148,6 @@ def _from_library(config: Mapping[str, Any], name: str) -> Shape:
     mlp = declared.scalar(getattr(text, "intermediate_size", None))
     return Shape(
         name=name,
-        source="config",
-        revision=None,
         model_type=text.model_type,
         text_tower_of=tower_of,
         depth=text.num_hidden_layers,
@@ -247,10 +245,7 @@ def _from_raw(config: Mapping[str, Any], name: str) -> Shape:
     model_type = str(config.get("model_type") or unknown.words(config.get("architectures"))[0])
     return Shape(
         name=name,
-        source="config",
-        revision=None,
         model_type=model_type,
-        text_tower_of=None,
         depth=depth,
         width=width,
         heads=heads,
@@ -261,7 +256,6 @@ def _from_raw(config: Mapping[str, Any], name: str) -> Shape:
         # save_pretrained leaves the key out only where it has the base class's default, which was true
         tied=bool(config.get("tie_word_embeddings", True)),
         context=max(value("max_position_embeddings") or 0, 0) or None,
-        parameters=None,
         notes=(
             f"transformers does not know the type {model_type}: depth and width are the config's own words, no code"
             " of the model was run, and its parameters cannot be counted without it.",

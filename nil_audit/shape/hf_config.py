@@ -3,17 +3,16 @@
 Imports transformers only inside functions.
 """
 
-import contextlib
 import json
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nil_audit.errors import ConfigError
+from nil_audit.errors import ConfigError, first_line
+from nil_audit.progress import quiet_libraries
 
 
 def knows(model_type: Any) -> bool:
@@ -54,14 +53,14 @@ def transformers_config(config: Mapping[str, Any], name: str) -> TransformersCon
     from transformers import AutoConfig
 
     # through a file, because that is the path on which AutoConfig repairs what old configs got wrong
-    with quiet(), tempfile.TemporaryDirectory() as folder:
+    with quiet_libraries(), tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "config.json").write_text(json.dumps(dict(config)), encoding="utf-8")
         try:
             full = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             text = full.get_text_config(decoder=True)
         except Exception as error:  # whatever a config class raises on values that it cannot use
             raise ConfigError(
-                f"transformers cannot read the config of {name} ({reason(error)}); correct that value."
+                f"transformers cannot read the config of {name} ({first_line(error)}); correct that value."
             ) from error
     if not hasattr(text, "model_type"):
         raise ConfigError(f"The text section of the config of {name} is not an object; correct or remove it.")
@@ -76,32 +75,3 @@ def _path(config: Any, text: Any) -> tuple[str, ...] | None:
         if hasattr(section, "sub_configs") and (rest := _path(section, text)) is not None:
             return (key, *rest)
     return None
-
-
-def reason(error: BaseException, limit: int = 200) -> str:
-    """The telling line of a library's error, without its final full stop."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if len(lines) > 1 and lines[0].endswith(":"):
-        # huggingface_hub's strict dataclasses put the cause on the second line: "ValueError: ..."
-        text = lines[1].partition(": ")[2] or lines[1]
-    else:
-        text = lines[0] if lines else ""
-        if not isinstance(error, ValueError):  # a bare KeyError or TypeError says little without its name
-            text = f"{type(error).__name__}: {text}"
-    text = text.rstrip(".")
-    return text if len(text) <= limit else text[:limit] + " ..."
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silence transformers' warnings about a config while it is only looked at."""
-    import transformers
-
-    level = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity(50)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        transformers.logging.set_verbosity(level)

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from nil_audit.errors import ConfigError, UnsupportedArchitectureError
-from nil_audit.shape.hf_config import TransformersConfig, quiet, reason
+from nil_audit.errors import ConfigError, UnsupportedArchitectureError, first_line
+from nil_audit.progress import quiet_libraries
+from nil_audit.shape.hf_config import TransformersConfig
+from nil_audit.source import Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,14 +76,14 @@ def build_meta_model(config: TransformersConfig, name: str) -> MetaModel:
     import torch
 
     factory, part = _factory(config, name)
-    with quiet(), torch.device("meta"):
+    with quiet_libraries(), torch.device("meta"):
         try:
             model = factory.from_config(part, trust_remote_code=False)
         except Exception as error:  # a model class raises whatever its first impossible shape raises
             model, part = _text_alone(config), config.text
             if model is None:
                 raise ConfigError(
-                    f"transformers cannot build the model that the config of {name} describes ({reason(error)});"
+                    f"transformers cannot build the model that the config of {name} describes ({first_line(error)});"
                     " a number is missing or does not fit the others: compare it with the model's own config.json."
                 ) from error
     return MetaModel(
@@ -108,13 +110,8 @@ def _text_alone(config: TransformersConfig) -> Any:
         return None
 
 
-def trusted_meta_model(where: str, revision: str | None, name: str) -> tuple[TransformersConfig, MetaModel]:
+def trusted_meta_model(source: Source) -> tuple[TransformersConfig, MetaModel]:
     """Build a model on the meta device by running the code that its repository holds. Only for code that is trusted.
-
-    Args:
-        where: Hub id or local folder.
-        revision: Commit hash on the Hub, or None for a folder.
-        name: The name used in errors.
 
     Raises:
         ConfigError: The code fails, or it makes no causal language model.
@@ -122,24 +119,21 @@ def trusted_meta_model(where: str, revision: str | None, name: str) -> tuple[Tra
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    with quiet():
+    with quiet_libraries():
         try:
-            config = AutoConfig.from_pretrained(where, revision=revision, trust_remote_code=True)
+            config = AutoConfig.from_pretrained(source.reference, revision=source.revision, trust_remote_code=True)
             with torch.device("meta"):
                 model = AutoModelForCausalLM.from_config(config, trust_remote_code=True)
         except Exception as error:  # the repository's own code may raise anything
             raise ConfigError(
-                f"The code in the repository of {name} failed ({reason(error)}); leave out --trust-remote-code to read"
-                " depth and width without it."
+                f"The code in the repository of {source.name} failed ({first_line(error)}); leave out"
+                " --trust-remote-code to read depth and width without it."
             ) from error
-    return (
-        TransformersConfig(full=config, text=config, path=()),
-        MetaModel(
-            model=model,
-            decoder=_decoder(model, name),
-            depth=getattr(config, "num_hidden_layers", None),
-            text_only=True,
-        ),
+    return TransformersConfig(full=config, text=config, path=()), MetaModel(
+        model=model,
+        decoder=_decoder(model, source.name),
+        depth=getattr(config, "num_hidden_layers", None),
+        text_only=True,
     )
 
 

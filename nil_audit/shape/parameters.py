@@ -1,11 +1,9 @@
 """Exact parameter counts from a config: the model is built on the meta device, so no weight is ever made."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nil_audit.shape.hf_config import knows, transformers_config
-from nil_audit.shape.meta_model import MetaModel, build_meta_model, towers
+from nil_audit.shape.meta_model import MetaModel, towers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,21 +21,6 @@ class Parameters:
     total: int
     embedding: int
     body: int
-
-
-def count_parameters(config: Mapping[str, Any], name: str = "config") -> Parameters | None:
-    """Count the parameters of the model that a raw config describes.
-
-    Returns:
-        The counts, or None where the model type is unknown to transformers, so that counting needs remote code.
-
-    Raises:
-        ConfigError: transformers cannot read the config or build its model.
-        UnsupportedArchitectureError: transformers has no language model of this type.
-    """
-    if not knows(config.get("model_type")):
-        return None
-    return count(build_meta_model(transformers_config(config, name), name))
 
 
 def count(model: MetaModel) -> Parameters:

@@ -15,9 +15,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from nil_audit.errors import UnsupportedArchitectureError
+from nil_audit.progress import quiet_libraries
 from nil_audit.shape.architecture import shape_from_config
 from nil_audit.shape.classification import Kind
-from nil_audit.shape.hf_config import quiet, transformers_config
+from nil_audit.shape.hf_config import transformers_config
 from tests.shape.tiny import default_config, kinds_in, tiny_config
 
 TABLE = {
@@ -56,7 +57,7 @@ def test_refuses_with_the_reason(model_type: str) -> None:
 def test_shape_is_that_of_a_real_model(model_type: str) -> None:
     raw = tiny_config(model_type)
     shape = shape_from_config(raw, model_type)
-    with quiet():
+    with quiet_libraries():
         config = AutoConfig.for_model(**raw)
         torch.manual_seed(0)
         model = AutoModelForCausalLM.from_config(config).float().eval()
