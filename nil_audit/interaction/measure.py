@@ -13,7 +13,7 @@ from nil_audit.interaction.gradients import check_causal, exact_matmul, window_g
 from nil_audit.interaction.metrics import BlockProducts
 from nil_audit.interaction.probe import BLOCKS, Probe, Windows, make_windows
 from nil_audit.processes import Team
-from nil_audit.progress import Progress, silent
+from nil_audit.progress import Progress, quiet_libraries, silent
 from nil_audit.weights.checkpoint import Checkpoint, embedding_weight
 from nil_audit.weights.memory import first_batch_size, peak_memory, shrink
 
@@ -115,30 +115,31 @@ def measure(
     )
     _check_ids(checkpoint, windows)
     model = checkpoint.model
-    sums = Sums(windows, VARIANTS if robust else VARIANTS[:1], embedding_weight(model))
+    totals = WindowTotals(windows, VARIANTS if robust else VARIANTS[:1], embedding_weight(model))
     mine = np.array_split(np.arange(windows.count), team.size)[team.rank]
     batch = batch_size or first_batch_size(model, windows.length)
     start, begun = 0, time.perf_counter()
-    check_causal(model, torch.from_numpy(windows.tokens[0, :-1]))
-    description = f"Gradients of {checkpoint.identity.name}"
-    with progress(description, len(mine)) as advance, exact_matmul(), peak_memory(checkpoint.device) as peak:
+    with quiet_libraries():
+        check_causal(model, torch.from_numpy(windows.tokens[0, :-1]))
+    bar = progress(f"Gradients of {checkpoint.source.name}", len(mine))
+    with bar as advance, quiet_libraries(), exact_matmul(), peak_memory(checkpoint.device) as peak:
         while start < len(mine):
             rows = mine[start : start + batch]
             try:
-                sums.add(rows, model)
+                totals.add(rows, model)
             except Exception as error:
                 batch = shrink(error, batch, windows.length)
                 continue
             start += len(rows)
             advance(len(rows))
-        sums.add_up(team)
-        products = sums.products()
+        totals.all_reduce(team)
+        products = totals.products()
     if not products["all"].trace.sum() > 0:
         raise MeasurementError(
-            f"All gradients of {checkpoint.identity.name} with respect to its embeddings are zero: its loss does not "
+            f"All gradients of {checkpoint.source.name} with respect to its embeddings are zero: its loss does not "
             "depend on the text; check that the weights are trained ones and not all zero."
         )
-    norms = sums.squared_norms.flatten()
+    norms = totals.squared_norms.flatten()
     heaviest = max(1, round(len(norms) / 1000))
     return Interaction(
         probe=probe.name,
@@ -146,9 +147,9 @@ def measure(
         window=windows.length,
         windows=windows.count,
         products=products,
-        block_loss=sums.block_means(sums.losses),
+        block_loss=totals.block_means(totals.losses),
         block_bytes=windows.block_bytes,
-        first_positions_share=float(sums.squared_norms[:, :FIRST_POSITIONS].sum() / norms.sum()),
+        first_positions_share=float(totals.squared_norms[:, :FIRST_POSITIONS].sum() / norms.sum()),
         heaviest_share=float(norms.topk(heaviest).values.sum() / norms.sum()),
         seconds=time.perf_counter() - begun,
         peak_memory=peak(),
@@ -161,12 +162,12 @@ def _check_ids(checkpoint: Checkpoint, windows: Windows) -> None:
     rows = embedding_weight(checkpoint.model).shape[0]
     if (largest := int(windows.tokens.max())) >= rows:
         raise CheckpointError(
-            f"The tokenizer of {checkpoint.identity.name} gives token {largest}, but the model's vocabulary ends at "
+            f"The tokenizer of {checkpoint.source.name} gives token {largest}, but the model's vocabulary ends at "
             f"{rows - 1}: they do not belong together; put the model's own tokenizer beside its weights."
         )
 
 
-class Sums:
+class WindowTotals:
     """Everything that is added up over windows; a batch that runs out of memory leaves it untouched."""
 
     def __init__(self, windows: Windows, variants: tuple[str, ...], embedding: torch.Tensor) -> None:
@@ -201,16 +202,16 @@ class Sums:
             for variant, part in parts.items():
                 self.accumulators[variant].add(int(block), part[start:end].flatten(0, 1))
 
-    def add_up(self, team: Team) -> None:
+    def all_reduce(self, team: Team) -> None:
         """Add up over processes; each has zeros where it did no work."""
         if team.size == 1:
             return
         device = self.accumulators["all"].sums[0].device
         for name in ("losses", "embedding_square", "squared_norms"):
-            setattr(self, name, team.add_up(getattr(self, name).to(device)).cpu())
+            setattr(self, name, team.all_reduce(getattr(self, name).to(device)).cpu())
         for accumulator in self.accumulators.values():
-            accumulator.tokens = team.add_up(accumulator.tokens.to(device)).cpu()
-            accumulator.sums = [team.add_up(block) for block in accumulator.sums]
+            accumulator.tokens = team.all_reduce(accumulator.tokens.to(device)).cpu()
+            accumulator.sums = [team.all_reduce(block) for block in accumulator.sums]
 
     def block_means(self, per_window: torch.Tensor) -> np.ndarray:
         """Mean over the windows of each block, shape (K,)."""

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nil_audit.errors import MeasurementError
+from nil_audit.stats.estimate import Array, Estimate
+from nil_audit.stats.jackknife import over_blocks
 
 ESTIMATOR_VERSION = 1
 """Raised whenever the same gradients would give other numbers; part of every cache key."""
 
 Kind = Literal["plugin", "unbiased"]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +37,11 @@ class BlockProducts:
     """
 
     width: int
-    tokens: Floats
-    gram: Floats
-    diagonal_gram: Floats
-    trace: Floats
-    embedding_square: Floats
+    tokens: Array
+    gram: Array
+    diagonal_gram: Array
+    trace: Array
+    embedding_square: Array
 
     @property
     def blocks(self) -> int:
@@ -57,26 +58,6 @@ class BlockProducts:
             trace=self.trace[mask],
             embedding_square=self.embedding_square[mask],
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """One number with its jackknife error.
-
-    Attributes:
-        value: The estimate.
-        se: Jackknife standard error over blocks.
-        low: Lower end of the 95% interval, value - t(K-1) se.
-        high: Upper end.
-        bias: The jackknife's estimate of the remaining bias; value - bias is the bias-corrected number, of use under
-            64 windows.
-    """
-
-    value: float
-    se: float
-    low: float
-    high: float
-    bias: float
 
 
 def moments_to_metrics(
@@ -158,40 +139,13 @@ _ESTIMATORS: Mapping[Kind, Callable[[BlockProducts], dict[str, float]]] = {
 }
 
 
-def jackknife(compute: Callable[[NDArray[np.bool_]], Mapping[str, float]], blocks: int) -> dict[str, Estimate]:
-    """Delete-one-block jackknife of several numbers at once.
-
-    With θ the estimate on all blocks and θ_(a) the one without block a: se² = (K-1)/K Σ (θ_(a) - mean θ_(·))²,
-    bias = (K-1)(mean θ_(·) - θ), interval θ ± t_{0.975}(K-1) se (Efron & Stein 1981).
-
-    Args:
-        compute: Numbers by name from the blocks that a mask of shape (K,) keeps.
-        blocks: K, at least 3.
-
-    Raises:
-        MeasurementError: Fewer than 3 blocks.
-    """
-    from scipy.special import stdtrit
-
-    if blocks < 3:
-        raise MeasurementError(f"{blocks} blocks cannot give an error bar; measure with more text or shorter windows.")
-    everything = np.ones(blocks, dtype=bool)
-    full = compute(everything)
-    left_out = [compute(np.arange(blocks) != block) for block in range(blocks)]
-    quantile = float(stdtrit(blocks - 1, 0.975))
-    result = {}
-    for name, value in full.items():
-        values = np.array([one[name] for one in left_out])
-        mean = values.mean()
-        se = float(np.sqrt((blocks - 1) / blocks * ((values - mean) ** 2).sum()))
-        result[name] = Estimate(
-            value=value,
-            se=se,
-            low=value - quantile * se,
-            high=value + quantile * se,
-            bias=float((blocks - 1) * (mean - value)),
-        )
-    return result
+def _over_blocks(
+    compute: Callable[[NDArray[np.bool_]], dict[str, float]], products: BlockProducts
+) -> dict[str, Estimate]:
+    try:
+        return over_blocks(compute, products.blocks)
+    except ValueError as error:
+        raise MeasurementError(f"{error}; measure with more text or shorter windows.") from error
 
 
 def estimate(products: BlockProducts, kind: Kind) -> dict[str, Estimate]:
@@ -205,10 +159,10 @@ def estimate(products: BlockProducts, kind: Kind) -> dict[str, Estimate]:
         MeasurementError: Fewer than 3 blocks.
     """
     compute = _ESTIMATORS[kind]
-    return jackknife(lambda keep: compute(products.keep(keep)), products.blocks)
+    return _over_blocks(lambda keep: compute(products.keep(keep)), products)
 
 
-def estimate_loss(products: BlockProducts, block_loss: Floats, block_bytes: NDArray[np.int64]) -> dict[str, Estimate]:
+def estimate_loss(products: BlockProducts, block_loss: Array, block_bytes: NDArray[np.int64]) -> dict[str, Estimate]:
     """Cross-entropy and sensitivity by token and by byte of text, with jackknife errors.
 
     Tokenizers differ, so numbers per token do not compare across families; numbers per byte do.
@@ -233,4 +187,4 @@ def estimate_loss(products: BlockProducts, block_loss: Floats, block_bytes: NDAr
             "bytes_per_token": size / tokens.sum(),
         }
 
-    return jackknife(compute, products.blocks)
+    return _over_blocks(compute, products)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nil_audit.errors import ProbeError
+from nil_audit.errors import ProbeError, first_line
+from nil_audit.progress import quiet_libraries
 
 BLOCKS = 16
 """K, the unit of resampling: 16 blocks of windows."""
@@ -106,12 +107,11 @@ def _dataset_text(name: str, dataset: str, config: str | None, split: str, colum
     """Rows of a text column, in order, each ended by a newline (WikiText's empty rows are its blank lines)."""
     import datasets
 
-    datasets.disable_progress_bars()
     try:
-        rows = datasets.load_dataset(dataset, config, split=split)
+        with quiet_libraries():
+            rows = datasets.load_dataset(dataset, config, split=split)
     except Exception as error:  # the library raises a dozen unrelated classes for an unreachable data set
-        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
-        raise ProbeError(f"The probe {name} cannot be reached ({reason}); {_ALTERNATIVES}.") from error
+        raise ProbeError(f"The probe {name} cannot be reached ({first_line(error, 160)}); {_ALTERNATIVES}.") from error
     if column not in rows.column_names:
         raise ProbeError(
             f"The probe {name} has no column {column!r} (it has {', '.join(rows.column_names)}); name one: "

@@ -6,19 +6,7 @@ from nil_audit.interaction.gradients import exact_matmul
 from nil_audit.interaction.metrics import moments_to_metrics
 
 _CHUNK_BYTES = 64 * 2**20
-_OF_G_ALONE = (
-    "trace",
-    "frobenius_squared",
-    "aofe",
-    "aofe_ratio",
-    "mean_cos2",
-    "effective_rank",
-    "spread",
-    "normalised_aofe",
-    "rotation_null",
-    "excess",
-    "kappa",
-)
+_OF_THE_EMBEDDING_SIZE = ("sensitivity", "interaction_efficiency")
 
 
 def weight_superposition(weight_Vd: torch.Tensor) -> dict[str, float]:
@@ -47,4 +35,4 @@ def weight_superposition(weight_Vd: torch.Tensor) -> dict[str, float]:
         scale=1.0,
         width=width,
     )
-    return {name: metrics[name] for name in _OF_G_ALONE}
+    return {name: value for name, value in metrics.items() if name not in _OF_THE_EMBEDDING_SIZE}

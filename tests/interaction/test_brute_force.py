@@ -11,8 +11,8 @@ from nil_audit.interaction.metrics import estimate, estimate_loss
 from nil_audit.interaction.probe import Probe
 from nil_audit.interaction.superposition import weight_superposition
 from nil_audit.shape.architecture import shape_from_config
+from nil_audit.source import Source
 from nil_audit.weights.checkpoint import Checkpoint
-from nil_audit.weights.identity import Identity
 from tests.tiny import ARCHITECTURES, byte_tokenizer, english, tiny_model
 
 T, K = 16, 16
@@ -21,7 +21,7 @@ PROBE = Probe(name="text", text=english(16 * 19 + 5), sha256="0")
 
 def checkpoint_of(model: torch.nn.Module, dtype: str = "float32") -> Checkpoint:
     return Checkpoint(
-        identity=Identity(name="tiny", source="local", reference="tiny", revision=None, digest="0"),
+        source=Source(name="tiny", kind="local", reference="tiny", revision=None, folder=None, config={}),
         shape=shape_from_config(model.config.to_dict()),
         model=model,
         tokenizer=byte_tokenizer(),
