@@ -1,25 +1,26 @@
 """The audit of one model: from its name to a record, measuring only what is not already known."""
 
 import platform
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from nil_audit import __version__
-from nil_audit.auditing.cache import find_record, keep_record
-from nil_audit.auditing.record import Record, plain, products_document
+from nil_audit.auditing.record import Record, estimates, find_record, keep_record
+from nil_audit.files import plain
 from nil_audit.law.studies import studies, verdict
 from nil_audit.progress import Progress, silent
 from nil_audit.shape.architecture import Shape, read_shape
+from nil_audit.source import Source, resolve
+from nil_audit.weights import Dtype
 
 if TYPE_CHECKING:
+    from nil_audit.interaction.measure import Interaction
     from nil_audit.interaction.probe import Probe
-    from nil_audit.score.run import Plan
-    from nil_audit.weights.checkpoint import Checkpoint, Dtype
-    from nil_audit.weights.identity import Identity
+    from nil_audit.score.plan import Plan
+    from nil_audit.weights.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class Settings:
     probe: str = "wikitext"
     tokens: int = 131_072
     window: int | None = None
-    dtype: "Dtype" = "float32"
+    dtype: Dtype = "float32"
     device: str = "auto"
     batch_size: int | None = None
     robust: bool = False
@@ -52,23 +53,21 @@ class Settings:
 
 
 class Subject:
-    """One model under audit: each of its parts is fetched once, when first needed."""
+    """One model under audit: each of its parts is fetched once, when first needed, and all from one source."""
 
     def __init__(self, name: str, settings: Settings) -> None:
         """Name the model; nothing is read yet."""
         self.name, self.settings = name, settings
 
     @cached_property
-    def shape(self) -> Shape:
-        """Its architecture."""
-        return read_shape(self.name, trust_remote_code=self.settings.trust_remote_code)
+    def source(self) -> Source:
+        """The place and the commit that the name leads to."""
+        return resolve(self.name)
 
     @cached_property
-    def identity(self) -> "Identity":
-        """Which checkpoint it is, without loading it."""
-        from nil_audit.weights.identity import identify
-
-        return identify(self.name)
+    def shape(self) -> Shape:
+        """Its architecture."""
+        return read_shape(self.source, trust_remote_code=self.settings.trust_remote_code)
 
     @cached_property
     def checkpoint(self) -> "Checkpoint":
@@ -76,8 +75,8 @@ class Subject:
         from nil_audit.weights.checkpoint import load_checkpoint
 
         return load_checkpoint(
-            self.name,
-            identity=self.identity,
+            self.source,
+            self.shape,
             dtype=self.settings.dtype,
             device=self.settings.device,
             allow_pickle=self.settings.allow_pickle,
@@ -129,7 +128,7 @@ def audit_subject(subject: Subject, *, progress: Progress = silent) -> Record:
     probe = load_probe(settings.probe)
     window = window_length(settings.window, subject.shape.context)
     key = {
-        "digest": subject.identity.digest,
+        "digest": subject.source.digest,
         "probe": probe.sha256,
         "window": window,
         "tokens": settings.tokens,
@@ -173,17 +172,15 @@ def _measured(base: Record, subject: Subject, probe: "Probe", window: int, progr
         notes.append(
             f"With {found.windows} windows (under 64) ratios keep a small bias; the record's 'bias' estimates it."
         )
-    identity = checkpoint.identity
     return replace(
         base,
         model={
             **base.model,
-            "revision": identity.revision,
-            "digest": identity.digest,
+            "digest": subject.source.digest,
             "dtype": checkpoint.dtype,
             "device": checkpoint.device,
         },
-        interaction=plain(_interaction_document(found)),
+        interaction=_interaction_document(found),
         superposition=weight_superposition(embedding_weight(checkpoint.model)),
         notes=tuple(notes),
     )
@@ -195,18 +192,19 @@ def score_subject(subject: Subject, record: Record, plan: "Plan", *, progress: P
     Args:
         subject: Its model is loaded once for audit and score, and not at all where every answer is kept.
         record: Its audit.
-        plan: From ``nil_audit.score.run.plan_score``.
+        plan: From ``nil_audit.score.plan.plan_score``.
         progress: Opens a progress display.
 
     Raises:
         NilAuditError: What is wrong with the model, and what to do.
     """
-    from nil_audit.score.run import run_plan, wrapped
+    from nil_audit.score.engines import wrapped
+    from nil_audit.score.run import run_plan
 
     result = run_plan(
         plan,
         lambda: wrapped(plan, subject.checkpoint.model, subject.checkpoint.tokenizer),
-        identity=subject.identity.digest,
+        identity=subject.source.digest,
         name=subject.name,
         dtype=subject.settings.dtype,
         fresh=subject.settings.fresh,
@@ -215,36 +213,24 @@ def score_subject(subject: Subject, record: Record, plan: "Plan", *, progress: P
     return replace(record, scores=(result.to_dict(), *record.scores))
 
 
-def _interaction_document(found: Any) -> Mapping[str, Any]:
+def _interaction_document(found: "Interaction") -> dict[str, Any]:
     """The interaction section of a record: settings, products, every estimate, cost."""
-    from nil_audit.interaction.metrics import ESTIMATOR_VERSION, estimate, estimate_loss
+    from nil_audit.interaction.metrics import ESTIMATOR_VERSION, estimate_loss
 
-    def estimates(variant: str) -> dict[str, Any]:
-        products = found.products[variant]
-        return {
-            kind: {name: asdict(one) for name, one in estimate(products, kind).items()}
-            for kind in ("plugin", "unbiased")
-        }
-
-    loss = estimate_loss(found.products["all"], found.block_loss, found.block_bytes)
-    return {
+    variants = {name: {"estimates": estimates(one), "products": one} for name, one in found.products.items()}
+    document = {
         "probe": {"name": found.probe, "sha256": found.probe_sha256},
         "window": found.window,
         "windows": found.windows,
         "tokens": found.tokens,
         "estimator": ESTIMATOR_VERSION,
-        "estimates": estimates("all"),
-        "loss": {name: asdict(one) for name, one in loss.items()},
+        "loss": estimate_loss(found.products["all"], found.block_loss, found.block_bytes),
         "outliers": {
             "first_positions_share": found.first_positions_share,
             "heaviest_share": found.heaviest_share,
         },
-        "variants": {
-            name: {"estimates": estimates(name), "products": products_document(products)}
-            for name, products in found.products.items()
-            if name != "all"
-        },
-        "products": products_document(found.products["all"]),
+        **variants.pop("all"),
+        "variants": variants,
         "block_loss": found.block_loss,
         "block_bytes": found.block_bytes,
         "cost": {
@@ -255,22 +241,26 @@ def _interaction_document(found: Any) -> Mapping[str, Any]:
             "processes": found.processes,
         },
     }
+    return plain(document)
 
 
 def verdict_document(shape: Shape) -> dict[str, Any]:
-    """What the shipped studies say of a shape: label, distance, words, and each study's interval and excess loss."""
+    """What the shipped studies say of a shape, in keys and numbers.
+
+    Returns:
+        "label", "distance", "within", "without" (see `nil_audit.law.studies.Verdict`), and under "studies" each
+        study's interval, predicted excess loss, and how far it had to extrapolate.
+    """
     size = float(shape.parameters.total) if shape.parameters else None
-    counted = verdict(shape.ratio, size)
-    return {
-        **asdict(counted),
-        "studies": {
-            study.name: {
-                **asdict(study.interval(size)),
-                "predicted_excess_loss": asdict(study.excess(shape.ratio, size)),
-            }
-            for study in studies()
-        },
+    said = {
+        study.name: {
+            **plain(study.interval(size)),
+            "predicted_excess_loss": study.excess(shape.ratio, size),
+            "extrapolation": study.extrapolation(shape.ratio, size),
+        }
+        for study in studies()
     }
+    return plain({**plain(verdict(shape.ratio, size)), "studies": said})
 
 
 def environment() -> dict[str, str]:

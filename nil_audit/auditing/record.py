@@ -1,20 +1,26 @@
-"""The record of one model: everything measured, and enough to compute every number again (docs/record.md)."""
+"""The record of one model: everything measured, and enough to compute every number again (docs/record.md).
 
+Records are kept, and found again only when everything that decides their numbers is the same.
+"""
+
+import hashlib
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nil_audit.errors import DataError
-from nil_audit.interaction.metrics import BlockProducts, Estimate, estimate, estimate_loss
+from nil_audit.files import cache_folder, json_text, plain, safe_name, write_atomically
+from nil_audit.interaction.metrics import BlockProducts, estimate, estimate_loss
+from nil_audit.processes import is_first
 from nil_audit.shape.architecture import Parameters, Shape
+from nil_audit.stats.estimate import Estimate
 
-SCHEMA = 1
-"""Raised when a reader of older records would misread a newer one."""
+SCHEMA = 2
+"""Raised when a reader of older records would misread a newer one; every older schema is still read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +32,7 @@ class Record:
         nil_audit: Version that wrote it.
         model: Name, source, revision, digest, dtype and device.
         shape: The architecture.
-        verdict: What the three intervals say of the shape.
+        verdict: What the three studies say of the shape, in keys and numbers.
         interaction: Settings, block products, estimates, loss and cost of the gradient pass.
         superposition: Metrics of WᵀW/V.
         scores: Benchmark results, measured and published, one mapping each.
@@ -50,69 +56,32 @@ class Record:
         """The model's name as asked for."""
         return str(self.model["name"])
 
-    @property
-    def label(self) -> str:
-        """The name in tables: the Hub id, or a folder's own name without its parents."""
-        return Path(self.name).resolve().name if self.model["source"] == "local" else self.name
-
     def metric(self, name: str, kind: str = "unbiased") -> Estimate | None:
         """One metric with its error, or None where it was not measured or noise made it undefined."""
         if self.interaction is None:
             return None
         found = self.interaction["estimates"][kind].get(name) or self.interaction["loss"].get(name)
-        if found is None or found["value"] is None:
-            return None
-        return Estimate(**{key: math.nan if value is None else value for key, value in found.items()})
+        return None if found is None or found["value"] is None else Estimate.from_dict(found)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document: plain types, no NaN."""
-        document = {
-            "schema": SCHEMA,
-            "created": self.created,
-            "nil_audit": self.nil_audit,
-            "model": dict(self.model),
-            "shape": shape_document(self.shape),
-            "verdict": dict(self.verdict),
-            "interaction": self.interaction,
-            "superposition": self.superposition,
-            "scores": [dict(score) for score in self.scores],
-            "environment": dict(self.environment),
-            "notes": list(self.notes),
-        }
-        return plain(document)
+        sections = {one.name: getattr(self, one.name) for one in fields(self)}
+        document: dict[str, Any] = plain({"schema": SCHEMA, **sections})
+        document["shape"]["ratio"] = self.shape.ratio
+        return document
 
     def to_json(self) -> str:
         """The document as text."""
-        return json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return json_text(self.to_dict())
 
 
-def shape_document(shape: Shape) -> dict[str, Any]:
-    """A shape as JSON, with its ratio."""
-    return {**asdict(shape), "ratio": shape.ratio}
+def estimates(products: BlockProducts) -> dict[str, dict[str, Estimate]]:
+    """Every metric of block products in both estimates.
 
-
-def plain(value: Any) -> Any:
-    """Arrays to lists, NumPy numbers to Python's, not-a-number and infinity to None, all the way down."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [plain(one) for one in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def products_document(products: BlockProducts) -> dict[str, Any]:
-    """Block products as JSON."""
-    return plain(asdict(products))
-
-
-def products_from(document: Mapping[str, Any]) -> BlockProducts:
-    """Block products from a record."""
-    arrays = {key: np.asarray(document[key], dtype=float) for key in document if key != "width"}
-    return BlockProducts(width=int(document["width"]), **arrays)
+    Raises:
+        MeasurementError: Fewer than 3 blocks.
+    """
+    return {"plugin": estimate(products, "plugin"), "unbiased": estimate(products, "unbiased")}
 
 
 def recompute(record: Record) -> dict[str, dict[str, dict[str, Estimate]]]:
@@ -124,20 +93,19 @@ def recompute(record: Record) -> dict[str, dict[str, dict[str, Estimate]]]:
     Raises:
         DataError: The record has no interaction.
     """
-    if record.interaction is None:
+    found = record.interaction
+    if found is None:
         raise DataError(f"The record of {record.name} holds no interaction; measure it with 'nil-audit {record.name}'.")
-    documents = {"all": record.interaction["products"]}
-    documents |= {name: variant["products"] for name, variant in record.interaction["variants"].items()}
-    result = {}
-    for name, document in documents.items():
-        products = products_from(document)
-        result[name] = {"plugin": estimate(products, "plugin"), "unbiased": estimate(products, "unbiased")}
-    result["all"]["loss"] = estimate_loss(
-        products_from(documents["all"]),
-        np.asarray(record.interaction["block_loss"]),
-        np.asarray(record.interaction["block_bytes"]),
-    )
+    products = {name: _products(one["products"]) for name, one in {"all": found, **found["variants"]}.items()}
+    result = {name: estimates(one) for name, one in products.items()}
+    loss, size = np.asarray(found["block_loss"]), np.asarray(found["block_bytes"])
+    result["all"]["loss"] = estimate_loss(products["all"], loss, size)
     return result
+
+
+def _products(document: Mapping[str, Any]) -> BlockProducts:
+    arrays = {key: np.asarray(document[key], dtype=float) for key in document if key != "width"}
+    return BlockProducts(width=int(document["width"]), **arrays)
 
 
 def record_from(document: Any, source: str = "the document") -> Record:
@@ -148,7 +116,7 @@ def record_from(document: Any, source: str = "the document") -> Record:
     """
     if not isinstance(document, dict) or not {"schema", "model", "shape"} <= document.keys():
         raise DataError(f"{source} is not a nil-audit record; give a file that 'nil-audit MODEL --out DIR' wrote.")
-    if document["schema"] != SCHEMA:
+    if document["schema"] not in range(1, SCHEMA + 1):
         raise DataError(
             f"{source} has record schema {document['schema']}, not {SCHEMA}; update nil-audit or measure again."
         )
@@ -164,7 +132,7 @@ def record_from(document: Any, source: str = "the document") -> Record:
                 **{**shape, "notes": tuple(shape.get("notes", ()))},
                 parameters=Parameters(**counted) if counted else None,
             ),
-            verdict=document["verdict"],
+            verdict=_without_words(document["verdict"]),
             interaction=document.get("interaction"),
             superposition=document.get("superposition"),
             scores=tuple(document.get("scores", ())),
@@ -173,6 +141,13 @@ def record_from(document: Any, source: str = "the document") -> Record:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{source} is a damaged record ({error!r}); measure the model again.") from error
+
+
+def _without_words(verdict: Any) -> Any:
+    """Schema 1 also held the verdict in words, at every level."""
+    if not isinstance(verdict, dict):
+        return verdict
+    return {key: _without_words(value) for key, value in verdict.items() if key != "words"}
 
 
 def read_record(path: Path | str) -> Record:
@@ -189,3 +164,24 @@ def read_record(path: Path | str) -> Record:
     except ValueError as error:
         raise DataError(f"{path} is not JSON; give a file that 'nil-audit MODEL --out DIR' wrote.") from error
     return record_from(document, str(path))
+
+
+def _record_path(name: str, key: Mapping[str, Any]) -> Path:
+    """Where the record of a model under a key is kept; the name is only there for people."""
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    return cache_folder() / "records" / f"{safe_name(name)}-{digest[:20]}.json"
+
+
+def find_record(name: str, key: Mapping[str, Any]) -> Record | None:
+    """The kept record of a key (everything that decides its numbers), or None; a damaged file counts as none."""
+    path = _record_path(name, key)
+    try:
+        return read_record(path) if path.is_file() else None
+    except DataError:
+        return None
+
+
+def keep_record(record: Record, key: Mapping[str, Any]) -> None:
+    """Keep a record for its key. Under several processes only the first writes."""
+    if is_first():
+        write_atomically(_record_path(record.name, key), record.to_json())

@@ -1,0 +1,82 @@
+"""Records as files: the schema, older ones, damaged ones, and that a record holds enough to compute it again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nil_audit.auditing.record import SCHEMA, find_record, keep_record, read_record, recompute, record_from
+from nil_audit.errors import DataError
+
+SCHEMA_1 = Path(__file__).parent / "schema_1.json"
+
+
+def test_a_record_of_schema_1_is_read_and_written_as_the_newest() -> None:
+    old = json.loads(SCHEMA_1.read_text())
+    assert old["schema"] == 1 and "words" in old["verdict"]
+    record = read_record(SCHEMA_1)
+    assert (record.name, record.shape.depth, record.verdict["label"]) == ("org/gpt2-4x176", 4, "disputed")
+    assert "words" not in json.dumps(record.to_dict()["verdict"])
+    kept = old["interaction"]["estimates"]["unbiased"]["aofe_ratio"]
+    found = record.metric("aofe_ratio")
+    assert found is not None
+    assert found.to_dict() == kept
+    loss = record.metric("loss_per_byte")
+    assert loss is not None and loss.value == old["interaction"]["loss"]["loss_per_byte"]["value"]
+    assert record.metric("nothing") is None
+
+    new = record.to_dict()
+    assert new["schema"] == SCHEMA
+    assert record_from(json.loads(json.dumps(new))).to_dict() == new
+    for section in ("interaction", "superposition", "shape", "environment", "model"):
+        assert new[section] == old[section], section
+
+
+def test_numbers_of_a_record_follow_from_its_block_products() -> None:
+    record = read_record(SCHEMA_1)
+    assert record.interaction is not None
+    found = recompute(record)["all"]
+    for kind in ("plugin", "unbiased"):
+        for name, kept in record.interaction["estimates"][kind].items():
+            assert found[kind][name].to_dict() == pytest.approx(kept, rel=1e-9, abs=1e-9), name
+    assert found["loss"]["loss_per_byte"].to_dict() == pytest.approx(record.interaction["loss"]["loss_per_byte"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"schema": SCHEMA + 1}, f"has record schema {SCHEMA + 1}, not {SCHEMA}; update nil-audit"),
+        ({"schema": "2"}, "has record schema 2, not"),
+        ({"shape": {}}, "is a damaged record"),
+        ({"shape": None}, "is a damaged record"),
+        ({"model": None}, None),
+    ],
+)
+def test_documents_that_are_no_records(change: dict, words: str | None) -> None:
+    document = json.loads(SCHEMA_1.read_text()) | change
+    if words is None:
+        del document["model"]
+        words = "is not a nil-audit record"
+    with pytest.raises(DataError, match=words):
+        record_from(document, "it")
+
+
+def test_files_that_are_no_records(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        read_record(tmp_path / "none.json")
+    (tmp_path / "text.json").write_text("{")
+    with pytest.raises(DataError, match="is not JSON"):
+        read_record(tmp_path / "text.json")
+
+
+def test_a_kept_record_of_an_older_schema_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIL_AUDIT_CACHE", str(tmp_path))
+    record, key = read_record(SCHEMA_1), {"digest": "git:0", "window": 128}
+    assert find_record(record.name, key) is None
+    keep_record(record, key)
+    (kept,) = (tmp_path / "records").iterdir()
+    kept.write_text(SCHEMA_1.read_text())
+    assert find_record(record.name, key) == record
+    assert find_record(record.name, key | {"window": 64}) is None
+    kept.write_text('{"schema": 2')
+    assert find_record(record.name, key) is None
