@@ -4,18 +4,21 @@
 a list that is compared also needs ``depth`` and ``width``.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nil_audit.errors import DataError
+from nil_audit.shape.architecture import Parameters, Shape
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nil_audit.shape.architecture import Shape
+Row = Mapping[Hashable, Any]
+"""A row of a list, as `read_model_list` gives it: numbers are floats, NaN where the cell is empty."""
 
 WHOLE_NUMBERS = ("depth", "width", "mlp_width", "heads", "kv_heads", "head_size", "vocab_size")
 NUMBERS = ("parameters_b", "parameters", "tokens_t", "tokens", "score", "stderr", "chance")
@@ -138,28 +141,78 @@ def _numbers(table: "pd.DataFrame", column: str, source: str) -> "pd.Series[floa
     return values
 
 
-def check_against_hub(listed: "pd.DataFrame", shapes: Iterable["Shape"]) -> list[Disagreement]:
+def expand_models(names: Iterable[str]) -> dict[str, Row]:
+    """The models asked for, each list (.csv) replaced by its models; every model with its row of a list, or {}.
+
+    Raises:
+        DataError: A list cannot be read (see `read_model_list`).
+    """
+    models: dict[str, Row] = {}
+    for name in names:
+        if name.lower().endswith(".csv"):
+            models |= {row["model"]: row for row in read_model_list(Path(name)).to_dict("records")}
+        else:
+            models.setdefault(name, {})
+    return models
+
+
+def listed_shape(row: Row) -> Shape | None:
+    """A shape from one row of a model list, not checked against a configuration; None without depth and width.
+
+    The parameters are the listed total, split by the size of the embeddings where the vocabulary is known.
+    """
+    numbers = {name: _whole(row, name) for name in WHOLE_NUMBERS}
+    depth, width, vocabulary = numbers["depth"], numbers["width"], numbers["vocab_size"]
+    if depth is None or width is None:
+        return None
+    tied, total = str(row.get("tied", "")).lower() == "true", _whole(row, "parameters")
+    parameters = None
+    if total is not None and vocabulary is not None:
+        embedding = vocabulary * width * (1 if tied else 2)
+        parameters = Parameters(total=total, embedding=embedding, body=total - embedding)
+    return Shape(
+        name=str(row["model"]),
+        source="list",
+        model_type=str(row.get("model_type", "")),
+        depth=depth,
+        width=width,
+        heads=numbers["heads"],
+        kv_heads=numbers["kv_heads"],
+        head_size=numbers["head_size"],
+        mlp_width=numbers["mlp_width"],
+        vocab_size=vocabulary or 0,
+        tied=tied,
+        context=None,
+        parameters=parameters,
+    )
+
+
+def _whole(row: Row, column: str) -> int | None:
+    value = row.get(column, math.nan)
+    return None if math.isnan(value) else int(value)
+
+
+def disagreements(rows: Iterable[Row], shapes: Iterable[Shape]) -> list[Disagreement]:
     """Where a list and the models' own configurations disagree.
 
     Args:
-        listed: A list, as `read_model_list` gives it.
+        rows: Of a list.
         shapes: Shapes read from configurations (``nil_audit.read_shape``); matched to the list by name.
 
     Returns:
         One entry a number that differs: depth, width, MLP width, heads, key-value heads, head size, vocabulary,
         parameters (by more than 0.5%); empty cells of the list and numbers a configuration does not give agree.
     """
-    import math
-
-    rows = {str(row["model"]).lower(): row for row in listed.to_dict("records")}
+    listed = {str(row["model"]).lower(): row for row in rows}
     found = []
     for shape in shapes:
-        row = rows.get(shape.name.split("@")[0].lower(), {})
-        for field in WHOLE_NUMBERS:
-            value, own = row.get(field, math.nan), getattr(shape, field)
-            if own is not None and not math.isnan(value) and value != own:
-                found.append(Disagreement(model=shape.name, field=field, listed=value, config=own))
-        value, counted = row.get("parameters", math.nan), shape.parameters
-        if counted is not None and not math.isnan(value) and abs(value / counted.total - 1) > 0.005:
-            found.append(Disagreement(model=shape.name, field="parameters", listed=value, config=counted.total))
+        row = listed.get(shape.name.split("@")[0].lower(), {})
+        own = {name: getattr(shape, name) for name in WHOLE_NUMBERS}
+        own["parameters"] = shape.parameters.total if shape.parameters else None
+        for name, value in own.items():
+            given = row.get(name, math.nan)
+            if value is None or math.isnan(given):
+                continue
+            if abs(given / value - 1) > 0.005 if name == "parameters" else given != value:
+                found.append(Disagreement(model=shape.name, field=name, listed=given, config=value))
     return found

@@ -9,7 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nil_audit.catalog.lists import check_against_hub, lists_folder, read_model_list, shipped_list
+from nil_audit.catalog.lists import (
+    disagreements,
+    expand_models,
+    listed_shape,
+    lists_folder,
+    read_model_list,
+    shipped_list,
+)
 from nil_audit.errors import DataError
 from nil_audit.shape.architecture import Parameters, Shape, read_shape
 
@@ -147,10 +154,10 @@ def shape(name: str, depth: int, parameters: int | None) -> Shape:
 
 
 def test_disagreements_with_configurations_are_named() -> None:
-    listed = shipped_list()
-    assert check_against_hub(listed, [shape("Qwen/Qwen2.5-0.5B", 24, 494_032_768)]) == []
-    assert check_against_hub(listed, [shape("someone/else", 99, None)]) == []
-    found = check_against_hub(listed, [shape("qwen/qwen2.5-0.5b@main", 25, 600_000_000)])
+    listed = shipped_list().to_dict("records")
+    assert disagreements(listed, [shape("Qwen/Qwen2.5-0.5B", 24, 494_032_768)]) == []
+    assert disagreements(listed, [shape("someone/else", 99, None)]) == []
+    found = disagreements(listed, [shape("qwen/qwen2.5-0.5b@main", 25, 600_000_000)])
     assert [(one.field, one.listed, one.config) for one in found] == [("depth", 24, 25), ("parameters", 494e6, 6e8)]
     assert str(found[0]) == "qwen/qwen2.5-0.5b@main: the list says depth 24, its configuration 25"
 
@@ -164,5 +171,17 @@ def test_the_list_agrees_with_the_real_configurations(shared: Path) -> None:
     shapes = [
         replace(read_shape(str(shared / "data" / "configs" / folder)), name=model) for folder, model in names.items()
     ]
-    found = [one for one in check_against_hub(shipped_list(), shapes) if one.field != "vocab_size"]
+    found = [one for one in disagreements(shipped_list().to_dict("records"), shapes) if one.field != "vocab_size"]
     assert [one for one in found if one.field in ("depth", "width", "heads", "kv_heads")] == []
+
+
+def test_lists_are_expanded_and_give_shapes_where_no_configuration_is_reached(tmp_path: Path) -> None:
+    path = write(tmp_path, "model,depth,width,parameters,vocab_size,tied\na/b,3,64,100000,500,true\nc,,,,,\n")
+    models = expand_models(["x/y", str(path)])
+    assert list(models) == ["x/y", "a/b", "c"]
+    assert models["x/y"] == {}
+    found = listed_shape(models["a/b"])
+    assert found is not None
+    assert (found.source, found.depth, found.width, found.heads) == ("list", 3, 64, None)
+    assert found.parameters == Parameters(total=100_000, embedding=32_000, body=68_000)
+    assert listed_shape(models["x/y"]) is listed_shape(models["c"]) is None
