@@ -17,6 +17,7 @@ _PUBLIC = {
     "read_record": "nil_audit.auditing.record",
     "compare": "nil_audit.comparison.compare",
     "check_candidate": "nil_audit.candidate.check",
+    "Estimate": "nil_audit.stats.estimate",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -2,17 +2,22 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nil_audit.cli.audit import audit_all, finish
 from nil_audit.cli.options import AsJson, Quiet
 from nil_audit.cli.output import Output
+from nil_audit.cli.results import command_line, finish
+from nil_audit.files import check_writable
+from nil_audit.runner import run_each
+
+if TYPE_CHECKING:
+    from nil_audit.auditing.record import Record
 
 
 def demo(
-    out: Annotated[Path | None, typer.Option(help="Folder for records, audit.csv and audit.md.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for records, audit.csv, audit.html and audit.md.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -26,11 +31,23 @@ def demo(
 
         nil-audit demo --json
     """
-    from nil_audit.auditing.audit import Settings
+    from nil_audit.auditing.audit import audit
+    from nil_audit.report.audit import audit_files, audit_page
 
     output = Output(as_json=as_json, quiet=quiet)
+    if out is not None:
+        check_writable(out)
     model = str(files("nil_audit") / "data" / "demo_model")
-    settings = Settings(probe="builtin", fresh=True)
-    records, failures = audit_all({model: {}}, settings, output, shape_only=False, plan=None, debug=False)
-    finish(records, failures, output, details=True, out=out)
+
+    def measure(name: str) -> "Record":
+        record = audit(name, progress=output.progress, probe="builtin", fresh=True)
+        for note in record.notes:
+            output.note(note)
+        return record
+
+    found, failures = run_each([model], measure, on_failure=output.error)
+    records = list(found.values())
+    page = audit_page(records, command=command_line()) if records else None
+    document = {"records": records}
+    finish(output, "audit", page, audit_files(records), document, failures=failures, asked=1, out=out, details=True)
     output.note("Next: nil-audit YOUR-MODEL (a Hub id or a folder), or nil-audit --help.")

@@ -1,14 +1,13 @@
 """Options that several commands share, so that they read and mean the same everywhere."""
 
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
+from nil_audit import weights
 from nil_audit.errors import UsageError
 
-DTYPES = ("float32", "bfloat16", "float16", "float64")
-
-Dtype = Annotated[str, typer.Option(help="Type of the weights: " + ", ".join(DTYPES) + ".")]
+Dtype = Annotated[str, typer.Option(help="Type of the weights: " + ", ".join(weights.DTYPES) + ".")]
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes on stderr.")]
@@ -18,11 +17,12 @@ AllowPickle = Annotated[bool, typer.Option("--allow-pickle", help="Load pickled 
 TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run model code from the repository.")]
 
 
-def check_dtype(dtype: str) -> None:
-    """Refuse a type of weights that there is not, before anything heavy is imported.
+def check_dtype(dtype: str) -> weights.Dtype:
+    """The type of weights that was asked for, checked before anything heavy is imported.
 
     Raises:
-        UsageError: It is none of ``DTYPES``.
+        UsageError: There is no such type.
     """
-    if dtype not in DTYPES:
-        raise UsageError(f"There is no dtype {dtype!r}; use {', '.join(DTYPES)}.")
+    if dtype not in weights.DTYPES:
+        raise UsageError(f"There is no dtype {dtype!r}; use {', '.join(weights.DTYPES)}.")
+    return cast(weights.Dtype, dtype)
