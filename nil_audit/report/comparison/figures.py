@@ -5,17 +5,10 @@ import math
 from nil_audit.comparison.predictors import PRIMARY
 from nil_audit.comparison.result import Comparison
 from nil_audit.law.studies import studies
-from nil_audit.report.comparison.words import (
-    GIVEN,
-    SUBSETS,
-    band_labels,
-    notable,
-    predictor_label,
-)
-from nil_audit.report.plots.adjusted_distance import adjusted_against_distance
+from nil_audit.report.comparison.words import GIVEN, SUBSETS, band_labels, notable, predictor_label
 from nil_audit.report.plots.forest import Row, forest
 from nil_audit.report.plots.plane import PlanePoint, depth_width_plane
-from nil_audit.report.plots.score_ratio import score_against_ratio
+from nil_audit.report.plots.scatter import adjusted_against_distance, score_against_ratio
 from nil_audit.report.plots.style import page_figure
 from nil_audit.report.render.page import Figure
 from nil_audit.report.render.text import estimate_text
@@ -23,7 +16,9 @@ from nil_audit.stats.estimate import Estimate
 
 
 def draw_figures(comparison: Comparison) -> dict[str, Figure]:
-    """Every figure that the comparison has numbers for, by name."""
+    """Every figure that the comparison has numbers for, by name; none without a model that is not flagged."""
+    if comparison.usable.empty:
+        return {}
     drawn = (draw(comparison) for draw in (_score_ratio, _adjusted, _forest, _plane))
     return {figure.name: figure for figure in drawn if figure}
 
@@ -74,10 +69,8 @@ def _left_out(comparison: Comparison) -> list[Row]:
     ]
 
 
-def _score_ratio(comparison: Comparison) -> Figure | None:
+def _score_ratio(comparison: Comparison) -> Figure:
     models = comparison.usable
-    if not len(models):
-        return None
     law = studies()[0].interval()
     inside = sum(map(law.holds, models["ratio"]))
     floor = " Hollow: at the chance floor." if models["at_floor"].any() else ""
@@ -102,7 +95,7 @@ def _mixed(comparison: Comparison) -> str:
 def _adjusted(comparison: Comparison) -> Figure | None:
     models = comparison.usable
     models = models[models["residual"].notna()]
-    if not len(models):
+    if models.empty:
         return None
     # The law's interval is symmetric about its optimum in ln R: one deviation is the edge on both sides.
     law = studies()[0].interval()
@@ -147,10 +140,8 @@ def _forest(comparison: Comparison) -> Figure | None:
     )
 
 
-def _plane(comparison: Comparison) -> Figure | None:
+def _plane(comparison: Comparison) -> Figure:
     models = comparison.usable
-    if not len(models):
-        return None
     columns = (models[name].tolist() for name in ("model", "depth", "width", "residual"))
     points = [
         PlanePoint(name=name, depth=depth, width=width, adjusted=None if math.isnan(residual) else residual)

@@ -144,22 +144,18 @@ def model_table(comparison: Comparison) -> Table:
         f"All {len(comparison.table):,} models with a score of the protocol.",
         (
             "Model",
-            Column(label="Parameters", numeric=True),
-            Column(label="L × d", numeric=True, help="depth in blocks times width in channels, sorted by depth"),
-            Column(label="R", numeric=True, help="depth / width, in blocks per channel"),
-            Column(label="Score", numeric=True, help="raw MMLU-Pro accuracy"),
-            Column(
-                label="Beyond size",
-                numeric=True,
-                help="score minus that of models of its size, in percentage points",
-            ),
-            Column(label="Distance", numeric=True, help="to the law's interval, in nats of ratio, 0 inside it"),
+            _numbers("Parameters"),
+            _numbers("L × d", help="depth in blocks times width in channels, sorted by depth"),
+            _numbers("R", help="depth / width, in blocks per channel"),
+            _numbers("Score", help="raw MMLU-Pro accuracy"),
+            _numbers("Beyond size", help="score minus that of models of its size, in percentage points"),
+            _numbers("Distance", help="to the law's interval, in nats of ratio, 0 inside it"),
             Column(label="Verdict", help="how many of the three studies put it within 1% of the best shape"),
             Column(label="Family"),
             Column(label="Size"),
-            Column(label="Tokens", numeric=True, help="training tokens, where published"),
+            _numbers("Tokens", help="training tokens, where published"),
             Column(label="Release"),
-            *(Column(label=key.replace("_", " "), numeric=True) for key in measured),
+            *(_numbers(key.replace("_", " ")) for key in measured),
             Column(label="Remarks"),
         ),
         [row(model) for model in comparison.table.to_dict("records")],
@@ -167,6 +163,10 @@ def model_table(comparison: Comparison) -> Table:
         choices=(7, 8, 9),
         file="table.csv",
     )
+
+
+def _numbers(label: str, help: str = "") -> Column:
+    return Column(label=label, help=help, numeric=True)
 
 
 def _sorted(text: str, value: float) -> Cell:

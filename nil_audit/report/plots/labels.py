@@ -43,11 +43,10 @@ def place_labels(
     *,
     radius: float,
     most: int,
-    taken: Sequence[Box] = (),
 ) -> tuple[Placed, ...]:
     """Place labels one after the other, each at its first place that is free.
 
-    A place is free when it lies within the bounds, overlaps no label placed before and no taken box, covers no
+    A place is free when it lies within the bounds, overlaps no label placed before, covers no
     point beyond the rim of its marker, and its line, where it needs one, crosses no label, no other line and no
     other point. A label tries eight directions around its point, then the same further out with a line to its
     point; the first label, the most notable, then tries a grid over the whole area, nearest first.
@@ -58,13 +57,12 @@ def place_labels(
         bounds: The area that labels must stay in.
         radius: Of a point's marker.
         most: Greatest number of labels.
-        taken: Boxes to keep clear of: a legend, an annotation.
 
     Returns:
         The labels placed, in the order of ``sizes``.
     """
     placed: list[Placed] = []
-    boxes = list(taken)
+    boxes: list[Box] = []
     lines: list[Line] = []
     for index, (width, height) in sizes.items():
         if len(placed) >= most:

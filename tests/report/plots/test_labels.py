@@ -42,15 +42,6 @@ def test_no_two_labels_overlap_and_none_covers_a_point_or_leaves_the_plot(scene)
             assert label.box[0] <= label.leader[0] <= label.box[2] and label.box[1] <= label.leader[1] <= label.box[3]
 
 
-@given(_scenes())
-@settings(max_examples=20, deadline=None)
-def test_labels_keep_clear_of_taken_boxes(scene):
-    points, sizes = scene
-    legend = (0.0, 200.0, 400.0, 260.0)
-    placed = place_labels(points, sizes, BOUNDS, radius=3.0, most=30, taken=[legend])
-    assert not any(overlap(label.box, legend) for label in placed)
-
-
 def test_the_most_notable_is_labelled_even_where_its_surroundings_are_full():
     grid = np.stack(np.meshgrid(np.arange(100, 200, 4.0), np.arange(100, 200, 4.0)), axis=-1).reshape(-1, 2)
     middle = int(np.argmin(np.hypot(*(grid - 150).T)))

@@ -12,12 +12,11 @@ from PIL import Image
 from nil_audit.comparison.predictors import PRIMARY
 from nil_audit.comparison.result import Comparison
 from nil_audit.law.studies import studies
-from nil_audit.report.plots.adjusted_distance import adjusted_against_distance
 from nil_audit.report.plots.forest import forest
 from nil_audit.report.plots.palette import ALERT, INTERVAL, LINE, RAMP
 from nil_audit.report.plots.plane import PlanePoint, depth_width_plane
 from nil_audit.report.plots.points import RASTER_FROM
-from nil_audit.report.plots.score_ratio import score_against_ratio
+from nil_audit.report.plots.scatter import adjusted_against_distance, score_against_ratio
 from nil_audit.report.plots.style import WIDTH, page_figure, png_bytes, steps, svg_text
 from nil_audit.stats.estimate import Estimate
 
