@@ -1,24 +1,21 @@
 """``nil-audit candidate CONFIG``: check an architecture before it is trained."""
 
 import gc
-import json
-import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nil_audit.cli.audit import check_writable
 from nil_audit.cli.options import AsJson, Debug, Quiet
 from nil_audit.cli.output import Output
+from nil_audit.cli.results import command_line
 from nil_audit.errors import EXIT_SOME_FAILED, UsageError
+from nil_audit.files import check_writable, json_text, write_atomically
 
 if TYPE_CHECKING:
     from nil_audit.candidate.check import CandidateReport
 
 _SHAPE = "Shape from flags"
-_INIT = "Interaction at initialisation"
 
 
 def candidate(
@@ -53,19 +50,6 @@ def candidate(
     write: Annotated[
         Path | None, typer.Option(help="Folder for the config.json of the best alternative, ready to load.")
     ] = None,
-    init: Annotated[
-        bool, typer.Option("--init", help="Also measure interaction at random initialisation.", rich_help_panel=_INIT)
-    ] = False,
-    probe: Annotated[str, typer.Option(help="Text: builtin, wikitext or a FILE.", rich_help_panel=_INIT)] = "builtin",
-    init_seeds: Annotated[int, typer.Option(help="Initialisations of each shape.", rich_help_panel=_INIT)] = 3,
-    init_tokens: Annotated[int, typer.Option(help="Gradient tokens a seed.", rich_help_panel=_INIT)] = 2048,
-    init_window: Annotated[
-        int | None, typer.Option(help="Tokens a window (default: 128 or the model's own).", rich_help_panel=_INIT)
-    ] = None,
-    init_alternatives: Annotated[
-        int, typer.Option(min=0, help="Alternatives to measure beside it.", rich_help_panel=_INIT)
-    ] = 2,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.", rich_help_panel=_INIT)] = "auto",
     fail_outside: Annotated[
         bool, typer.Option("--fail-outside", help="Exit code 1 where the verdict is outside, for use in CI.")
     ] = False,
@@ -108,27 +92,24 @@ def candidate(
     # looking for garbage among imported modules, now and at the end, would take a third of the time
     gc.disable()
     try:
-        raw, name, notes = _source(config, flags)
         from nil_audit.candidate.check import check_candidate
 
-        report = check_candidate(raw, name=name, tokens=tokens, match=match, tolerance=tolerance, context=context)  # type: ignore[arg-type]
+        raw, name, notes = (config, None, ()) if config is not None else _from_flags(flags)
+        report = check_candidate(
+            raw,
+            name=name,
+            tokens=tokens,
+            match=match,  # type: ignore[arg-type]
+            tolerance=tolerance,
+            context=context,
+            notes=notes,
+        )
     finally:
         gc.freeze()
         gc.enable()
-    report = replace(report, notes=(*report.notes, *notes))
-    if init:
-        report = _with_initialisation(
-            report, raw, output, probe, init_seeds, init_tokens, init_window, init_alternatives, device
-        )
-    _show(report, output)
+    _show(report, output, out)
     if write is not None:
         output.note(_write(report, write))
-    if out is not None:
-        from nil_audit.report.candidate_document import write_candidate
-
-        command = " ".join(["nil-audit", *sys.argv[1:]])
-        paths = write_candidate(report, out, command=command)
-        output.note(f"Written: {', '.join(str(path) for path in paths)}.")
     if fail_outside and report.verdict.label == "outside":
         output.note("The verdict is outside, and --fail-outside asks for exit code 1.")
         raise typer.Exit(EXIT_SOME_FAILED)
@@ -153,14 +134,8 @@ def _is_source(target: Path, source: Path) -> bool:
     return target.exists() and any(one.exists() and one.samefile(target) for one in (source, source / "config.json"))
 
 
-def _source(config: str | None, flags: dict[str, Any]) -> tuple[dict[str, Any], str, tuple[str, ...]]:
+def _from_flags(flags: dict[str, Any]) -> tuple[dict[str, Any], str, tuple[str, ...]]:
     """The raw config, its name, and what has to be said about it."""
-    if config is not None:
-        from nil_audit.source import locate
-
-        found = locate(config)
-        commit = f" at commit {found.revision}" if found.revision else ""
-        return found.config, found.name, (f"Config of {found.name}{commit}.",) if commit else ()
     from nil_audit.budget.template import config_from_flags
 
     raw = config_from_flags(
@@ -178,47 +153,23 @@ def _source(config: str | None, flags: dict[str, Any]) -> tuple[dict[str, Any], 
     return raw, name, (f"Everything that the flags do not say has {flags['type']}'s defaults in transformers.",)
 
 
-def _show(report: "CandidateReport", output: Output) -> None:
-    from nil_audit.report.candidate_table import candidate_view
+def _show(report: "CandidateReport", output: Output, out: Path | None) -> None:
+    """Print the report, and write it where a folder is given."""
+    if out is not None or not output.as_json:
+        from nil_audit.report.candidate import candidate_files, candidate_page
 
-    output.show(candidate_view(report))
+        page = candidate_page(report, command=command_line(), draw=out is not None)
+        output.show(page)
+        if out is not None:
+            from nil_audit.report.render.folder import write_report
+
+            paths = write_report(out, "candidate", page, candidate_files(report, command_line()))
+            output.note(f"Written: {', '.join(str(path) for path in paths)}.")
     output.document(report.to_dict())
-
-
-def _with_initialisation(
-    report: "CandidateReport",
-    raw: dict[str, Any],
-    output: Output,
-    probe: str,
-    seeds: int,
-    tokens: int,
-    window: int | None,
-    alternatives: int,
-    device: str,
-) -> "CandidateReport":
-    from nil_audit.candidate.initialisation import initialise, work
-
-    if report.shape.parameters is None:
-        raise UsageError("--init needs a type that transformers can build; leave it out for this one.")
-    total = work(report, seeds=seeds, tokens=tokens, window=window, alternatives=alternatives)
-    with output.progress("Interaction at initialisation", total) as advance:
-        found = initialise(
-            report,
-            raw,
-            probe=probe,
-            seeds=seeds,
-            tokens=tokens,
-            window=window,
-            alternatives=alternatives,
-            device=device,
-            advance=advance,
-        )
-    return replace(report, initialisation=found)
 
 
 def _write(report: "CandidateReport", folder: Path) -> str:
     """Write the best alternative's config; returns what was written, in a sentence."""
-    from nil_audit.files import write_atomically
     from nil_audit.shape.architecture import shape_from_config
 
     if report.recommendation.best is None:
@@ -227,6 +178,6 @@ def _write(report: "CandidateReport", folder: Path) -> str:
     # every block is built here, so that what is written is known to load and to have these parameters
     built = shape_from_config(best.config, name=str(folder))
     assert built.parameters is not None and built.parameters == best.shape.parameters
-    path = write_atomically(folder / "config.json", json.dumps(best.config, indent=2) + "\n")
+    path = write_atomically(folder / "config.json", json_text(best.config))
     kept = "" if report.recommended is best else " (the best of the alternatives; the recommendation is to keep yours)"
     return f"Written: {path}, {built.depth} x {built.width}, {built.parameters.total:,} parameters{kept}."

@@ -70,7 +70,7 @@ def test_prints_the_answer_and_every_section_within_80_columns(run_command: Run,
         "Alternatives: body parameters within 2%",
         "Other published laws",
         "They disagree:",
-        "Company: nearest real models",
+        "Nearest real models",
         "20 a parameter",
         "in sequence",
     ):
@@ -119,7 +119,6 @@ def test_a_type_that_needs_remote_code_gets_a_verdict_and_a_report(run_here: Her
     assert done.returncode == 0
     assert "No alternatives: this type's parameters cannot be counted." in done.stdout
     assert (tmp_path / "report" / "candidate.html").is_file()
-    assert run_here("candidate", tmp_path, "--init").returncode == 2
 
 
 def test_flags_give_the_shape_and_fail_outside_gives_the_exit_code(run_here: Here) -> None:
@@ -130,16 +129,6 @@ def test_flags_give_the_shape_and_fail_outside_gives_the_exit_code(run_here: Her
     assert "--fail-outside" in deep.stderr
     assert run_here("candidate", *shape, "--depth", "100", "--quiet").returncode == 0
     assert run_here("candidate", *shape, "--depth", "10", "--fail-outside").returncode == 0
-
-
-def test_initialisation_is_measured_on_request(run_here: Here) -> None:
-    done = run_here(
-        *("candidate", *SMALL, "--init", "--init-seeds", "2", "--init-tokens", "512", "--init-window", "32"),
-        *("--init-alternatives", "0"),
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Interaction at initialisation" in done.stdout
-    assert "First row: the candidate. 2 seeds, 512 tokens of builtin" in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize(
@@ -155,7 +144,6 @@ def test_initialisation_is_measured_on_request(run_here: Here) -> None:
         ((*SMALL, "--tokens", "-5"), 2, "must be above zero"),
         ((*SMALL, "--tolerance", "3"), 2, "between 0 and 0.5"),
         ((*SMALL, "--match", "layers"), 2, "choose body, total, flops"),
-        ((*SMALL, "--init", "--init-seeds", "1"), 2, "--init-seeds 2 or more"),
         ((*SMALL, "--out", "/dev/null/x"), 2, "name a folder that can be written to"),
         (("no/such/config.json",), 1, "neither an existing folder or file nor a Hub id"),
     ],
