@@ -1,6 +1,6 @@
-"""How often do the study's rules claim an effect that is not there, and find one that is?
+"""How often do the rules of a comparison claim an effect that is not there, and find one that is?
 
-Simulated studies keep everything of the real one but the scores: which models there are, their sizes, shapes,
+Simulated comparisons keep everything of the real one but the scores: which models there are, their sizes, shapes,
 families and release months, so that size, family and ratio are confounded as they really are. Scores are drawn:
 
     ability = ln(parameters / 3e9) + family + model + released + shape
@@ -9,35 +9,33 @@ families and release months, so that size, family and ratio are confounded as th
 with family effects t-distributed on 5 degrees of freedom (standard deviation 0.9) and model effects normal (0.6):
 about as many models at the floor, as many high ones and as strong a correlation with size as in the real scores.
 
-    python scripts/simulate_claims.py --studies 1000 --out docs/simulation.md
+    python scripts/simulate_claims.py --studies 600 --out simulation.md
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
+from nil_audit.catalog.scores import MMLU_PRO_QUESTIONS
 from nil_audit.comparison.clean import checked
-from nil_audit.comparison.correlation import Resamples, correlate
-from nil_audit.comparison.derive import as_sample, derive
-from nil_audit.comparison.evidence import Effort, gather
-from nil_audit.comparison.floor import at_floor
-from nil_audit.comparison.join import study_frame
-from nil_audit.comparison.predictors import PRIMARY
-from nil_audit.comparison.rules import strength
-from nil_audit.comparison.sample import Array, Sample
+from nil_audit.comparison.find import find
+from nil_audit.comparison.join import read_frame
+from nil_audit.comparison.predictors import PRIMARY, predictor_values
+from nil_audit.comparison.result import Options
+from nil_audit.comparison.rules import answer
+from nil_audit.comparison.table import at_floor, derive
 from nil_audit.law.studies import studies
+from nil_audit.stats.estimate import Array, Estimate
 
 EXPONENT = 0.039
 """-d ln loss / d ln parameters at 3B parameters and 1T tokens by Hoffmann et al. 2022 (0.34 · 406 N^-0.34 / loss):
 what a relative excess loss is worth in parameters."""
-
-QUESTIONS = 12_032
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,104 +78,83 @@ EFFECT = (
 )
 
 
-def real_models() -> Sample:
-    """The models of the study that ships: 113 with a usable leaderboard score."""
-    table = checked(study_frame()[0])[0]
-    return as_sample(derive(table[(table["protocol"] == "leaderboard") & (table["flag"] == "")], None))
+def real_models() -> pd.DataFrame:
+    """The models of the shipped list: 113 with a usable leaderboard score."""
+    clean = checked(read_frame()[0])[0]
+    return derive(clean[(clean["protocol"] == "leaderboard") & (clean["flag"] == "")])
 
 
-def excess_loss(sample: Sample) -> Array:
+def excess_loss(table: pd.DataFrame) -> Array:
     """The law's predicted relative excess loss of each model's shape, shape (n,)."""
-    law = studies()[0]
-    ratios, sizes = np.exp(sample.predictors["ratio"]), np.exp(sample.size)
-    return np.array([law.curve.excess(ratio, size) for ratio, size in zip(ratios, sizes, strict=True)])
+    law, shapes = studies()[0], zip(table["ratio"], table["parameters"], strict=True)
+    return np.array([law.curve.excess(ratio, parameters) for ratio, parameters in shapes])
 
 
-def draw(sample: Sample, scenario: Scenario, excess: Array, rng: np.random.Generator) -> Sample:
+def draw(table: pd.DataFrame, scenario: Scenario, excess: Array, rng: np.random.Generator) -> pd.DataFrame:
     """The same models with scores drawn by a scenario."""
-    families = int(sample.family.max()) + 1
-    count = np.bincount(sample.family)
-    mean_size = np.bincount(sample.family, weights=sample.size) / count
-    family = scenario.family * rng.standard_t(5, families) / np.sqrt(5 / 3) + scenario.between * (
-        mean_size - mean_size.mean()
-    )
-    months = np.where(np.isfinite(sample.release), sample.release, np.nanmean(sample.release))
+    code = np.unique(table["family"].to_numpy(dtype=str), return_inverse=True)[1]
+    size, release = predictor_values(table, "parameters"), predictor_values(table, "release")
+    mean_size = np.bincount(code, weights=size) / np.bincount(code)
+    family = scenario.family * rng.standard_t(5, len(mean_size)) / np.sqrt(5 / 3)
+    family += scenario.between * (mean_size - mean_size.mean())
+    months = np.where(np.isfinite(release), release, np.nanmean(release))
     ability = (
-        sample.size
+        size
         - np.log(3e9)
-        + family[sample.family]
-        + scenario.model * rng.standard_normal(len(sample))
+        + family[code]
+        + scenario.model * rng.standard_normal(len(table))
         + scenario.released * (months - months.mean()) / 12
         - (-1 if scenario.opposite else 1) * scenario.shape * (excess - excess.mean()) / EXPONENT
     )
     accuracy = 0.114 + 0.32 / (1 + np.exp(2 - 3 * ability))
-    error = np.sqrt(accuracy * (1 - accuracy) / QUESTIONS)
-    return replace(sample, score=accuracy + error * rng.standard_normal(len(sample)))
+    error = np.sqrt(accuracy * (1 - accuracy) / MMLU_PRO_QUESTIONS)
+    score = accuracy + error * rng.standard_normal(len(table))
+    stderr = np.sqrt(score * (1 - score) / MMLU_PRO_QUESTIONS)
+    return table.assign(score=score, stderr=stderr, at_floor=at_floor(score, stderr))
 
 
-def some_families(sample: Sample, models: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Families drawn at random until they hold at least so many models."""
-    keep = np.zeros(len(sample), dtype=np.bool_)
-    for family in rng.permutation(int(sample.family.max()) + 1):
+def some_families(table: pd.DataFrame, models: int, rng: np.random.Generator) -> Array:
+    """Rows of families drawn at random until they hold at least so many models, shape (n,), bool."""
+    names = np.unique(table["family"].to_numpy(dtype=str))
+    keep = np.zeros(len(table), dtype=np.bool_)
+    for family in rng.permutation(len(names)):
         if keep.sum() >= models:
             break
-        keep |= sample.family == family
+        keep |= (table["family"] == names[family]).to_numpy()
     return keep
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What one simulated study found: strength, the estimates and whether their intervals exclude zero."""
+    """What one simulated comparison found: strength, and the primary number given the size curve or size alone."""
 
     strength: str
-    estimate: float
-    interval: tuple[float, float]
-    bootstrap: tuple[float, float]
-    by_rank: tuple[float, float]
+    primary: Estimate
+    by_rank: Estimate
 
 
-def simulate(
-    scenario: Scenario, models: int, number: int, *, seed: int = 0, effort: Effort | None = None
-) -> list[Outcome]:
-    """Simulate studies of about so many models, each with families and scores of its own."""
-    sample = real_models()
-    excess = excess_loss(sample)
-    effort = effort or Effort(permutations=999, splits=40)
+def simulate(scenario: Scenario, models: int, number: int, *, seed: int = 0) -> list[Outcome]:
+    """Simulate comparisons of about so many models, each with families and scores of its own."""
+    real = real_models()
+    excess = excess_loss(real)
     outcomes = []
     for index in range(number):
         rng = np.random.default_rng([seed, index])
-        keep = some_families(sample, models, rng)
-        study = draw(sample.take(keep), scenario, excess[keep], rng)
-        stderr = np.sqrt(study.score * (1 - study.score) / QUESTIONS)
-        evidence = gather(study, at_floor(study.score, stderr), replace(effort, seed=index))
-        if evidence.primary is None or evidence.primary.low is None or evidence.primary.high is None:
-            continue
-        extra = {
-            one.given: one
-            for one in correlate(
-                study,
-                [PRIMARY],
-                method="spearman",
-                given=("size", "size_curve"),
-                subset="all",
-                resamples=Resamples(seed=index, bootstrap=400),
-            )
-        }
-        curve, rank = extra["size_curve"], extra["size"]
-        outcomes.append(
-            Outcome(
-                strength=strength(evidence)[0],
-                estimate=evidence.primary.estimate,
-                interval=(evidence.primary.low, evidence.primary.high),
-                bootstrap=(_or_nan(curve.bootstrap_low), _or_nan(curve.bootstrap_high)),
-                by_rank=(_or_nan(rank.low), _or_nan(rank.high)),
-            )
-        )
+        keep = some_families(real, models, rng)
+        table = draw(real[keep], scenario, excess[keep], rng)
+        findings = find(table, Options(seed=index, permutations=999, splits=40))
+        primary, by_rank = findings.association(PRIMARY), findings.association(PRIMARY, given="size")
+        if primary is not None and by_rank is not None and primary.estimate.interval is not None:
+            strength = answer(table, findings, "simulated").strength
+            outcomes.append(Outcome(strength=strength, primary=primary.estimate, by_rank=by_rank.estimate))
     return outcomes
 
 
-def _or_nan(value: float | None) -> float:
-    return float("nan") if value is None else value
+def covered(outcomes: list[Outcome]) -> tuple[float, float]:
+    """The mean of the primary number, and the share of intervals that hold it."""
+    centre = float(np.mean([one.primary.value for one in outcomes]))
+    intervals = [one.primary.interval for one in outcomes]
+    return centre, float(np.mean([ends is not None and ends[0] <= centre <= ends[1] for ends in intervals]))
 
 
 def _share(found: Iterable[bool]) -> str:
@@ -187,7 +164,7 @@ def _share(found: Iterable[bool]) -> str:
 
 def summary(scenario: Scenario, models: int, outcomes: list[Outcome]) -> str:
     """One row of the table."""
-    centre = float(np.mean([one.estimate for one in outcomes]))
+    centre, share = covered(outcomes)
     claims = ("weak", "moderate", "strong")
     cells = (
         scenario.name,
@@ -196,24 +173,23 @@ def summary(scenario: Scenario, models: int, outcomes: list[Outcome]) -> str:
         _share(one.strength in claims for one in outcomes),
         _share(one.strength in claims[1:] for one in outcomes),
         _share(one.strength == "contradicts" for one in outcomes),
-        _share(one.interval[0] <= centre <= one.interval[1] for one in outcomes),
-        _share(one.bootstrap[0] <= centre <= one.bootstrap[1] for one in outcomes),
-        _share(one.by_rank[0] > 0 or one.by_rank[1] < 0 for one in outcomes),
+        f"{100 * share:.1f}%",
+        _share(one.by_rank.excludes_zero for one in outcomes),
     )
     return "| " + " | ".join(cells) + " |"
 
 
 HEADER = (
-    "| scores come about by | models | mean figure | supports the law | of that, moderate or strong | contradicts it"
-    " | interval covers | percentile bootstrap covers | rank of size alone: interval excludes 0 |\n"
-    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    "| scores come about by | models | mean correlation | supports the law | of that, moderate or strong"
+    " | contradicts it | interval covers | rank of size alone: interval excludes 0 |\n"
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
 
 
 def main() -> int:
     """Simulate every scenario at 20, 60 and 113 models and print or write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=1000, help="simulated studies a row")
+    parser.add_argument("--studies", type=int, default=1000, help="simulated comparisons a row")
     parser.add_argument("--out", type=Path, help="Markdown file to write")
     options = parser.parse_args()
     start = time.monotonic()

@@ -1,38 +1,17 @@
-"""Correlations against scipy, resample by resample."""
-
-from dataclasses import replace
+"""Correlations against scipy, family by family left out; subsets."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from nil_audit.comparison.correlation import Resamples, correlate
-from nil_audit.comparison.kendall import kendall
-from nil_audit.comparison.sample import Sample
-from nil_audit.comparison.sizes import size_basis
-from nil_audit.stats import jackknife as resampling
-
-NONE = Resamples(seed=0, bootstrap=0)
-
-
-def make(models: int = 60, families: int = 17, seed: int = 0) -> Sample:
-    """Clustered, confounded models with ties; tokens of some are unknown."""
-    rng = np.random.default_rng(seed)
-    family = np.concatenate([np.arange(families), rng.integers(families, size=models - families)])
-    size = rng.normal(21, 1.5, models).round(1)
-    x = (rng.normal(size=families)[family] - 0.5 * size + rng.normal(size=models)).round(1)
-    tokens = np.where(rng.random(models) < 0.4, np.nan, rng.normal(27, 1, models))
-    score = (0.02 * size + 0.03 * rng.normal(size=families)[family] + 0.03 * rng.normal(size=models)).round(2)
-    return Sample(
-        score=score,
-        family=family,
-        size=size,
-        tokens=tokens,
-        release=rng.integers(24_000, 24_060, models).astype(float),
-        predictors={"x": x, "half": np.where(np.arange(models) % 2 == 0, x, np.nan)},
-    )
+from nil_audit.comparison.correlation import correlate, families_left_out, same_models, subsets
+from nil_audit.stats.estimate import holm
+from nil_audit.stats.jackknife import over_groups
+from nil_audit.stats.spline import spline_basis
+from tests.comparison.models import clustered_table, make_table
 
 
 def residual(y: np.ndarray, *controls: np.ndarray) -> np.ndarray:
@@ -45,129 +24,150 @@ def partial(x: np.ndarray, y: np.ndarray, *controls: np.ndarray) -> float:
 
 
 def test_spearman_plain_and_partial_are_scipys() -> None:
-    s = make()
-    x, y, n = (stats.rankdata(v) for v in (s.predictors["x"], s.score, s.size))
-    told = np.isfinite(s.tokens)
-    xt, yt, nt, t = (stats.rankdata(v[told]) for v in (s.predictors["x"], s.score, s.size, s.tokens))
+    table = clustered_table()
+    size = np.log(table["parameters"].to_numpy())
+    x, y, n, month = (stats.rankdata(table[name]) for name in ("x", "score", "parameters", "month"))
+    told = table["tokens"].notna().to_numpy()
+    xt, yt, nt, t = (stats.rankdata(table[name][told]) for name in ("x", "score", "parameters", "tokens"))
     expected = {
-        "nothing": stats.spearmanr(s.predictors["x"], s.score).statistic,
+        "nothing": stats.spearmanr(table["x"], table["score"]).statistic,
         "size": partial(x, y, n),
         "size_tokens": partial(xt, yt, nt, t),
-        "size_curve": partial(x, y, n, size_basis(s.size)),
-        "size_curve_release": partial(x, y, n, size_basis(s.size), stats.rankdata(s.release)),
-        "size_curve_tokens": partial(xt, yt, nt, size_basis(s.size[told]), t),
+        "size_curve": partial(x, y, n, spline_basis(size)),
+        "size_curve_release": partial(x, y, n, spline_basis(size), month),
+        "size_curve_tokens": partial(xt, yt, nt, spline_basis(size[told]), t),
     }
-    found = correlate(s, ["x"], method="spearman", given=tuple(expected), subset="all", resamples=NONE)
-    assert {one.given: one.estimate for one in found} == pytest.approx(expected)
-    assert {one.given: one.models for one in found}["size_tokens"] == told.sum()
+    found = correlate(table, ["x"], given=expected)
+    assert {one.given: one.estimate.value for one in found} == pytest.approx(expected)
+    assert {one.given: one.estimate.n for one in found}["size_tokens"] == told.sum()
 
 
 def test_pearson_plain_and_partial_are_scipys() -> None:
-    s = make(seed=1)
-    found = correlate(s, ["x"], method="pearson", given=("nothing", "size"), subset="all", resamples=NONE)
-    assert found[0].estimate == pytest.approx(stats.pearsonr(s.predictors["x"], s.score).statistic)
-    assert found[1].estimate == pytest.approx(partial(s.predictors["x"], s.score, s.size))
+    table = clustered_table(seed=1)
+    found = correlate(table, ["x"], given=("nothing", "size"), method="pearson")
+    x, y = table["x"].to_numpy(), table["score"].to_numpy()
+    assert found[0].estimate.value == pytest.approx(stats.pearsonr(x, y).statistic)
+    assert found[1].estimate.value == pytest.approx(partial(x, y, np.log(table["parameters"].to_numpy())))
+
+
+def test_another_outcome_than_score() -> None:
+    table = clustered_table().assign(ratio=np.random.default_rng(8).uniform(0.001, 0.1, 60))
+    found = correlate(table, ["parameters", "tokens", "release"], given=("nothing",), outcome="ratio")
+    for one, name in zip(found, ("parameters", "tokens", "month"), strict=True):
+        expected = stats.spearmanr(table[name], table["ratio"], nan_policy="omit").statistic
+        assert (one.outcome, one.estimate.value) == ("ratio", pytest.approx(expected))
 
 
 def test_every_predictor_uses_the_models_that_have_it() -> None:
-    s = make()
-    found = correlate(s, ["x", "half"], method="spearman", given=("nothing",), subset="all", resamples=NONE)
-    assert [(one.predictor, one.models) for one in found] == [("x", 60), ("half", 30)]
-    have = np.isfinite(s.predictors["half"])
-    expected = stats.spearmanr(s.predictors["half"][have], s.score[have]).statistic
-    assert found[1].estimate == pytest.approx(expected)
+    table = clustered_table()
+    found = correlate(table, ["x", "half"], given=("nothing",))
+    assert [(one.predictor, one.estimate.n) for one in found] == [("x", 60), ("half", 30)]
+    have = table["half"].notna()
+    expected = stats.spearmanr(table["half"][have], table["score"][have]).statistic
+    assert found[1].estimate.value == pytest.approx(expected)
 
 
-def test_intervals_are_those_of_written_out_resamples() -> None:
-    s = make(seed=2)
-    drawn_anew = Resamples(seed=5, bootstrap=200)
-    (found,) = correlate(s, ["x"], method="spearman", given=("nothing",), subset="all", resamples=drawn_anew)
-
-    def spearman(where: np.ndarray) -> float:
-        return float(stats.spearmanr(s.predictors["x"][where], s.score[where]).statistic)
-
-    weights = resampling.bootstrap(s.family, 200, 5).astype(int)
-    drawn = [spearman(np.repeat(np.arange(len(s)), row)) for row in weights]
-    assert (found.bootstrap_low, found.bootstrap_high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])))
-    left_out = np.array([spearman(np.flatnonzero(s.family != code)) for code in range(s.families)])
-    expected = resampling.jackknife(found.estimate, left_out, correlation=True)
-    assert (found.low, found.high, found.p_value) == pytest.approx((expected.low, expected.high, expected.p_value))
+def test_predictors_that_the_same_models_have_are_made_together() -> None:
+    some, others = np.array([True, False, True]), np.array([True, True, True])
+    groups = same_models({"a": some, "b": others, "c": some.copy()})
+    assert [(mask.tolist(), keys) for mask, keys in groups] == [(some.tolist(), ["a", "c"]), (others.tolist(), ["b"])]
 
 
-def test_kendall_is_scipys_in_the_sample_and_in_every_resample() -> None:
-    s = make(seed=3)
-    drawn_anew = Resamples(seed=5, bootstrap=200)
-    plain, given_size = kendall(s, ["x"], given=("nothing", "size"), subset="all", resamples=drawn_anew)
+def test_intervals_are_those_of_families_left_out_in_turn() -> None:
+    table = clustered_table(seed=2)
+    (found,) = correlate(table, ["x"], given=("nothing",))
 
-    def tau(where: np.ndarray) -> float:
-        return float(stats.kendalltau(s.predictors["x"][where], s.score[where]).statistic)
+    def spearman(rows: pd.DataFrame) -> float:
+        return float(stats.spearmanr(rows["x"], rows["score"]).statistic)
 
-    assert plain.estimate == pytest.approx(tau(np.arange(len(s))))
-    weights = resampling.bootstrap(s.family, 200, 5).astype(int)
-    drawn = [tau(np.repeat(np.arange(len(s)), row)) for row in weights]
-    assert (plain.bootstrap_low, plain.bootstrap_high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])))
-    xy, xz, yz = (
-        stats.kendalltau(a, b).statistic
-        for a, b in ((s.predictors["x"], s.score), (s.predictors["x"], s.size), (s.score, s.size))
-    )
-    assert given_size.estimate == pytest.approx((xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2)))
+    left_out = np.array([spearman(table[table["family"] != name]) for name in sorted(set(table["family"]))])
+    expected = over_groups(spearman(table), left_out, correlation=True)
+    assert found.estimate.interval == pytest.approx(expected.interval)
+    assert found.estimate.p == pytest.approx(expected.p)
+    assert found.families == 17
 
 
-def test_kendall_is_the_same_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    s = make(seed=4)
-    whole = kendall(s, ["x", "half"], given=("nothing", "size"), subset="all", resamples=NONE)
-    monkeypatch.setattr("nil_audit.comparison.kendall._PAIRS_AT_ONCE", 500)
-    assert kendall(s, ["x", "half"], given=("nothing", "size"), subset="all", resamples=NONE) == whole
+def test_p_values_are_corrected_over_the_tests_of_one_call() -> None:
+    table = clustered_table()
+    found = correlate(table, ["x", "half"], given=("nothing", "size"), corrected=True)
+    assert [one.p_adjusted for one in found] == pytest.approx(holm([one.estimate.p or 0.0 for one in found]))
+    assert [one.p_adjusted for one in correlate(table, ["x"], given=("nothing",))] == [None]
 
 
 @given(st.integers(0, 10_000))
 @settings(max_examples=15, deadline=None)
 def test_ranks_do_not_notice_order_scale_or_sign(seed: int) -> None:
-    s = make(models=30, families=8, seed=seed)
+    table = clustered_table(models=30, families=8, seed=seed)
     order = np.random.default_rng(seed).permutation(30)
-    moved = replace(
-        s.take(np.ones(30, dtype=bool)),
-        **{name: getattr(s, name)[order] for name in ("family", "tokens", "release")},
-        score=np.exp(5 * s.score)[order],
-        size=s.size[order],
-        predictors={"x": -(s.predictors["x"] ** 3)[order]},
-    )
+    moved = table.iloc[order].assign(score=np.exp(5 * table["score"]), x=-(table["x"] ** 3))
     for given_ in ("nothing", "size_curve"):
-        one, other = (
-            correlate(sample, ["x"], method="spearman", given=(given_,), subset="all", resamples=NONE)[0]
-            for sample in (s, moved)
-        )
-        assert other.estimate == pytest.approx(-one.estimate, abs=1e-9)
+        one, other = (correlate(rows, ["x"], given=(given_,))[0].estimate for rows in (table, moved))
+        assert other.value == pytest.approx(-one.value, abs=1e-9)
         assert one.low is not None and one.high is not None
-        assert (other.low, other.high) == pytest.approx((-one.high, -one.low), abs=1e-7)
-        assert -1 <= one.low <= one.estimate <= one.high <= 1
+        assert other.interval == pytest.approx((-one.high, -one.low), abs=1e-7)
+        assert -1 <= one.low <= one.value <= one.high <= 1
 
 
-@pytest.mark.parametrize("method", ["spearman", "pearson", "kendall"])
+@pytest.mark.parametrize("method", ["spearman", "pearson"])
 def test_three_models_have_no_correlation_and_a_constant_none(method: str) -> None:
-    s = make()
-    few = s.take(np.arange(60) < 3)
-    constant = Sample(
-        score=s.score,
-        family=s.family,
-        size=s.size,
-        tokens=s.tokens,
-        release=s.release,
-        predictors={"x": np.ones(60)},
-    )
-    for sample in (few, constant):
-        if method == "kendall":
-            found = kendall(sample, ["x"], given=("nothing", "size"), subset="all", resamples=NONE)
-        else:
-            found = correlate(sample, ["x"], method=method, given=("nothing", "size"), subset="all", resamples=NONE)
-        assert found == []
+    table = clustered_table()
+    for rows in (table[:3], table.assign(x=1.0)):
+        assert correlate(rows, ["x"], given=("nothing", "size"), method=method) == []
 
 
 @pytest.mark.parametrize("families", [1, 3])
 def test_few_families_have_an_estimate_and_no_interval(families: int) -> None:
-    s = make(models=30, families=families)
-    (found,) = correlate(
-        s, ["x"], method="spearman", given=("size",), subset="all", resamples=Resamples(seed=0, bootstrap=200)
-    )
-    assert (found.low, found.high, found.p_value, found.bootstrap_low) == (None, None, None, None)
+    (found,) = correlate(clustered_table(models=30, families=families), ["x"], given=("size",))
+    assert (found.estimate.low, found.estimate.high, found.estimate.p) == (None, None, None)
     assert found.families == families
+
+
+def test_leaving_out_a_family_is_dropping_its_models() -> None:
+    table = make_table(effect=0.02)
+    whole, gap = families_left_out(table, ["x", "gap"])
+    keep = (table["family"] != "family 07").to_numpy()
+    size = np.log(table["parameters"].to_numpy())
+    ranks = [stats.rankdata(table[name][keep]) for name in ("x", "score", "parameters")]
+    expected = partial(*ranks, spline_basis(size)[keep])
+    assert whole.without["family 07"] == pytest.approx(expected)
+    values = list(whole.without.values())
+    assert values == sorted(values)
+    assert (whole.lowest[1], whole.highest[1]) == (values[0], values[-1])
+    assert whole.value == pytest.approx(correlate(table, ["x"], given=("size_curve",))[0].estimate.value)
+    assert set(whole.without) == set(table["family"])
+    assert set(gap.without) == set(table["family"]) - {"family 03"}
+
+
+def test_one_family_can_carry_the_sign() -> None:
+    table = make_table(60, 10, noise=0.001)
+    first = np.arange(60) % 3 == 0
+    x = table["x"] * np.where(first | (table["family"] == "family 00"), 3.0, 1.0)
+    family = table["family"].mask(first, "family 00")
+    score = table["score"] + np.where(family == "family 00", 0.1, -0.02) * x
+    (found,) = families_left_out(table.assign(family=family, x=x, score=score), ["x"])
+    assert found.value > 0.1
+    assert found.sign_changes
+    assert found.lowest[0] == "family 00"
+    assert found.lowest[1] < -0.5
+    assert families_left_out(table[table["family"] < "family 02"], ["x"]) == []
+
+
+def test_subsets_are_what_their_names_say() -> None:
+    table = make_table()
+    number = np.arange(80)
+    flagged, floor = number < 3, number % 4 == 0
+    table = table.assign(
+        flag=np.where(flagged, "broken run", ""),
+        at_floor=floor,
+        uncertain=np.where(floor, "", "no config"),
+        lineage=np.where(floor, "distilled", "from_scratch"),
+        band=np.where(table["parameters"] < 1e9, "under_1b", "1b_5b"),
+    )
+    assert {name: mask.sum() for name, mask in subsets(table).items()} == {
+        "above_floor": (~flagged & ~floor).sum(),
+        "with_flagged": 80,
+        "certain_shape": (~flagged & floor).sum(),
+        "from_scratch": (~flagged & ~floor).sum(),
+        "band:under_1b": (~flagged & (table["band"] == "under_1b")).sum(),
+        "band:1b_5b": (~flagged & (table["band"] == "1b_5b")).sum(),
+    }

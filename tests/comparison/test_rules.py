@@ -1,170 +1,148 @@
-"""The words follow from the numbers: every strength from evidence made for it."""
+"""The answer follows from the numbers: every strength from findings made for it."""
 
-from dataclasses import replace
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from nil_audit.comparison.findings import Association, FamilyLeftOut, LeaveOneFamilyOut, PermutationTest, Prediction
-from nil_audit.comparison.rules import CLAIM, MODERATE, STRONG, Evidence, conclude, strength
+from nil_audit.comparison.result import Answer, Association, FamiliesLeftOut, Findings, PermutationTest, Skill
+from nil_audit.comparison.rules import CLAIM, MODERATE, STRONG, answer
+from nil_audit.stats.estimate import Estimate
+
+KEY = "deviation_law"
 
 
-def association(estimate: float, half: float = 0.15, models: int = 100, p_adjusted: float = 0.01) -> Association:
-    return Association(
-        predictor="deviation_law",
-        method="spearman",
-        given="size_curve",
-        subset="all",
-        models=models,
-        families=40,
+def association(
+    value: float, half: float = 0.15, models: int = 100, p_adjusted: float | None = 0.01, interval: bool = True
+) -> Association:
+    ends = {"low": value - half, "high": value + half, "p": 0.001} if interval else {}
+    estimate = Estimate(value=value, n=models, **ends)
+    return Association(predictor=KEY, given="size_curve", families=40, estimate=estimate, p_adjusted=p_adjusted)
+
+
+def permutation(value: float, p: float) -> PermutationTest:
+    return PermutationTest(predictor=KEY, estimate=Estimate(value=value, p=p, n=60), p_adjusted=None, bands=4)
+
+
+def left_out(lowest: float, highest: float) -> FamiliesLeftOut:
+    return FamiliesLeftOut(predictor=KEY, value=-0.4, without={"A": lowest, "B": highest})
+
+
+def skill(low: float) -> Skill:
+    estimate = Estimate(value=low + 0.1, low=low, high=low + 0.2)
+    return Skill(
+        predictor=KEY, split="halves", cutoff=None, splits=100, train=50, test=50, error_size=0.1, error_with=0.09,
         estimate=estimate,
-        low=estimate - half,
-        high=estimate + half,
-        p_value=0.001,
-        p_adjusted=p_adjusted,
-        bootstrap_low=None,
-        bootstrap_high=None,
+    )  # fmt: skip
+
+
+SUPPORT: dict[str, Any] = {
+    "primary": association(-0.4),
+    "permutation": permutation(-0.4, 0.001),
+    "left_out": left_out(-0.45, -0.33),
+    "above_floor": association(-0.35, models=60),
+    "release": association(-0.35),
+    "tokens": association(-0.3, models=50),
+    "skill": skill(0.02),
+    "models": 100,
+    "families": 40,
+}
+OPPOSITE = SUPPORT | {
+    "primary": association(+0.4),
+    "permutation": permutation(+0.4, 0.001),
+    "left_out": left_out(0.33, 0.45),
+    "above_floor": association(+0.35, models=60),
+    "release": association(+0.35),
+    "tokens": None,
+}
+
+
+def answered(found: dict[str, Any]) -> Answer:
+    """The answer of a table and findings with what is given; None is a number that could not be made."""
+    places = {
+        "primary": {},
+        "above_floor": {"subset": "above_floor"},
+        "release": {"given": "size_curve_release"},
+        "tokens": {"given": "size_curve_tokens"},
+    }
+    associations = [Association(**{**vars(found[name]), **place}) for name, place in places.items() if found[name]]
+    names = np.arange(found["models"]) % found["families"]
+    table = pd.DataFrame({"family": names, "flag": "", "parameters": 1e9})
+    return answer(
+        pd.concat([table, table[:7].assign(family="broken", flag="wrong")]),
+        Findings(
+            associations=tuple(associations),
+            permutations=tuple(filter(None, [found["permutation"]])),
+            left_out=tuple(filter(None, [found["left_out"]])),
+            skills=tuple(filter(None, [found["skill"]])),
+        ),
+        "mc",
     )
 
 
-def left_out(lowest: float, highest: float) -> LeaveOneFamilyOut:
-    return LeaveOneFamilyOut(
-        predictor="deviation_law",
-        estimate=-0.4,
-        lowest=FamilyLeftOut(family="A", models=3, estimate=lowest),
-        highest=FamilyLeftOut(family="B", models=2, estimate=highest),
-        sign_changes=lowest * highest <= 0,
-        families=(),
-    )
-
-
-def permutation(estimate: float, p_value: float) -> PermutationTest:
-    return PermutationTest(
-        predictor="deviation_law",
-        unit="family",
-        estimate=estimate,
-        p_value=p_value,
-        p_adjusted=None,
-        units=60,
-        bands=4,
-        permutations=999,
-    )
-
-
-def prediction(low: float) -> Prediction:
-    return Prediction(
-        predictor="deviation_law",
-        split="halves",
-        cutoff=None,
-        splits=100,
-        train=50,
-        test=50,
-        error_size=0.1,
-        error_with=0.09,
-        skill=low + 0.1,
-        low=low,
-        high=low + 0.2,
-    )
-
-
-STRONGEST = Evidence(
-    models=100,
-    sized=100,
-    families=40,
-    primary=association(-0.4),
-    permutation=permutation(-0.4, 0.001),
-    left_out=left_out(-0.45, -0.33),
-    above_floor=association(-0.35, models=60),
-    given_release=association(-0.35),
-    given_tokens=association(-0.3, models=50),
-    prediction=prediction(0.02),
-)
-
-OPPOSITE = Evidence(
-    models=100,
-    sized=100,
-    families=40,
-    primary=association(+0.4),
-    permutation=permutation(+0.4, 0.001),
-    left_out=left_out(0.33, 0.45),
-    above_floor=association(+0.35, models=60),
-    given_release=association(+0.35),
-    given_tokens=None,
-    prediction=prediction(0.02),
-)
+def failed(found: Answer) -> list[str]:
+    return [rule.key for rule in found.rules if rule.outcome == "fails"]
 
 
 def test_everything_holds_and_the_evidence_is_strong() -> None:
-    word, rules = strength(STRONGEST)
-    assert word == "strong"
-    assert [rule.key for rule in rules] == [*CLAIM, *MODERATE, *STRONG]
-    assert {rule.outcome for rule in rules} == {"holds"}
+    found = answered(SUPPORT)
+    assert (found.strength, found.protocol, found.primary) == ("strong", "mc", SUPPORT["primary"])
+    assert (found.models, found.sized, found.families) == (100, 100, 40)
+    assert [rule.key for rule in found.rules] == [*CLAIM, *MODERATE, *STRONG]
+    assert {rule.outcome for rule in found.rules} == {"holds"}
 
 
 @pytest.mark.parametrize(
-    ("change", "word", "failed"),
+    ("change", "word", "key"),
     [
         ({"primary": association(-0.31, half=0.32)}, "none", "interval"),
         ({"permutation": permutation(-0.4, 0.06)}, "none", "permutation"),
         ({"permutation": permutation(+0.4, 0.001)}, "none", "permutation"),
         ({"left_out": left_out(-0.4, 0.01)}, "none", "families"),
         ({"above_floor": association(+0.05, models=60)}, "none", "floor"),
-        ({"given_release": association(-0.1)}, "weak", "release"),
-        ({"given_release": association(+0.4)}, "weak", "release"),
-        ({"prediction": prediction(-0.01)}, "moderate", "skill"),
-        ({"given_tokens": association(-0.1)}, "moderate", "tokens"),
+        ({"release": association(-0.1)}, "weak", "release"),
+        ({"release": association(+0.4)}, "weak", "release"),
+        ({"skill": skill(-0.01)}, "moderate", "skill"),
+        ({"tokens": association(-0.1)}, "moderate", "tokens"),
         ({"primary": association(-0.4, p_adjusted=0.2)}, "moderate", "tests"),
         ({"primary": association(-0.25)}, "moderate", "effect"),
     ],
 )
-def test_one_rule_that_fails_lowers_the_strength(change: dict[str, object], word: str, failed: str) -> None:
-    found, rules = strength(replace(STRONGEST, **change))  # type: ignore[arg-type]
-    assert found == word
-    assert [rule.key for rule in rules if rule.outcome == "fails"] == [failed]
+def test_one_rule_that_fails_lowers_the_strength(change: dict[str, Any], word: str, key: str) -> None:
+    found = answered(SUPPORT | change)
+    assert (found.strength, failed(found)) == (word, [key])
 
 
 def test_a_prediction_that_is_worse_than_size_alone_leaves_the_evidence_weak() -> None:
-    found, rules = strength(replace(STRONGEST, prediction=prediction(-0.15)))
-    assert found == "weak"
-    assert [rule.key for rule in rules if rule.outcome == "fails"] == ["prediction", "skill"]
+    found = answered(SUPPORT | {"skill": skill(-0.15)})
+    assert (found.strength, failed(found)) == ("weak", ["prediction", "skill"])
 
 
 @pytest.mark.parametrize(
-    ("change", "word"),
+    ("change", "word", "keys"),
     [
-        ({"permutation": None}, "none"),
-        ({"left_out": None}, "none"),
-        ({"above_floor": None}, "strong"),
-        ({"above_floor": association(+0.2, models=19)}, "strong"),
-        ({"given_release": None}, "weak"),
-        ({"given_tokens": None}, "moderate"),
-        ({"primary": None}, "insufficient"),
-        ({"primary": replace(association(-0.4), low=None, high=None)}, "insufficient"),
-        ({"models": 9}, "insufficient"),
-        ({"families": 4}, "insufficient"),
+        ({"permutation": None}, "none", ["permutation"]),
+        ({"left_out": None}, "none", ["families"]),
+        ({"above_floor": None}, "strong", ["floor"]),
+        ({"above_floor": association(+0.2, models=19)}, "strong", ["floor"]),
+        ({"release": None}, "weak", ["release"]),
+        ({"skill": None}, "weak", ["prediction", "skill"]),
+        ({"tokens": None}, "moderate", ["tokens"]),
+        ({"primary": association(-0.4, p_adjusted=None)}, "moderate", ["tests"]),
+        ({"primary": None}, "insufficient", []),
+        ({"primary": association(-0.4, interval=False)}, "insufficient", []),
+        ({"models": 9, "families": 9}, "insufficient", []),
+        ({"families": 4}, "insufficient", []),
     ],
 )
-def test_what_cannot_be_checked_is_no_support(change: dict[str, object], word: str) -> None:
-    assert strength(replace(STRONGEST, **change))[0] == word  # type: ignore[arg-type]
+def test_what_cannot_be_checked_is_no_support(change: dict[str, Any], word: str, keys: list[str]) -> None:
+    found = answered(SUPPORT | change)
+    assert found.strength == word
+    assert [rule.key for rule in found.rules if rule.outcome == "unavailable"] == keys
+    assert bool(found.rules) == (word != "insufficient")
 
 
 def test_an_effect_the_other_way_contradicts() -> None:
-    assert strength(OPPOSITE)[0] == "contradicts"
-    assert strength(replace(OPPOSITE, permutation=permutation(+0.4, 0.2)))[0] == "none"
-
-
-@pytest.mark.parametrize(
-    ("evidence", "opening", "figure"),
-    [
-        (STRONGEST, "The data support the law, and the evidence is strong", "-0.40 [-0.55, -0.25]"),
-        (replace(STRONGEST, prediction=None), "The data lean towards the law, and the evidence is weak", "-0.40"),
-        (OPPOSITE, "The data contradict the law", "+0.40 [+0.25, +0.55]"),
-        (replace(STRONGEST, primary=association(0.02)), "The data do not support the law", "+0.02 [-0.13, +0.17]"),
-        (replace(STRONGEST, primary=None), "Nothing can be said about the law", "100 models of 40 families"),
-        (replace(STRONGEST, primary=None, sized=3), "Nothing can be said about the law", "3 of them of known size"),
-    ],
-)
-def test_headline_says_the_strength_and_the_figure(evidence: Evidence, opening: str, figure: str) -> None:
-    found = conclude(evidence, ("more",))
-    assert found.headline.startswith(opening)
-    assert figure in found.headline
-    assert found.sentences == ("more",)
+    assert answered(OPPOSITE).strength == "contradicts"
+    assert answered(OPPOSITE | {"permutation": permutation(+0.4, 0.2)}).strength == "none"
