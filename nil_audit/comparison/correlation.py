@@ -16,7 +16,7 @@ from nil_audit.comparison.result import Association, FamiliesLeftOut
 from nil_audit.comparison.size import BANDS, standardised
 from nil_audit.stats.estimate import Array, Estimate, holm
 from nil_audit.stats.jackknife import leave_out, over_groups
-from nil_audit.stats.moments import moments, partial_correlation, rank_moments
+from nil_audit.stats.moments import moments, partial_correlations, rank_moments
 from nil_audit.stats.spline import spline_basis
 
 if TYPE_CHECKING:
@@ -60,19 +60,20 @@ class FamilyMoments:
     models: int
     families: tuple[str, ...]
 
-    def correlations(self, one: str, other: str, given: str) -> tuple[float, Array] | None:
-        """A partial correlation with all families, and without each, shape (G,).
+    def correlations(self, outcome: str, keys: Sequence[str], given: str) -> dict[str, tuple[float, Array]]:
+        """Partial correlations by key, each with all families, and without each, shape (G,).
 
-        None where there are too few models, a control is missing, or one of the two does not vary.
+        Absent where there are too few models, a control is missing, or one of the two does not vary.
         """
         names = GIVEN[given]
         if any(name not in self.columns for name in names):
-            return None
+            return {}
         controls = [column for name in names for column in self.columns[name]]
         if self.models < SPARE_MODELS + len(controls):
-            return None
-        found = partial_correlation(self.moments, controls, self.columns[one][0], self.columns[other][0])
-        return (float(found[0]), found[1:]) if np.isfinite(found[0]) else None
+            return {}
+        others = [self.columns[key][0] for key in keys]
+        found = partial_correlations(self.moments, controls, self.columns[outcome][0], others).T
+        return {key: (float(row[0]), row[1:]) for key, row in zip(keys, found, strict=True) if np.isfinite(row[0])}
 
 
 def same_models(masks: Mapping[Key, Mask]) -> list[tuple[Mask, list[Key]]]:
@@ -146,8 +147,9 @@ def correlate(
         if mask.sum() < SPARE_MODELS:
             continue
         made = family_moments(table[mask], [outcome, *(key for key, _ in pairs)], ranks=method == "spearman")
-        for key, name in pairs:
-            if values := made.correlations(key, outcome, name):
+        for name in dict.fromkeys(name for _, name in pairs):
+            chosen = [key for key, own in pairs if own == name]
+            for key, values in made.correlations(outcome, chosen, name).items():
                 found[key, name] = len(made.families), over_groups(*values, correlation=True, n=made.models)
     tested = [pair for pair, (_, estimate) in found.items() if corrected and estimate.p is not None]
     adjusted = dict(zip(tested, holm([found[pair][1].p or 0.0 for pair in tested]), strict=True))
@@ -183,9 +185,8 @@ def families_left_out(table: "pd.DataFrame", keys: Sequence[str]) -> list[Famili
         if table["family"][mask].nunique() < FEWEST_LEFT_OUT:
             continue
         made = family_moments(table[mask], ["score", *chosen])
-        for key in chosen:
-            value, without = made.correlations(key, "score", "size_curve") or (np.nan, np.empty(0))
-            pairs = zip(made.families, without.tolist(), strict=False)
+        for key, (value, without) in made.correlations("score", chosen, "size_curve").items():
+            pairs = zip(made.families, without.tolist(), strict=True)
             found = sorted((pair for pair in pairs if np.isfinite(pair[1])), key=lambda pair: (pair[1], pair[0]))
             if found:
                 ranges[key] = FamiliesLeftOut(predictor=key, value=value, without=dict(found))

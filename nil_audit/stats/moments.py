@@ -90,12 +90,17 @@ def residual_covariance(moment: Array, controls: Sequence[int], variables: Seque
     return outer - scaled.transpose(0, 2, 1) @ inverse @ scaled
 
 
-def partial_correlation(moment: Array, controls: Sequence[int], one: int, other: int) -> Array:
-    """Correlation of two columns with the controls (and the constant) held fixed, shape (B,); NaN if undefined."""
-    covariance = residual_covariance(moment, [0, *controls], [one, other])
+def partial_correlations(moment: Array, controls: Sequence[int], one: int, others: Sequence[int]) -> Array:
+    """Correlations of a column with others, with the controls (and the constant) held fixed.
+
+    Returns:
+        Shape (B, number of others); NaN where a column does not vary, or the controls explain it.
+    """
+    variables = [one, *others]
+    covariance = residual_covariance(moment, [0, *controls], variables)
     left = np.diagonal(covariance, axis1=1, axis2=2)
-    whole = np.column_stack([moment[:, one, one], moment[:, other, other]])
     with np.errstate(invalid="ignore", divide="ignore"):
-        value = covariance[:, 0, 1] / np.sqrt(np.maximum(left, 0).prod(axis=1))
+        value = covariance[:, 0, 1:] / np.sqrt(np.maximum(left[:, :1], 0) * np.maximum(left[:, 1:], 0))
     # What is left of a variable that the controls explain is rounding error, at most about 1e-12 of it.
-    return np.where((left > 1e-9 * whole).all(axis=1), np.clip(value, -1, 1), np.nan)
+    varies = left > 1e-9 * moment[:, variables, variables]
+    return np.where(varies[:, :1] & varies[:, 1:], np.clip(value, -1, 1), np.nan)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from nil_audit.stats.moments import moments, partial_correlation, rank_moments, weighted_ranks
+from nil_audit.stats.moments import moments, partial_correlations, rank_moments, weighted_ranks
 
 values = hnp.arrays(float, 8, elements=st.integers(-3, 3).map(float))
 weights = hnp.arrays(float, (2, 8), elements=st.integers(0, 3).map(float)).filter(lambda w: bool((w.sum(1) > 0).all()))
@@ -33,7 +33,7 @@ def test_partial_correlation_is_that_of_least_squares_residuals_in_every_resampl
     x, y, z = rng.normal(size=(3, 30)).round(1)
     curve = np.column_stack([z**2, z**3])
     w = rng.integers(0, 3, size=(5, 30)).astype(float)
-    found = partial_correlation(rank_moments([y, x, z], curve, w), [1, 2, 5], 3, 4)
+    found = partial_correlations(rank_moments([y, x, z], curve, w), [1, 2, 5], 3, [4])[:, 0]
     for value, count in zip(found, w.astype(int), strict=True):
         where = np.repeat(np.arange(30), count)
         controls = np.column_stack([curve[where], stats.rankdata(z[where])])
@@ -46,18 +46,19 @@ def test_partial_correlation_is_that_of_least_squares_residuals_in_every_resampl
 def test_plain_moments_give_pearson() -> None:
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(2, 20))
-    found = partial_correlation(moments(np.column_stack([x, y]), np.ones((1, 20))), [], 1, 2)
-    assert found[0] == pytest.approx(stats.pearsonr(x, y).statistic)
+    made = moments(np.column_stack([x, y, -x]), np.ones((1, 20)))
+    found = partial_correlations(made, [], 1, [2, 3])
+    assert found[0] == pytest.approx([stats.pearsonr(x, y).statistic, -1])
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0])
 def test_a_variable_that_does_not_vary_has_no_correlation(weight: float) -> None:
     constant, x = np.full(6, 3.0), np.arange(6.0)
     made = rank_moments([constant, x], np.zeros((6, 0)), np.full((1, 6), weight))
-    assert np.isnan(partial_correlation(made, [], 1, 2)[0])
+    assert np.isnan(partial_correlations(made, [], 1, [2])).all()
 
 
 def test_a_predictor_that_the_controls_explain_has_no_partial_correlation() -> None:
     x = np.arange(10.0)
     made = rank_moments([x[::-1] % 4, x, x**3], np.zeros((10, 0)), np.ones((1, 10)))
-    assert np.isnan(partial_correlation(made, [2], 1, 3)[0])
+    assert np.isnan(partial_correlations(made, [2], 1, [3])).all()
