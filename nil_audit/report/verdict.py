@@ -1,9 +1,12 @@
-"""What the studies say of a shape, in words: for every report that shows a verdict."""
+"""What the studies and other laws say of a shape, in words: for every report that shows a verdict."""
 
 from collections.abc import Mapping, Sequence
 
+from nil_audit.candidate.check import CandidateReport, Option
+from nil_audit.law.other_laws import Reading
 from nil_audit.law.studies import Extrapolation, Interval, Verdict
-from nil_audit.report.render.text import signed
+from nil_audit.report.render.text import signed, with_minus_signs
+from nil_audit.stats.estimate import Estimate
 
 
 def verdict_words(ratio: float, verdict: Verdict, intervals: Mapping[str, Interval]) -> str:
@@ -39,6 +42,66 @@ def extrapolation_words(extrapolation: Extrapolation) -> str:
     if extrapolation.under_three_blocks:
         words.append("under three blocks at this budget, so the excess is at least this")
     return "; ".join(words)
+
+
+def recommendation_words(report: CandidateReport) -> str:
+    """What to do about the candidate and why, in sentences."""
+    found = report.recommendation
+    if found.reason == "uncounted":
+        return "No alternatives: this type's parameters cannot be counted."
+    if found.best is None or found.gain is None:
+        return (
+            "No alternative: no shape of this architecture with three blocks or more and a width that hardware likes"
+            " comes within the tolerance of this budget; a wider --tolerance may find some."
+        )
+    best = report.options[found.best]
+    name, size = option_name(best), _with_ends(f"{abs(found.gain.value):.2%}", found.gain)
+    worst = max(report.predictions, key=lambda one: one.excess.value)
+    if found.reason == "none_better":
+        words = (
+            f"Keep it: none of the alternatives {'inside all three studies ' if found.inside else ''}has a smaller"
+            f" worst-case predicted excess loss than its own {worst.excess.value:.2%}."
+        )
+    elif found.reason == "not_distinguishable":
+        words = f"Keep it: the best alternative, {name}, is not distinguishable from it; its predicted gain is {size}."
+    elif found.reason == "below_noise":
+        words = (
+            f"Keep it: the predicted gain of the best alternative, {name}, is {size}: less than the {found.noise:.1%}"
+            " that two runs of one shape differ by."
+        )
+    else:
+        by_study = [
+            _with_ends(f"{study} {change.value:+.2%}", change)
+            + ("" if change.excludes_zero else ", not distinguishable from none")
+            for study, change in best.change.items()
+        ]
+        words = (
+            f"Change it: {name} takes {size} off the worst-case predicted loss. By study: {'; '.join(by_study)}. The"
+            f" worst case is {worst.study}'s: {extrapolation_words(worst.extrapolation)}."
+        )
+    caveat = "" if found.inside else " No alternative lies inside the interval of all three studies."
+    return with_minus_signs(words + caveat)
+
+
+def disagreement_words(laws: Sequence[Reading]) -> str:
+    """Which laws would go deeper, which wider, and how far their optima lie apart."""
+    sides = {"would go deeper": "deeper", "would go wider": "wider", "would leave it": "agrees"}
+    named = {words: [one.name for one in laws if one.direction == side] for words, side in sides.items()}
+    optima = [one.optimum for one in laws if one.optimum is not None]
+    parts = [f"{', '.join(names)} {words}" for words, names in named.items() if names]
+    words = "; ".join(parts) or "none of them speaks of this shape"
+    if len(optima) < 2:
+        return words
+    return f"{words}; the optima they name at this budget run from R = {min(optima):.2g} to {max(optima):.2g}"
+
+
+def option_name(option: Option) -> str:
+    """Depth x width."""
+    return f"{option.shape.depth} x {option.shape.width}"
+
+
+def _with_ends(words: str, estimate: Estimate) -> str:
+    return f"{words} [{estimate.low:+.2%}, {estimate.high:+.2%}]"
 
 
 def _side(ratio: float, interval: Interval) -> str:

@@ -14,19 +14,13 @@ from nil_audit.budget.template import config_from_flags
 from nil_audit.candidate.check import CandidateReport, check_candidate
 from nil_audit.law.other_laws import readings
 from nil_audit.law.studies import studies
-from nil_audit.report.candidate import (
-    bytes_text,
-    candidate_files,
-    candidate_page,
-    disagreement_words,
-    flops_text,
-    recommendation_words,
-)
+from nil_audit.report.candidate import bytes_text, candidate_files, candidate_page, flops_text
 from nil_audit.report.render.folder import write_report
 from nil_audit.report.render.html import render_html
 from nil_audit.report.render.markdown import render_markdown
 from nil_audit.report.render.page import Figure
 from nil_audit.report.render.terminal import render_terminal
+from nil_audit.report.verdict import disagreement_words, recommendation_words
 from nil_audit.stats.estimate import Estimate
 from tests.report.conftest import HOSTILE, Browser
 
