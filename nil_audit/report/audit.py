@@ -87,14 +87,9 @@ def audit_files(records: Sequence[Record]) -> dict[str, Any]:
 
 def _verdict_words(record: Record) -> str:
     found = record.verdict
-    said = Verdict(
-        label=found["label"],
-        distance=found["distance"],
-        within=tuple(found["within"]),
-        without=tuple(found["without"]),
-    )
+    said = Verdict(**{name: found[name] for name in ("label", "distance", "within", "without")})
     intervals = {
-        name: Interval(low=study["low"], high=study["high"], optimum=study["optimum"])
+        name: Interval(**{end: study[end] for end in ("low", "high", "optimum")})
         for name, study in found["studies"].items()
     }
     return verdict_words(record.shape.ratio, said, intervals)
