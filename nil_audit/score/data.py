@@ -67,20 +67,19 @@ def load_benchmark(folder: Path | None = None) -> Benchmark:
         DataError: A column is missing, an answer is not one of the options, a question id comes twice, a
             category has no question or fewer than five worked examples.
     """
-    if folder is None:
-        source, questions, examples = HUB_ID, _from_hub("test"), _from_hub("validation")
-    else:
-        source = str(folder)
-        questions, examples = _from_folder(folder, "test"), _from_folder(folder, "validation")
-    questions = [_checked(row, number, f"the test split of {source}") for number, row in enumerate(questions, 1)]
-    examples = [_checked(row, number, f"the validation split of {source}") for number, row in enumerate(examples, 1)]
-    for split, rows in (("test", questions), ("validation", examples)):
-        twice = [str(key) for key, count in Counter(row["question_id"] for row in rows).items() if count > 1]
+    source = HUB_ID if folder is None else str(folder)
+    splits: list[list[Row]] = []
+    for split in ("test", "validation"):
+        where = f"{split} split of {source}"
+        rows = _from_hub(split) if folder is None else _from_folder(folder, split)
+        splits.append([_checked(row, number, where) for number, row in enumerate(rows, 1)])
+        twice = [str(key) for key, count in Counter(row["question_id"] for row in splits[-1]).items() if count > 1]
         if twice:
             raise DataError(
-                f"The {split} split of {source} has {len(twice)} question ids more than once (first: {twice[0]}); "
+                f"The {where} has {len(twice)} question ids more than once (first: {twice[0]}); "
                 "each question must have an id of its own."
             )
+    questions, examples = splits
     for category in CATEGORIES:
         if not any(row["category"] == category for row in questions):
             raise DataError(
@@ -105,10 +104,10 @@ def _checked(row: Mapping[str, Any], number: int, where: str) -> Row:
     missing = [column for column in COLUMNS if column not in row]
     if missing:
         raise DataError(
-            f"{where.capitalize()} lacks {'the column' if len(missing) == 1 else 'the columns'} {', '.join(missing)}; "
+            f"The {where} lacks {'the column' if len(missing) == 1 else 'the columns'} {', '.join(missing)}; "
             f"MMLU-Pro has {', '.join(COLUMNS)}."
         )
-    name = f"Question {row['question_id']!r} (row {number} of {where})"
+    name = f"Question {row['question_id']!r} (row {number} of the {where})"
     options = row["options"]
     if isinstance(row["question_id"], bool) or not isinstance(row["question_id"], int):
         raise DataError(f"{name} has an id that is not a whole number; MMLU-Pro numbers its questions.")

@@ -83,8 +83,9 @@ def test_what_is_wrong_with_the_data_is_said(name: str, tmp_path: Path) -> None:
     test, validation = mmlu_rows()
     spoil(test, validation)
     with pytest.raises(DataError) as caught:
-        load_benchmark(write_mmlu(tmp_path, test, validation, "json"))
+        load_benchmark(write_mmlu(tmp_path / "MMLU", test, validation, "json"))
     assert sentence in str(caught.value)
+    assert str(tmp_path / "MMLU") in str(caught.value)
 
 
 def test_files_that_are_not_there_or_not_readable(tmp_path: Path) -> None:
