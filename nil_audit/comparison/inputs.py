@@ -59,19 +59,13 @@ def read_inputs(paths: Sequence[Path | str]) -> Inputs:
             if "score" in listed:
                 scores.append(_own_scores(listed, path))
             continue
-        for file in _json_files(path):
-            document = _document(file)
+        for file, document in _documents(path):
             if _is_record(document):
                 records.append(record_from(document, str(file)))
-            elif _is_lm_eval(document):
+            else:
                 found, remark = _lm_eval_scores(file, alone=path.is_file())
                 scores.append(found)
                 notes += remark
-            elif path.is_file():
-                raise DataError(
-                    f"{file} is neither a record nor an lm-eval result; give a file that 'nil-audit MODEL --out' or"
-                    " lm-eval wrote."
-                )
     if records:
         of_records, own, remark = _from_records(records)
         shapes.append(of_records)
@@ -86,21 +80,26 @@ def read_inputs(paths: Sequence[Path | str]) -> Inputs:
     )
 
 
-def _json_files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
+def _documents(path: Path) -> list[tuple[Path, Any]]:
+    """Every record and lm-eval result that a path names: a file, or a folder that may hold other JSON too."""
+    if not path.exists():
         raise DataError(f"There is no file or folder {path}; check the path.")
-    files = sorted(path.rglob("*.json"))
-    if not any(_is_record(_document(file)) or _is_lm_eval(_document(file)) for file in files):
+    files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+    found = [(file, document) for file in files if _is_record(document := _read(file)) or _is_lm_eval(document)]
+    if not found and path.is_dir():
         raise DataError(
             f"The folder {path} holds no record and no lm-eval result; give one that 'nil-audit MODEL --out' or lm-eval"
             " wrote, or a model list (.csv)."
         )
-    return files
+    if not found:
+        raise DataError(
+            f"{path} is neither a record nor an lm-eval result; give a file that 'nil-audit MODEL --out' or lm-eval"
+            " wrote."
+        )
+    return found
 
 
-def _document(file: Path) -> Any:
+def _read(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -138,8 +137,8 @@ def _from_records(records: Sequence[Record]) -> tuple["pd.DataFrame", "pd.DataFr
     """
     import pandas as pd
 
-    settings = Counter(_setting(record) for record in records if record.interaction is not None)
-    common = settings.most_common(1)[0][0] if settings else None
+    asked = Counter(_setting(record) for record in records if record.interaction is not None)
+    common = asked.most_common(1)[0][0] if asked else None
     shapes, scores, remarks = [], [], []
     for record in records:
         same = record.interaction is not None and _setting(record) == common
@@ -150,10 +149,10 @@ def _from_records(records: Sequence[Record]) -> tuple["pd.DataFrame", "pd.DataFr
             | {key: found.value for key, found in metrics.items() if found is not None}
         )
         scores += [_measured(record.name, row) for row in record.scores if row.get("origin") == "measured"]
-    if len(settings) > 1 and common is not None:
+    if len(asked) > 1 and common is not None:
         remarks.append(
             f"Records differ in probe, window or tokens, so their metrics cannot be compared: those of the"
-            f" {settings[common]} that share one setting are used, and {settings.total() - settings[common]} are not."
+            f" {asked[common]} that share one setting are used, and {asked.total() - asked[common]} are not."
         )
     return pd.DataFrame(shapes), pd.DataFrame(scores), remarks
 

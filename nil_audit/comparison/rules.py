@@ -30,7 +30,7 @@ What more is asked for strength:
 | none | no claim |
 | insufficient | fewer than 10 models or 5 families, or the number cannot be made |
 
-``docs/study.md`` shows how often these rules claim an effect that is not there, and find one that is.
+``docs/comparison.md`` shows how often these rules claim an effect that is not there, and find one that is.
 """
 
 from collections.abc import Callable
