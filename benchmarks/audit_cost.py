@@ -18,8 +18,8 @@ import psutil
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from nil_audit.interaction import measure as measuring
 from nil_audit.interaction.gradients import window_gradients
+from nil_audit.interaction.measure import WindowTotals
 from nil_audit.interaction.probe import BLOCKS, Windows
 from nil_audit.weights.checkpoint import freeze
 from nil_audit.weights.memory import peak_memory
@@ -74,10 +74,10 @@ def main() -> None:
             window_gradients(model, torch.from_numpy(tokens[rows]))
 
     def audit() -> None:
-        sums = measuring.Sums(windows, ("all",), model.get_input_embeddings().weight)
+        totals = WindowTotals(windows, ("all",), model.get_input_embeddings().weight)
         for rows in batches:
-            sums.add(rows, model)
-        sums.products()
+            totals.add(rows, model)
+        totals.products()
 
     def timed(work: Callable[[], None]) -> tuple[float, int]:
         gc.collect()

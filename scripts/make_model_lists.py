@@ -4,27 +4,27 @@ python scripts/make_model_lists.py
 """
 
 import argparse
-import csv
-import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
+
 FOLDER = Path(__file__).resolve().parent.parent / "model_lists"
 WHOLE = FOLDER / "small_dense_llms.csv"
 
-Row = dict[str, str]
+Rows = Callable[[pd.DataFrame], "pd.Series[bool]"]
 
 
-def _family(*prefixes: str) -> Callable[[Row], bool]:
-    return lambda row: row["family"].startswith(prefixes)
+def _family(*prefixes: str) -> Rows:
+    return lambda table: table["family"].str.startswith(prefixes)
 
 
-def _size(low: float, high: float) -> Callable[[Row], bool]:
-    return lambda row: low <= float(row["parameters_b"]) < high
+def _size(low: float, high: float) -> Rows:
+    return lambda table: table["parameters_b"].astype(float).between(low, high, inclusive="left")
 
 
-LISTS: dict[str, Callable[[Row], bool]] = {
+LISTS: dict[str, Rows] = {
     "qwen": _family("Qwen"),
     "llama": _family("Llama-"),
     "gemma": _family("Gemma"),
@@ -39,7 +39,7 @@ LISTS: dict[str, Callable[[Row], bool]] = {
     "2b_to_5b": _size(2, 5),
     "7b_class": _size(5, 9.5),
     "over_9b": _size(9.5, float("inf")),
-    "from_scratch": lambda row: row["lineage"] == "from_scratch",
+    "from_scratch": lambda table: table["lineage"] == "from_scratch",
     "open_data": _family(
         "Pythia", "OLMo", "SmolLM", "DCLM", "Amber", "MAP-Neo", "GPT-Neo", "GPT-J", "RedPajama", "BLOOM"
     ),
@@ -49,17 +49,11 @@ LISTS: dict[str, Callable[[Row], bool]] = {
 
 def smaller_lists() -> dict[str, str]:
     """The text of every smaller list, by file name."""
-    with WHOLE.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        columns, rows = list(reader.fieldnames or ()), list(reader)
-    made = {}
-    for name, wanted in LISTS.items():
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(row for row in rows if row["kind"] == "base" and wanted(row))
-        made[f"{name}.csv"] = text.getvalue()
-    return made
+    table = pd.read_csv(WHOLE, dtype=str, keep_default_na=False)
+    base = table[table["kind"] == "base"]
+    return {
+        f"{name}.csv": base[wanted(base)].to_csv(index=False, lineterminator="\n") for name, wanted in LISTS.items()
+    }
 
 
 def stale() -> list[str]:

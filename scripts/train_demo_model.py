@@ -10,7 +10,6 @@ versions give the same weights. The folder loads with AutoModelForCausalLM and A
 
 import argparse
 import hashlib
-import json
 import re
 import sys
 import time
@@ -24,7 +23,7 @@ import transformers
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from nil_audit.files import write_atomically
+from nil_audit.files import json_text, write_atomically
 
 DEFAULT_OUT = Path(__file__).resolve().parent.parent / "nil_audit" / "data" / "demo_model"
 END_OF_TEXT = "<|endoftext|>"
@@ -249,7 +248,7 @@ def main() -> None:
         "versions": {library.__name__: library.__version__ for library in (torch, transformers, tokenizers)},
     }
     card = CARD.format(**SHAPE | asdict(recipe) | record | {"texts": "\n".join(f"- {c.name}" for c in corpora)})
-    write_atomically(arguments.out / "TRAINING.json", json.dumps(record, indent=1) + "\n")
+    write_atomically(arguments.out / "TRAINING.json", json_text(record))
     write_atomically(arguments.out / "README.md", card)
     print(f"{arguments.out}: held-out loss {loss:.3f} nats per token, {seconds} s", file=sys.stderr)
 
