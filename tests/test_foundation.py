@@ -1,6 +1,5 @@
-"""What holds for the package as a whole: light imports, the command reference, the layout, its version."""
+"""What holds for the package as a whole: light imports, public names, the command reference, its version."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,22 +43,21 @@ def test_command_reference_is_in_step() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_rooms_import_only_what_stands_before_them() -> None:
-    allowed = {
-        "shape": set(),
-        "interaction": {"shape"},
-        "score": {"shape"},
-        "study": {"shape", "interaction", "score"},
-        "report": {"shape", "interaction", "score", "study"},
-    }
-    for room, others in allowed.items():
-        for path in (ROOT / "nil_audit" / room).rglob("*.py"):
-            named = set(re.findall(r"(?:from|import) nil_audit\.(\w+)", path.read_text(encoding="utf-8")))
-            extra = named - others - {room, "errors", "processes", "progress"}
-            # where results are kept is one module, and every room that keeps some uses it
-            if "nil_audit.files" in path.read_text(encoding="utf-8"):
-                extra -= {"study"}
-            assert not extra, f"{path.relative_to(ROOT)} imports {extra}"
+def test_public_names_stay_what_they_are_whatever_else_is_imported() -> None:
+    """A submodule becomes an attribute of the package when it is imported, and would hide a function of its name."""
+    code = """
+import importlib, pkgutil, nil_audit
+for module in pkgutil.walk_packages(nil_audit.__path__, "nil_audit."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+for name in nil_audit.__all__:
+    found = getattr(nil_audit, name)
+    assert not hasattr(found, "__path__") and not hasattr(found, "__file__"), name
+    assert name == "__version__" or found.__name__ == name, name
+assert callable(nil_audit.audit) and callable(nil_audit.compare)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_version_is_said_by_the_command_and_the_change_log(run_command) -> None:

@@ -41,13 +41,14 @@ def test_table_at_80_columns_and_files(run_command: Run, model: Path, probe: Pat
     assert re.search(r"Loss/token +Loss/byte", done.stdout)
     assert done.stdout.count("±") == 9  # eight numbers and the title
     record = json.loads((out / "records" / "tiny-llama.json").read_text())
-    assert record["schema"] == 1
+    assert record["schema"] == 2
     assert len(record["interaction"]["products"]["gram"]) == 16
     header, row = (out / "audit.csv").read_text().splitlines()
     assert header.startswith("model,revision,model_type,depth,width,ratio")
     assert ",24," in row
-    page = (out / "audit.md").read_text()
-    assert "nil-audit" in page and "--window 16" in page
+    for name in ("audit.md", "audit.html"):
+        page = (out / name).read_text()
+        assert "nil-audit" in page and "--window 16" in page
 
 
 def test_json_is_one_document_and_nothing_else(run_command: Run, model: Path, probe: Path) -> None:
@@ -102,7 +103,7 @@ def test_kept_record_is_used_again_until_something_that_matters_changes(
 def test_damaged_kept_record_is_measured_again(run_command: Run, model: Path, probe: Path, tmp_path: Path) -> None:
     assert run_command(model, "--probe", probe, *SMALL).returncode == 0
     (kept,) = (tmp_path / "cache" / "records").iterdir()
-    kept.write_text('{"schema": 1, "model"')
+    kept.write_text('{"schema": 2, "model"')
     done = run_command(model, "--probe", probe, *SMALL)
     assert done.returncode == 0, done.stderr
     json.loads(kept.read_text())
