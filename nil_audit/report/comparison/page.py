@@ -30,8 +30,8 @@ from nil_audit.report.render.page import Aside, Block, Bullets, Figure, KeyNumbe
 from nil_audit.report.render.text import interval, points, signed
 from nil_audit.stats.estimate import Estimate
 
-_INTERNAL = ["month"]
-"""Columns of the comparison's table that repeat another one for arithmetic."""
+_FIRST = ["model", "family", "depth", "width", "ratio", "parameters", "tokens", "release", "lineage", "score"]
+"""The columns that table.csv begins with; the month, which repeats the release for arithmetic, it goes without."""
 
 
 def comparison_page(comparison: Comparison, *, command: str, draw: bool = True) -> Page:
@@ -64,8 +64,9 @@ def comparison_page(comparison: Comparison, *, command: str, draw: bool = True) 
 
 def comparison_files(comparison: Comparison, command: str) -> dict[str, Any]:
     """What lies beside the page: every number, with the command that made them, and a row a model."""
+    rest = comparison.table.columns.drop([*_FIRST, "month"])
     return {
-        "table.csv": comparison.table.drop(columns=_INTERNAL),
+        "table.csv": comparison.table[[*_FIRST, *rest]],
         "comparison.json": {**comparison.to_dict(), "command": command},
     }
 

@@ -58,7 +58,7 @@ def test_models_contrasts_and_counterexamples_are_todays(committed, fresh):
     assert models["model"].tolist() == fresh.table["model"].tolist()
     assert models["score"].tolist() == fresh.table["score"].tolist()
     assert models["residual"].tolist() == pytest.approx(fresh.table["residual"].tolist(), abs=1e-9, nan_ok=True)
-    assert models["counterexample"].tolist() == fresh.table["counterexample"].tolist()
+    assert models["counterexample"].fillna("").tolist() == fresh.table["counterexample"].tolist()
     for old, new in zip(committed["findings"]["contrasts"], fresh.findings.contrasts, strict=True):
         assert (new.study, new.inside, new.outside) == (old["study"], old["inside"], old["outside"])
         assert new.estimate.to_dict() == pytest.approx(old["estimate"])
