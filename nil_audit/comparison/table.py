@@ -5,7 +5,7 @@ Numbers that are missing are NaN, text that is missing is "". The rows are in th
 | column | meaning |
 | --- | --- |
 | model | name; a Hub id where there is one |
-| family | models resampled together; by default the Hub organisation, or the model by itself |
+| family | models that are left out together; by default the Hub organisation, or the model by itself |
 | depth, width | decoder blocks, channels of the residual stream; whole numbers |
 | parameters | total, a count |
 | tokens | training tokens, a count |
