@@ -119,7 +119,11 @@ def _sections(
         figure="score-against-ratio",
     )
     yield section(
-        "size-held-fixed", "With size held fixed", predictor_table(comparison), figure="adjusted-score", detail=False
+        "size-held-fixed",
+        "With size held fixed",
+        predictor_table(comparison),
+        figure="adjusted-score",
+        detail=comparison.findings.association(PRIMARY) is None,
     )
     yield section(
         "parts",

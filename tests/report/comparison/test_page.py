@@ -22,6 +22,7 @@ from nil_audit.report.comparison.page import comparison_files, comparison_page
 from nil_audit.report.comparison.words import band_labels
 from nil_audit.report.render.folder import write_report
 from nil_audit.report.render.text import clean, estimate_text, percent, signed
+from tests.report.conftest import synthetic_frame
 
 COMMAND = "nil-audit compare 'my list.csv' --out report"
 PLOTS = ("score-against-ratio", "adjusted-score", "effect-by-group", "depth-width-plane")
@@ -139,11 +140,26 @@ def test_a_comparison_that_can_say_nothing_still_becomes_a_report(tmp_path):
     frame = pd.DataFrame(
         {"model": ["a", "b", "c"], "depth": [12, 24, 6], "width": [768, 1024, 512], "score": [0.12, 0.2, 0.11]}
     )
-    _write(compare(frame, permutations=99, splits=2), tmp_path)
+    nothing = compare(frame, permutations=99, splits=2)
+    _write(nothing, tmp_path)
     text = (tmp_path / "report.html").read_text()
     assert "Cannot tell" in text
     assert "Not available" in text
     assert (tmp_path / "plots" / "score-against-ratio.svg").exists()
+    page = comparison_page(nothing, command=COMMAND, draw=False)
+    assert [section.name for section in page.sections if not section.detail] == ["found"]
+
+
+def test_measured_metrics_are_predictors_and_columns(tmp_path):
+    frame = synthetic_frame(40)
+    frame["aofe_ratio"] = frame["score"].where(frame.index % 2 == 0) / 2
+    page = comparison_page(compare(frame, permutations=99, splits=2), command=COMMAND, draw=False)
+    tables = {section.name: section.blocks[0] for section in page.sections}
+    assert "AOFE-ratio" in [row[0].text for row in tables["size-held-fixed"].rows]
+    place = [column.label for column in tables["models"].columns].index("aofe ratio")
+    shown = {row[0].text: row[place] for row in tables["models"].rows}
+    assert shown["org/model-8"].value == pytest.approx(frame["aofe_ratio"][8])
+    assert shown["org/model-9"].text == "–" and shown["org/model-9"].value is None
 
 
 def test_a_comparison_without_any_model_of_use_has_no_plots_and_no_tables(comparison, tmp_path):
