@@ -6,7 +6,6 @@ a list that is compared also needs ``depth`` and ``width``.
 
 import math
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,26 +22,6 @@ Row = Mapping[Hashable, Any]
 WHOLE_NUMBERS = ("depth", "width", "mlp_width", "heads", "kv_heads", "head_size", "vocab_size")
 NUMBERS = ("parameters_b", "parameters", "tokens_t", "tokens", "score", "stderr", "chance")
 DEFAULT = "small_dense_llms"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Disagreement:
-    """A number of a list that the model's configuration contradicts.
-
-    Attributes:
-        model: Hub id.
-        field: Column of the list.
-        listed: The list's number.
-        config: The configuration's.
-    """
-
-    model: str
-    field: str
-    listed: float
-    config: float
-
-    def __str__(self) -> str:
-        return f"{self.model}: the list says {self.field} {self.listed:g}, its configuration {self.config:g}"
 
 
 def lists_folder() -> Path:
@@ -192,16 +171,16 @@ def _whole(row: Row, column: str) -> int | None:
     return None if math.isnan(value) else int(value)
 
 
-def disagreements(rows: Iterable[Row], shapes: Iterable[Shape]) -> list[Disagreement]:
-    """Where a list and the models' own configurations disagree.
+def disagreements(rows: Iterable[Row], shapes: Iterable[Shape]) -> list[str]:
+    """Where a list and the models' own configurations disagree, a sentence each.
 
     Args:
         rows: Of a list.
         shapes: Shapes read from configurations (``nil_audit.read_shape``); matched to the list by name.
 
     Returns:
-        One entry a number that differs: depth, width, MLP width, heads, key-value heads, head size, vocabulary,
-        parameters (by more than 0.5%); empty cells of the list and numbers a configuration does not give agree.
+        Depths, widths, MLP widths, heads, key-value heads, head sizes and vocabularies that differ, and parameters by
+        more than 0.5%; empty cells of the list and numbers a configuration does not give agree.
     """
     listed = {str(row["model"]).lower(): row for row in rows}
     found = []
@@ -213,6 +192,6 @@ def disagreements(rows: Iterable[Row], shapes: Iterable[Shape]) -> list[Disagree
             given = row.get(name, math.nan)
             if value is None or math.isnan(given):
                 continue
-            if abs(given / value - 1) > 0.005 if name == "parameters" else given != value:
-                found.append(Disagreement(model=shape.name, field=name, listed=given, config=value))
+            if abs(given / value - 1) > (0.005 if name == "parameters" else 0):
+                found.append(f"{shape.name}: the list says {name} {given:g}, its configuration {value:g}")
     return found

@@ -44,20 +44,6 @@ def root(
     """Options before any command."""
 
 
-def _register() -> frozenset[str]:
-    """Attach every command to the app, in the order of the help; returns their names."""
-    commands: dict[str, Callable[..., None]] = {
-        "audit": audit,
-        "score": score,
-        "compare": compare,
-        "candidate": candidate,
-        "demo": demo,
-    }
-    for name, command in commands.items():
-        app.command(name)(_interruptible(command))
-    return frozenset(commands)
-
-
 class _InterruptedError(Exception):
     """Ctrl-C inside a command; typer would end on the bare KeyboardInterrupt without a word."""
 
@@ -73,7 +59,9 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-COMMANDS = _register()
+COMMANDS = {command.__name__: command for command in (audit, score, compare, candidate, demo)}
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_interruptible(_command))
 
 
 def route(arguments: list[str]) -> list[str]:

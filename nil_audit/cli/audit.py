@@ -1,8 +1,7 @@
 """``nil-audit MODEL ...``: audit checkpoints."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,9 +13,10 @@ from nil_audit.files import check_writable
 from nil_audit.runner import run_each
 
 if TYPE_CHECKING:
-    from nil_audit.auditing.audit import Settings
+    from nil_audit.auditing.audit import Subject
     from nil_audit.auditing.record import Record
-    from nil_audit.score.plan import Plan
+    from nil_audit.catalog.lists import Row
+    from nil_audit.shape.architecture import Shape
 
 
 def audit(
@@ -74,8 +74,8 @@ def audit(
 
         nil-audit model_lists/qwen.csv --shape-only
     """
-    from nil_audit.auditing.audit import Settings
-    from nil_audit.catalog.lists import expand_models
+    from nil_audit.auditing.audit import Settings, Subject, audit_subject, score_subject, shape_record
+    from nil_audit.catalog.lists import disagreements, expand_models
     from nil_audit.report.audit import audit_files, audit_page
 
     output = Output(as_json=as_json, quiet=quiet)
@@ -101,18 +101,35 @@ def audit(
 
         plan = plan_score(protocol, data=data, questions=questions)
     asked = expand_models(models)
-    if shape_only:
-        found, failures = _read_shapes(asked, settings, output, debug=debug)
-    else:
-        found, failures = _measure(asked, settings, plan, output, debug=debug)
+    unchecked: list[str] = []
+
+    def measure(name: str) -> "Record":
+        subject = Subject(name, settings)
+        if shape_only:
+            record = shape_record(name, _shape(subject, asked[name], unchecked))
+        else:
+            record = audit_subject(subject, progress=output.progress)
+        if plan is not None:
+            record = score_subject(subject, record, plan, progress=output.progress)
+        for note in record.notes:
+            output.note(note)
+        return record
+
+    found, failures = run_each(asked, measure, on_failure=output.error, debug=debug)
     records = list(found.values())
-    _report_disagreements(asked, records, output)
+    if unchecked:
+        output.note(f"{len(unchecked)} shapes are the list's own, not checked against the Hub: {unchecked[0]}")
+    checked = [record.shape for record in records if record.shape.source != "list"]
+    for one in disagreements(filter(None, asked.values()), checked):
+        output.note(f"The list disagrees with the Hub. {one}.")
+    page = audit_page(records, command=command_line()) if records else None
+    document = {"records": records}
     finish(
         output,
         "audit",
-        audit_page(records, command=command_line()) if records else None,
+        page,
         audit_files(records),
-        {"records": records},
+        document,
         failures=failures,
         asked=len(asked),
         out=out,
@@ -120,56 +137,14 @@ def audit(
     )
 
 
-def _measure(
-    models: Mapping[str, Any], settings: "Settings", plan: "Plan | None", output: Output, *, debug: bool
-) -> tuple[dict[str, "Record"], dict[str, str]]:
-    """The records of the models, each loaded once for audit and benchmark, and what failed."""
-    from nil_audit.auditing.audit import Subject, audit_subject, score_subject
-
-    def measure(name: str) -> "Record":
-        subject = Subject(name, settings)
-        record = audit_subject(subject, progress=output.progress)
-        if plan is not None:
-            record = score_subject(subject, record, plan, progress=output.progress)
-        for note in record.notes:
-            output.note(note)
-        return record
-
-    return run_each(models, measure, on_failure=output.error, debug=debug)
-
-
-def _read_shapes(
-    models: Mapping[str, Any], settings: "Settings", output: Output, *, debug: bool
-) -> tuple[dict[str, "Record"], dict[str, str]]:
-    """Records without weights; a listed model whose configuration cannot be reached has the list's shape."""
-    from nil_audit.auditing.audit import Subject, shape_record
+def _shape(subject: "Subject", row: "Row", unchecked: list[str]) -> "Shape":
+    """The shape of a model; of a listed one whose configuration cannot be reached the list's, and why."""
     from nil_audit.catalog.lists import listed_shape
 
-    unchecked: list[str] = []
-
-    def read(name: str) -> "Record":
-        try:
-            shape = Subject(name, settings).shape
-        except SourceError as error:
-            listed = listed_shape(models[name])
-            if listed is None:
-                raise
-            unchecked.append(str(error))
-            shape = listed
-        for note in shape.notes:
-            output.note(note)
-        return shape_record(name, shape)
-
-    found = run_each(models, read, on_failure=output.error, debug=debug)
-    if unchecked:
-        output.note(f"{len(unchecked)} shapes are the list's own, not checked against the Hub: {unchecked[0]}")
-    return found
-
-
-def _report_disagreements(models: Mapping[str, Any], records: list["Record"], output: Output) -> None:
-    """Say every number of a list that a model's own configuration contradicts."""
-    from nil_audit.catalog.lists import disagreements
-
-    checked = [record.shape for record in records if record.shape.source != "list"]
-    for one in disagreements(filter(None, models.values()), checked):
-        output.note(f"The list disagrees with the Hub. {one}.")
+    try:
+        return subject.shape
+    except SourceError as error:
+        if (listed := listed_shape(row)) is None:
+            raise
+        unchecked.append(str(error))
+        return listed

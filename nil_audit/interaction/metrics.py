@@ -6,7 +6,7 @@ Pure functions of the K x K matrices that a record keeps, so that every publishe
 record alone. Definitions and estimators: docs/definitions.md.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -133,12 +133,6 @@ def unbiased_metrics(products: BlockProducts) -> dict[str, float]:
     )
 
 
-_ESTIMATORS: Mapping[Kind, Callable[[BlockProducts], dict[str, float]]] = {
-    "plugin": plugin_metrics,
-    "unbiased": unbiased_metrics,
-}
-
-
 def _over_blocks(
     compute: Callable[[NDArray[np.bool_]], dict[str, float]], products: BlockProducts
 ) -> dict[str, Estimate]:
@@ -158,7 +152,7 @@ def estimate(products: BlockProducts, kind: Kind) -> dict[str, Estimate]:
     Raises:
         MeasurementError: Fewer than 3 blocks.
     """
-    compute = _ESTIMATORS[kind]
+    compute = plugin_metrics if kind == "plugin" else unbiased_metrics
     return _over_blocks(lambda keep: compute(products.keep(keep)), products)
 
 

@@ -177,7 +177,7 @@ def _check_presence(config: Mapping[str, Any], read: Any, name: str) -> list[str
     names = read.text.attribute_map
     defaults = {field.name: field.default for field in fields(read.text)}
     assumed = []
-    for quantity, meaning in declared.MEANING.items():
+    for quantity, (meaning, _) in declared.NUMBERS.items():
         target = names.get(quantity, quantity)
         keys = tuple(dict.fromkeys((target, quantity, *(key for key, to in names.items() if to == target))))
         if declared.declared(section if nested else config, keys, name) is not None:

@@ -102,6 +102,7 @@ _CROSS = re.compile(r"cross_?att|encoder_att", re.IGNORECASE)
 _EXPERT_PATHS = frozenset({"experts", "router"})
 _EXPERT_COUNT = re.compile(r"(?<!shared)(^|_)experts$")
 _REPETITIONS = re.compile(r"(^|_)(ut_steps|loops|cycles|recurrences)$", re.IGNORECASE)
+_OTHER_SECTIONS = frozenset({"auto_map", "vision_config", "audio_config", "id2label", "label2id"})
 _EXPERT_SWITCHES = ("is_moe", "enable_moe_block")
 
 
@@ -177,13 +178,7 @@ def flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Every key and value of a raw config, also of its nested sections, without those of its other towers."""
     for key, value in config.items():
         yield key, value
-        if isinstance(value, Mapping) and key not in (
-            "auto_map",
-            "vision_config",
-            "audio_config",
-            "id2label",
-            "label2id",
-        ):
+        if isinstance(value, Mapping) and key not in _OTHER_SECTIONS:
             yield from flat(value)
 
 

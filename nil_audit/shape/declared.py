@@ -9,24 +9,15 @@ from typing import Any
 
 from nil_audit.errors import ConfigError, UnsupportedArchitectureError
 
-# Largest value that is taken seriously; beyond it the config is a mistake, not a model.
-LIMITS = {
-    "num_hidden_layers": 10_000,
-    "hidden_size": 1_000_000,
-    "num_attention_heads": 100_000,
-    "num_key_value_heads": 100_000,
-    "head_dim": 1_000_000,
-    "intermediate_size": 100_000_000,
-    "vocab_size": 100_000_000,
-}
-MEANING = {
-    "num_hidden_layers": "depth",
-    "hidden_size": "width",
-    "num_attention_heads": "the number of heads",
-    "num_key_value_heads": "the number of key-value heads",
-    "head_dim": "the head size",
-    "intermediate_size": "the MLP width",
-    "vocab_size": "the vocabulary",
+# What each number is, and the largest value that is taken seriously; beyond it the config is a mistake, not a model.
+NUMBERS = {
+    "num_hidden_layers": ("depth", 10_000),
+    "hidden_size": ("width", 1_000_000),
+    "num_attention_heads": ("the number of heads", 100_000),
+    "num_key_value_heads": ("the number of key-value heads", 100_000),
+    "head_dim": ("the head size", 1_000_000),
+    "intermediate_size": ("the MLP width", 100_000_000),
+    "vocab_size": ("the vocabulary", 100_000_000),
 }
 # Names that configs give to each number. Where transformers knows the model type, its attribute_map decides which
 # of them counts; for the types that it does not know, this table is all there is.
@@ -34,13 +25,7 @@ ALIASES = {
     "num_hidden_layers": ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_transformer_layers"),
     "hidden_size": ("hidden_size", "n_embd", "d_model", "model_dim", "n_embed"),
     "num_attention_heads": ("num_attention_heads", "n_head", "n_heads", "num_heads", "num_query_heads"),
-    "num_key_value_heads": (
-        "num_key_value_heads",
-        "n_head_kv",
-        "num_kv_heads",
-        "n_kv_heads",
-        "multi_query_group_num",
-    ),
+    "num_key_value_heads": ("num_key_value_heads", "n_head_kv", "num_kv_heads", "n_kv_heads", "multi_query_group_num"),
     "head_dim": ("head_dim", "kv_channels", "head_size"),
     "intermediate_size": ("intermediate_size", "n_inner", "ffn_hidden_size", "ffn_dim", "d_ff"),
     "vocab_size": ("vocab_size", "padded_vocab_size", "n_vocab"),
@@ -55,13 +40,11 @@ ALIASES = {
     ),
 }
 TEXT_KEYS = ("text_config", "llm_config", "language_config", "thinker_config", "decoder", "generator")
-
-
 PRINCIPAL = ("num_hidden_layers", "hidden_size")
 ESSENTIAL = ("num_hidden_layers", "hidden_size", "vocab_size")
 
 
-def check_declared(config: Mapping[str, Any], name: str, quantities: Iterable[str] = tuple(LIMITS)) -> None:
+def check_declared(config: Mapping[str, Any], name: str, quantities: Iterable[str] = tuple(NUMBERS)) -> None:
     """Check the numbers of an architecture that a config declares, also inside its text section.
 
     Raises:
@@ -97,7 +80,7 @@ def sections(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 
 
 def _check(name: str, key: str, value: Any, quantity: str) -> None:
-    meaning, limit = MEANING[quantity], LIMITS[quantity]
+    meaning, limit = NUMBERS[quantity]
     if isinstance(value, list):
         if not value or quantity in ESSENTIAL:
             raise ConfigError(
@@ -143,6 +126,6 @@ def scalar(value: Any) -> Any:
 def missing(name: str, quantity: str, keys: tuple[str, ...], fault: str = "missing") -> ConfigError:
     """The error for a config that does not say its depth or width."""
     return ConfigError(
-        f"The config of {name} does not say its {MEANING[quantity]} ({' or '.join(keys)} is {fault});"
+        f"The config of {name} does not say its {NUMBERS[quantity][0]} ({' or '.join(keys)} is {fault});"
         " add it, or name the model's own config.json."
     )
