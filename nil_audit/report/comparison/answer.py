@@ -213,7 +213,7 @@ def _tests(findings: Findings, primary: Association) -> str:
 _FEW_NUMBERS, _FEW_SPLITS = "too few models with the number", "too few families to split"
 _RULES: dict[str, tuple[str, Words, str]] = {
     "interval": (
-        "The 95% interval of the partial correlation, families resampled whole, excludes zero.",
+        "The 95% interval of the partial correlation, families left out whole, excludes zero.",
         _held_fixed("size_curve"),
         _FEW_NUMBERS,
     ),
