@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nil_audit.catalog.scores import MMLU_PRO_QUESTIONS
 from nil_audit.cli.options import AllowPickle, AsJson, Debug, Device, Dtype, Quiet, TrustRemoteCode, check_dtype
 from nil_audit.cli.output import Output
 from nil_audit.cli.results import command_line, finish
@@ -48,7 +49,8 @@ def audit(
     mmlu_pro: Annotated[bool, typer.Option("--mmlu-pro", help="Also run MMLU-Pro on the loaded model.")] = False,
     protocol: Annotated[str, typer.Option(help="MMLU-Pro protocol: mc, leaderboard or cot.")] = "mc",
     questions: Annotated[
-        int | None, typer.Option(min=1, help="MMLU-Pro questions, a stratified sample (default: all 12,032).")
+        int | None,
+        typer.Option(min=1, help=f"MMLU-Pro questions, a stratified sample (default: all {MMLU_PRO_QUESTIONS:,})."),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with a local copy of MMLU-Pro.")] = None,
     details: Annotated[bool, typer.Option("--details", help="Also every metric in both estimates.")] = False,
