@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nil_audit.comparison.result import Predictor
-from nil_audit.law.studies import studies
+from nil_audit.law.studies import DEFAULT, studies
 from nil_audit.stats.estimate import Array
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PRIMARY = "deviation_law"
+PRIMARY = f"deviation_{DEFAULT}"
 """The one predictor that the answer rests on, chosen before any score was looked at: |ln R - ln R*| under the
 law. Unlike the distance it has no ties at 0, so it also ranks the models inside the interval."""
 

@@ -42,7 +42,7 @@ from numpy.typing import NDArray
 from nil_audit.catalog.scores import MMLU_PRO_QUESTIONS
 from nil_audit.comparison.predictors import METRICS, known
 from nil_audit.comparison.size import BANDS, band_number, expected_score
-from nil_audit.law.studies import distance, studies, verdict
+from nil_audit.law.studies import DEFAULT, distance, studies, verdict
 from nil_audit.stats.estimate import Array
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def counterexamples(table: "pd.DataFrame") -> NDArray[np.object_]:
     Returns:
         "inside_below", "outside_above" or "", shape (n,); all "" with fewer than 3 models of known residual.
     """
-    residual, inside = table["residual"].to_numpy(), table["distance_law"].to_numpy() == 0
+    residual, inside = table["residual"].to_numpy(), table[f"distance_{DEFAULT}"].to_numpy() == 0
     told = np.abs(residual) > 1.96 * table["stderr"].fillna(0.0).to_numpy()
     told &= known(table, "residual").sum() >= 3
     kinds = np.where(inside & (residual < 0), "inside_below", np.where(~inside & (residual > 0), "outside_above", ""))

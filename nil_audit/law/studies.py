@@ -23,7 +23,10 @@ from nil_audit.law.loss_curves import (
 )
 from nil_audit.stats.estimate import Array, Estimate
 
-_NAMES = ("law", "morph", "chinchilla")
+DEFAULT = "law"
+"""The study whose interval distances are taken to, and whose optimum a comparison tests."""
+
+_NAMES = (DEFAULT, "morph", "chinchilla")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +202,7 @@ def verdict(ratio: float, parameters: float | None = None) -> Verdict:
     within = tuple(name for name, interval in intervals.items() if interval.holds(ratio))
     without = tuple(name for name in intervals if name not in within)
     label = "outside" if not within else "disputed" if without else "inside"
-    return Verdict(label=label, distance=distance(ratio, intervals["law"]), within=within, without=without)
+    return Verdict(label=label, distance=distance(ratio, intervals[DEFAULT]), within=within, without=without)
 
 
 def _factor(value: float, limits: tuple[float, float]) -> float:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -48,29 +48,25 @@ class Estimate:
 
     def scaled(self, factor: float) -> "Estimate":
         """The same in another unit: value, interval, error and bias times a factor above zero."""
-        return self._moved(lambda number: number * factor, lambda size: size * factor)
+        numbers = ("value", "low", "high", "se", "bias")
+        return replace(self, **{name: factor * one for name in numbers if (one := getattr(self, name)) is not None})
 
     def minus(self, constant: float) -> "Estimate":
         """Its difference from a constant that is known exactly; no p-value, which is of another hypothesis."""
-        moved = self._moved(lambda number: number - constant, lambda size: size)
-        return Estimate(**{**moved.to_dict(), "p": None})
-
-    def _moved(self, place: Any, size: Any) -> "Estimate":
-        changed = {name: place(getattr(self, name)) for name in ("value", "low", "high") if self._has(name)}
-        changed |= {name: size(getattr(self, name)) for name in ("se", "bias") if self._has(name)}
-        return Estimate(**{**self.to_dict(), **changed})
-
-    def _has(self, name: str) -> bool:
-        return getattr(self, name) is not None
+        numbers = ("value", "low", "high")
+        moved = {name: one - constant for name in numbers if (one := getattr(self, name)) is not None}
+        return replace(self, p=None, **moved)
 
     def to_dict(self) -> dict[str, float]:
         """The value, and of the rest what is known."""
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name == "value" or self._has(one.name)}
+        known = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: number for name, number in known.items() if name == "value" or number is not None}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Estimate":
         """An estimate from its JSON form, where null is a number that noise made undefined."""
-        return cls(**{name: math.nan if number is None else number for name, number in document.items()})
+        known: dict[str, Any] = {name: math.nan if number is None else number for name, number in document.items()}
+        return cls(**known)
 
     @classmethod
     def from_draws(cls, value: float, draws: Array) -> "Estimate":

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from nil_audit.comparison.predictors import PRIMARY
 from nil_audit.comparison.result import Answer, Association, Comparison, Findings
 from nil_audit.comparison.rules import ENOUGH_FAMILIES, ENOUGH_MODELS, SIGNIFICANT
+from nil_audit.law.studies import DEFAULT
 from nil_audit.report.comparison.words import band_labels, estimate_words, predictor_label
 from nil_audit.report.render.page import Cell, Table, table
 from nil_audit.report.render.text import estimate_text, signed
@@ -147,7 +148,7 @@ def _out_of_sample(comparison: Comparison) -> str:
 
 
 def _contrast(comparison: Comparison) -> str:
-    law = comparison.findings.contrast("law")
+    law = comparison.findings.contrast(DEFAULT)
     if law is None:
         return ""
     points = estimate_text(law.estimate, 1, factor=100)

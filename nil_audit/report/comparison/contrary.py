@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from nil_audit.comparison.predictors import PRIMARY
 from nil_audit.comparison.result import Comparison
+from nil_audit.law.studies import DEFAULT
 from nil_audit.report.comparison.words import GIVEN, predictor_label, subset_label
 from nil_audit.report.render.page import Aside
 from nil_audit.report.render.text import estimate_text, p_value
@@ -50,7 +51,7 @@ def _results(comparison: Comparison) -> Iterator[tuple[str, float]]:
             which = "over random halves of families" if skill.split == "halves" else "for later families"
             found = estimate_text(skill.estimate, 1, factor=100)
             yield f"Skill out of sample {which}: {found}%.", skill.estimate.interval[0]
-    law = findings.contrast("law")
+    law = findings.contrast(DEFAULT)
     if law and law.estimate.interval:
         found = estimate_text(law.estimate, 1, factor=100)
         words = f"Models inside the law's interval against those outside: {found} points, p {p_value(law.estimate.p)}."

@@ -6,6 +6,7 @@ from typing import Any
 
 from nil_audit.comparison.predictors import METRICS
 from nil_audit.comparison.result import Comparison, Skill
+from nil_audit.law.studies import DEFAULT
 from nil_audit.report.comparison.words import STRENGTH, band_labels, predictor_label
 from nil_audit.report.render.cells import count_cell, estimate_cell, verdict_cell
 from nil_audit.report.render.page import Cell, Column, Table, table
@@ -104,7 +105,7 @@ def counterexample_table(comparison: Comparison, kind: str) -> Table:
                 row["family"],
                 count(row["parameters"]),
                 f"{row['ratio']:.4f}",
-                signed(row["distance_law"]),
+                signed(row[f"distance_{DEFAULT}"]),
                 percent(row["score"]),
                 percent(row["expected"]),
                 points(row["residual"]),
@@ -130,7 +131,7 @@ def model_table(comparison: Comparison) -> Table:
             _sorted(f"{model['ratio']:.4f}", model["ratio"]),
             _sorted(percent(model["score"]), model["score"]),
             _sorted(points(model["residual"]), model["residual"]),
-            _sorted(signed(model["distance_law"]), model["distance_law"]),
+            _sorted(signed(model[f"distance_{DEFAULT}"]), model[f"distance_{DEFAULT}"]),
             verdict_cell(model["verdict"]),
             model["family"],
             labels.get(model["band"], MISSING),

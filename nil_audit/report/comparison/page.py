@@ -6,6 +6,7 @@ from typing import Any
 from nil_audit import __version__
 from nil_audit.comparison.predictors import PRIMARY
 from nil_audit.comparison.result import Comparison
+from nil_audit.law.studies import DEFAULT
 from nil_audit.report.comparison.answer import headline, rule_table, sentences
 from nil_audit.report.comparison.contrary import contrary_results
 from nil_audit.report.comparison.correlation_tables import (
@@ -88,7 +89,7 @@ def _key_numbers(comparison: Comparison) -> Iterator[KeyNumber]:
         yield KeyNumber(
             label="Skill out of sample, over size alone", value=value, detail=f"95% {_in_points(skill.estimate)}"
         )
-    if law := findings.contrast("law"):
+    if law := findings.contrast(DEFAULT):
         yield KeyNumber(
             label=f"Inside the interval ({law.inside}) minus outside ({law.outside})",
             value=f"{points(law.estimate.value)} points",
