@@ -8,7 +8,7 @@ import typer
 from nil_audit.catalog.scores import MMLU_PRO_QUESTIONS
 from nil_audit.cli.options import AllowPickle, AsJson, Debug, Device, Dtype, Quiet, TrustRemoteCode, check_dtype
 from nil_audit.cli.output import Output
-from nil_audit.cli.results import command_line, finish
+from nil_audit.cli.results import command_line, finish, with_failures
 from nil_audit.errors import SourceError, UsageError
 from nil_audit.files import check_writable
 from nil_audit.runner import run_each
@@ -76,16 +76,22 @@ def audit(
 
         nil-audit model_lists/qwen.csv --shape-only
     """
+    output = Output(as_json=as_json, quiet=quiet)
+    weights = check_dtype(dtype)
+    if mmlu_pro and shape_only:
+        raise UsageError("--mmlu-pro needs the weights that --shape-only leaves out; give one of the two.")
+    if out is not None:
+        check_writable(out)
+
     from nil_audit.auditing.audit import Settings, Subject, audit_subject, score_subject, shape_record
     from nil_audit.catalog.lists import disagreements, expand_models
     from nil_audit.report.audit import audit_files, audit_page
 
-    output = Output(as_json=as_json, quiet=quiet)
     settings = Settings(
         probe=probe,
         tokens=tokens,
         window=window,
-        dtype=check_dtype(dtype),
+        dtype=weights,
         device=device,
         batch_size=batch_size,
         robust=robust,
@@ -93,10 +99,6 @@ def audit(
         trust_remote_code=trust_remote_code,
         fresh=fresh,
     )
-    if mmlu_pro and shape_only:
-        raise UsageError("--mmlu-pro needs the weights that --shape-only leaves out; give one of the two.")
-    if out is not None:
-        check_writable(out)
     plan = None
     if mmlu_pro:
         from nil_audit.score.plan import plan_score
@@ -125,7 +127,7 @@ def audit(
     for one in disagreements(filter(None, asked.values()), checked):
         output.note(f"The list disagrees with the Hub. {one}.")
     page = audit_page(records, command=command_line()) if records else None
-    document = {"records": records}
+    document = with_failures({"records": records}, failures)
     finish(
         output,
         "audit",

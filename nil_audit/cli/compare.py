@@ -1,7 +1,5 @@
 """``nil-audit compare PATH ...``: does distance from the interval go with score?"""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +7,7 @@ import typer
 
 from nil_audit.cli.options import AsJson, Debug, Quiet
 from nil_audit.cli.output import Output
+from nil_audit.cli.results import command_line
 from nil_audit.errors import UsageError
 from nil_audit.files import check_writable
 
@@ -68,12 +67,11 @@ def compare(
     if out is not None or not as_json:
         from nil_audit.report.comparison.page import comparison_files, comparison_page
 
-        command = shlex.join(["nil-audit", *sys.argv[1:]])
-        page = comparison_page(found, command=command, draw=out is not None)
+        page = comparison_page(found, command=command_line(), draw=out is not None)
         output.show(page)
         if out is not None:
             from nil_audit.report.render.folder import write_report
 
-            files = write_report(out, "report", page, comparison_files(found, command))
+            files = write_report(out, "report", page, comparison_files(found, command_line()))
             output.note(f"Wrote {files[0]} and {len(files) - 1} more files in {out}.")
     output.document(found.to_dict())

@@ -8,7 +8,7 @@ import typer
 
 from nil_audit.cli.options import AsJson, Quiet
 from nil_audit.cli.output import Output
-from nil_audit.cli.results import command_line, finish
+from nil_audit.cli.results import command_line, finish, with_failures
 from nil_audit.files import check_writable
 from nil_audit.runner import run_each
 
@@ -48,6 +48,6 @@ def demo(
     found, failures = run_each([model], measure, on_failure=output.error)
     records = list(found.values())
     page = audit_page(records, command=command_line()) if records else None
-    document = {"records": records}
+    document = with_failures({"records": records}, failures)
     finish(output, "audit", page, audit_files(records), document, failures=failures, asked=1, out=out, details=True)
     output.note("Next: nil-audit YOUR-MODEL (a Hub id or a folder), or nil-audit --help.")

@@ -21,6 +21,11 @@ def command_line() -> str:
     return shlex.join(["nil-audit", *sys.argv[1:]])
 
 
+def with_failures(document: Mapping[str, Any], failures: Mapping[str, str]) -> dict[str, Any]:
+    """A document of results with the models that failed, each with its error sentence."""
+    return {**document, "failed": [{"model": name, "error": said} for name, said in failures.items()]}
+
+
 def finish(
     output: Output,
     name: str,
@@ -40,7 +45,7 @@ def finish(
         name: Of the report's files.
         page: The report; None where every model failed.
         files: What is written beside it (see `nil_audit.report.render.folder.write_report`).
-        document: What ``--json`` prints; the failed models are added.
+        document: What ``--json`` prints.
         failures: The error sentence of every model that failed.
         asked: Models in all.
         out: Folder to write to, or None.
@@ -56,7 +61,7 @@ def finish(
 
             write_report(out, name, page, files)
             output.note(f"Written to {out}/")
-    output.document({**document, "failed": [{"model": name, "error": said} for name, said in failures.items()]})
+    output.document(document)
     Team.join().leave()
     if failures:
         if asked > 1:

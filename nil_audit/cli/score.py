@@ -8,7 +8,7 @@ import typer
 
 from nil_audit.cli.options import AllowPickle, AsJson, Debug, Device, Dtype, Quiet, TrustRemoteCode, check_dtype
 from nil_audit.cli.output import Output
-from nil_audit.cli.results import command_line, finish
+from nil_audit.cli.results import command_line, finish, with_failures
 from nil_audit.errors import UsageError
 from nil_audit.files import check_writable
 from nil_audit.runner import run_each
@@ -102,11 +102,7 @@ def score(
     results, failures = run_each(asked, measure, on_failure=output.error, debug=debug)
     scores = [result.to_dict() for result in results.values()]
     known = {name: rows for name in results if (rows := published_for(name))}
-    document = {
-        "scores": scores,
-        "published": known,
-        "failed": [{"model": name, "error": said} for name, said in failures.items()],
-    }
+    document = with_failures({"scores": scores, "published": known}, failures)
     named = [{**row, "model": name} for name, rows in known.items() for row in rows]
     answers = {name: result.answers for name, result in results.items()}
     finish(

@@ -288,11 +288,16 @@ def test_interrupt_ends_at_once_and_leaves_nothing_half_written(model: Path, tmp
         stderr=subprocess.PIPE,
         text=True,
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "NIL_AUDIT_CACHE": str(tmp_path / "cache")},
+        # a shell that runs the tests in the background has SIGINT ignored, which children inherit
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    with pytest.raises(subprocess.TimeoutExpired):  # 25,000 windows, one by one: it is still at work
-        running.wait(timeout=12)
-    running.send_signal(signal.SIGINT)
-    stdout, stderr = running.communicate(timeout=60)
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):  # 25,000 windows, one by one: it is still at work
+            running.wait(timeout=12)
+        running.send_signal(signal.SIGINT)
+        stdout, stderr = running.communicate(timeout=60)
+    finally:
+        running.kill()
     assert running.returncode == 130, stderr
     assert stdout == ""
     assert "Interrupted" in stderr and "Traceback" not in stderr
