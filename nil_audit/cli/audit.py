@@ -99,12 +99,12 @@ def audit(
         trust_remote_code=trust_remote_code,
         fresh=fresh,
     )
+    asked = expand_models(models)
     plan = None
     if mmlu_pro:
         from nil_audit.score.plan import plan_score
 
         plan = plan_score(protocol, data=data, questions=questions)
-    asked = expand_models(models)
     unchecked: list[str] = []
 
     def measure(name: str) -> "Record":

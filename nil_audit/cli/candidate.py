@@ -8,7 +8,7 @@ import typer
 
 from nil_audit.cli.options import AsJson, Debug, Quiet
 from nil_audit.cli.output import Output
-from nil_audit.cli.results import command_line
+from nil_audit.cli.results import command_line, write_out
 from nil_audit.errors import EXIT_SOME_FAILED, UsageError
 from nil_audit.files import check_writable, json_text, write_atomically
 
@@ -161,10 +161,7 @@ def _show(report: "CandidateReport", output: Output, out: Path | None) -> None:
         page = candidate_page(report, command=command_line(), draw=out is not None)
         output.show(page)
         if out is not None:
-            from nil_audit.report.render.folder import write_report
-
-            paths = write_report(out, "candidate", page, candidate_files(report, command_line()))
-            output.note(f"Written: {', '.join(str(path) for path in paths)}.")
+            write_out(output, out, "candidate", page, candidate_files(report, command_line()))
     output.document(report.to_dict())
 
 

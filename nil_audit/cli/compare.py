@@ -7,7 +7,7 @@ import typer
 
 from nil_audit.cli.options import AsJson, Debug, Quiet
 from nil_audit.cli.output import Output
-from nil_audit.cli.results import command_line
+from nil_audit.cli.results import command_line, write_out
 from nil_audit.errors import UsageError
 from nil_audit.files import check_writable
 
@@ -48,18 +48,19 @@ def compare(
 
         nil-audit compare audit/ results/ my_models.csv --protocol leaderboard --out report/
     """
-    from nil_audit.comparison.compare import compare_paths
-
     if floor is not None and not 0 <= floor < 1:
         raise UsageError(f"--floor is a fraction of 1, not {floor:g}; 12.5% is --floor 0.125.")
     if out is not None:
         check_writable(out)
+
+    from nil_audit.comparison.compare import compare_paths
+
     output = Output(as_json=as_json, quiet=quiet)
     found = compare_paths(paths or (), protocol=protocol, floor=floor, seed=seed, permutations=permutations)
     for sentence in found.notes:
         output.note(sentence)
-    for gap in found.unavailable:
-        output.note(f"Not said: {gap.what}. {gap.reason}")
+    for missing in found.unavailable:
+        output.note(f"Not said: {missing.what}. {missing.reason}")
     if found.excluded:
         count, first = len(found.excluded), found.excluded[0]
         left_out = "1 model is" if count == 1 else f"{count} models are"
@@ -70,8 +71,5 @@ def compare(
         page = comparison_page(found, command=command_line(), draw=out is not None)
         output.show(page)
         if out is not None:
-            from nil_audit.report.render.folder import write_report
-
-            files = write_report(out, "report", page, comparison_files(found, command_line()))
-            output.note(f"Wrote {files[0]} and {len(files) - 1} more files in {out}.")
+            write_out(output, out, "report", page, comparison_files(found, command_line()))
     output.document(found.to_dict())

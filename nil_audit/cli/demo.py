@@ -31,12 +31,13 @@ def demo(
 
         nil-audit demo --json
     """
-    from nil_audit.auditing.audit import audit
-    from nil_audit.report.audit import audit_files, audit_page
-
     output = Output(as_json=as_json, quiet=quiet)
     if out is not None:
         check_writable(out)
+
+    from nil_audit.auditing.audit import audit
+    from nil_audit.report.audit import audit_files, audit_page
+
     model = str(files("nil_audit") / "data" / "demo_model")
 
     def measure(name: str) -> "Record":

@@ -4,7 +4,7 @@ Of the processes of a launch only the first speaks.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -58,7 +58,7 @@ class Output:
             self._err.print(f"Error: {sentence}", style="bold red", markup=False, soft_wrap=True)
 
     @contextmanager
-    def progress(self, description: str, total: int) -> Iterator["Advance"]:
+    def progress(self, description: str, total: int) -> Iterator[Callable[[int], object]]:
         """Show a bar with the time left on stderr; yields a function that advances it by a number of steps."""
         bar = Progress(
             TextColumn("{task.description}"),
@@ -71,15 +71,4 @@ class Output:
         )
         with bar:
             task = bar.add_task(description, total=total)
-            yield Advance(bar, task)
-
-
-class Advance:
-    """Advances one progress bar."""
-
-    def __init__(self, bar: Progress, task: Any) -> None:
-        self._bar, self._task = bar, task
-
-    def __call__(self, steps: int = 1) -> None:
-        """Advance by ``steps``."""
-        self._bar.advance(self._task, steps)
+            yield lambda steps: bar.advance(task, steps)

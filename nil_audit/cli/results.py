@@ -1,4 +1,4 @@
-"""How a command that goes through many models ends: results shown, written and printed, and the exit code."""
+"""How commands end: the report's folder, the failures of a run of many models, the exit code."""
 
 import shlex
 import sys
@@ -26,6 +26,23 @@ def with_failures(document: Mapping[str, Any], failures: Mapping[str, str]) -> d
     return {**document, "failed": [{"model": name, "error": said} for name, said in failures.items()]}
 
 
+def write_out(output: Output, out: Path, name: str, page: "Page", files: Mapping[str, Any]) -> None:
+    """Write a report's folder and say so; of several processes the first alone does.
+
+    Args:
+        output: Where it is said.
+        out: The folder.
+        name: Of the report's files.
+        page: The report.
+        files: What is written beside it (see `nil_audit.report.render.folder.write_report`).
+    """
+    if is_first():
+        from nil_audit.report.render.folder import write_report
+
+        paths = write_report(out, name, page, files)
+        output.note(f"Written: {paths[0]} and {len(paths) - 1} more files.")
+
+
 def finish(
     output: Output,
     name: str,
@@ -44,7 +61,7 @@ def finish(
         output: Where it is shown.
         name: Of the report's files.
         page: The report; None where every model failed.
-        files: What is written beside it (see `nil_audit.report.render.folder.write_report`).
+        files: What is written beside it.
         document: What ``--json`` prints.
         failures: The error sentence of every model that failed.
         asked: Models in all.
@@ -56,11 +73,8 @@ def finish(
     """
     if page is not None:
         output.show(page, details=details)
-        if out is not None and is_first():
-            from nil_audit.report.render.folder import write_report
-
-            write_report(out, name, page, files)
-            output.note(f"Written to {out}/")
+        if out is not None:
+            write_out(output, out, name, page, files)
     output.document(document)
     Team.join().leave()
     if failures:

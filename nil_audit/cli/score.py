@@ -77,6 +77,7 @@ def score(
     from nil_audit.score.run import run_plan
     from nil_audit.source import resolve
 
+    asked = expand_models(models)
     plan = plan_score(protocol, data=data, questions=questions, batch_size=batch_size, backend=backend)
 
     def measure(name: str) -> "ScoreResult":
@@ -98,7 +99,6 @@ def score(
             plan, load, identity=source.digest, name=name, dtype=dtype, fresh=fresh, progress=output.progress
         )
 
-    asked = expand_models(models)
     results, failures = run_each(asked, measure, on_failure=output.error, debug=debug)
     scores = [result.to_dict() for result in results.values()]
     known = {name: rows for name in results if (rows := published_for(name))}

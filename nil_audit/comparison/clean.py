@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _DEFAULTS = {"kind": "base", "protocol": OWN_PROTOCOL, "origin": "table", "source": "the table given"}
+_UNITS = {"depth": "blocks", "width": "channels"}
 
 
 def checked(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[Omission], list[str]]:
@@ -45,7 +46,8 @@ def checked(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[Omission], list
         why = (
             f": {excluded[0].what}: {excluded[0].reason}"
             if excluded
-            else "; give the models scores with 'nil-audit score', lm-eval results, or a column 'score' in a list."
+            else "; give records of 'nil-audit MODEL --mmlu-pro --out DIR', lm-eval results, or a list with a column"
+            " 'score'."
         )
         raise DataError(f"No model with a depth, a width and a usable score is left{why}")
     return table, excluded, notes
@@ -137,6 +139,9 @@ def _reason(row: Mapping[Any, Any]) -> str:
         return f"It is {row['kind']}, not a base model; post-trained models are not compared with base models."
     if not (np.isfinite(depth) and np.isfinite(width) and depth > 0 and width > 0):
         return f"Its depth ({depth:g}) or width ({width:g}) is missing or not above zero."
+    for name in ("depth", "width"):
+        if row[name] % 1:
+            return f"Its {name} ({row[name]}) is not a whole number of {_UNITS[name]}."
     if not np.isfinite(score):
         return "It has no score."
     if 1 < score <= 100:

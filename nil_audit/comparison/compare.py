@@ -1,6 +1,7 @@
 """Does distance from the interval go with score? From a frame of many models to a `Comparison`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,7 @@ def _compare(
     table = tables[chosen]
     usable = table[table["flag"] == ""]
     return Comparison(
-        options=Options(**{**vars(options), "protocol": chosen}),
+        options=replace(options, protocol=chosen),
         inputs=inputs,
         answer=next(one for one in answers if one.protocol == chosen),
         others=tuple(

@@ -128,11 +128,11 @@ def correlate(
         given: Keys of `GIVEN`.
         outcome: What they are held against.
         method: "spearman" or "pearson".
-        subset: Name of the set, for the findings.
+        subset: Name of the set.
         corrected: Also correct the p-values for the number of tests made here (Holm).
 
     Returns:
-        Findings in the order of ``keys``, then ``given``; those that cannot be made are absent.
+        Correlations in the order of ``keys``, then ``given``; those that cannot be made are absent.
     """
     wanted = tuple(given)
     needed = {name: [control for control in controls if control != "curve"] for name, controls in GIVEN.items()}

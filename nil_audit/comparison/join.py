@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nil_audit.catalog.lists import DEFAULT, shipped_list
 from nil_audit.catalog.scores import MMLU_PRO_CHANCE, published_scores
-from nil_audit.comparison.inputs import SCORE_COLUMNS, Inputs, read_inputs
+from nil_audit.comparison.inputs import SCORE_COLUMNS, SHAPE_COLUMNS, Inputs, read_inputs
 from nil_audit.comparison.result import Omission
 
 if TYPE_CHECKING:
@@ -47,7 +47,10 @@ def read_frame(paths: Sequence[Path | str] = ()) -> tuple["pd.DataFrame", list[O
     scores, notes = _one_score(scores)
     names = dict(zip(shapes["key"], shapes["model"], strict=True))
     excluded += [
-        Omission(what=names[key], reason="No score of it is known; run 'nil-audit score' or give lm-eval results.")
+        Omission(
+            what=names[key],
+            reason="No score of it is known; audit it with --mmlu-pro and --out, or give lm-eval results.",
+        )
         for key in names
         if key not in set(scores["key"])
     ]
@@ -76,14 +79,11 @@ def _shapes(inputs: Inputs) -> "pd.DataFrame":
     only_scored = pd.DataFrame({"model": inputs.scores["model"].unique()})
     stacked = pd.concat([inputs.shapes, only_scored], ignore_index=True)
     stacked["key"] = _keys(stacked["model"])
-    known = shipped_list(DEFAULT).drop(columns=["model"]).assign(key=_keys(shipped_list(DEFAULT)["model"]))
-    known = known[known["key"].isin(stacked["key"])]
-    columns = [name for name in stacked.columns if name in known or name not in ("key", "model")]
-    columns += [name for name in ("family", "depth", "width", "parameters", "tokens", "release") if name in known]
-    columns += ["lineage", "uncertain", "kind"]
-    together = pd.concat([stacked, known], ignore_index=True)
+    known = shipped_list(DEFAULT)
+    known = known.assign(key=_keys(known["model"])).drop(columns="model")
+    together = pd.concat([stacked, known[known["key"].isin(stacked["key"])]], ignore_index=True)
     together = together.mask(together == "")
-    wanted = [name for name in dict.fromkeys(["model", *columns]) if name in together and name != "key"]
+    wanted = [name for name in dict.fromkeys([*stacked.columns, *SHAPE_COLUMNS]) if name in together and name != "key"]
     return together.groupby("key", sort=False)[wanted].first().reset_index()
 
 

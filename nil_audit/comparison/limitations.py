@@ -6,6 +6,7 @@ from nil_audit.comparison.contrast import EACH_SIDE
 from nil_audit.comparison.predictors import METRICS, PRIMARY
 from nil_audit.comparison.result import Findings, Omission
 from nil_audit.comparison.rules import ENOUGH_FAMILIES, ENOUGH_MODELS
+from nil_audit.comparison.skill import FAMILIES_EACH_SIDE, FEWEST_TRAINED_ON
 from nil_audit.law.studies import studies
 
 if TYPE_CHECKING:
@@ -21,10 +22,11 @@ def limitations(usable: "pd.DataFrame", findings: Findings) -> tuple[Omission, .
     """
     models, families = len(usable), usable["family"].nunique()
     unsized = usable["model"][usable["parameters"].isna()].tolist()
-    few = (
-        f"{models} model{'' if models == 1 else 's'} of {families} famil{'y' if families == 1 else 'ies'}, and at least"
-        f" {ENOUGH_MODELS} models of {ENOUGH_FAMILIES} families are needed."
-    )
+    sized = usable[usable["parameters"].notna()]
+    if len(sized) >= ENOUGH_MODELS and sized["family"].nunique() >= ENOUGH_FAMILIES:
+        unmade = "Shapes or scores do not vary once size is held fixed."
+    else:
+        unmade = f"There are {_few(sized, ' of known size' if unsized else '')}"
     named = ", ".join(unsized[:3]) + (f" and {len(unsized) - 3} more" if len(unsized) > 3 else "")
     told = f"known of {usable['tokens'].notna().sum()} of {models} models."
     dated = f"known of {(usable['release'] != '').sum()} of {models} models."
@@ -38,12 +40,12 @@ def limitations(usable: "pd.DataFrame", findings: Findings) -> tuple[Omission, .
         (
             families < ENOUGH_FAMILIES,
             "intervals and p-values",
-            f"They leave whole families out: there are {few}",
+            f"They leave whole families out: there are {_few(usable)}",
         ),
         (
             findings.association(PRIMARY) is None,
             "the correlation with size held fixed",
-            f"There are {few}",
+            unmade,
         ),
         (
             not findings.permutations,
@@ -53,7 +55,7 @@ def limitations(usable: "pd.DataFrame", findings: Findings) -> tuple[Omission, .
         (
             not findings.left_out,
             "leaving families out in turn",
-            f"There are {few}",
+            unmade,
         ),
         (
             findings.association(PRIMARY, given="size_curve_tokens") is None,
@@ -73,7 +75,8 @@ def limitations(usable: "pd.DataFrame", findings: Findings) -> tuple[Omission, .
         (
             findings.skill(PRIMARY, "halves") is None,
             "out of sample by random halves",
-            f"The halves would be too small: {few}",
+            f"Each half needs {FAMILIES_EACH_SIDE} families of known size, and the one that is fitted"
+            f" {FEWEST_TRAINED_ON} models or more.",
         ),
         *(
             (
@@ -93,3 +96,12 @@ def limitations(usable: "pd.DataFrame", findings: Findings) -> tuple[Omission, .
         ),
     ]
     return tuple(Omission(what=what, reason=reason) for missing, what, reason in found if missing)
+
+
+def _few(rows: "pd.DataFrame", kind: str = "") -> str:
+    """How many models there are, and how many are needed."""
+    models, families = len(rows), rows["family"].nunique()
+    return (
+        f"{models} model{'' if models == 1 else 's'}{kind} of {families} famil{'y' if families == 1 else 'ies'}, and at"
+        f" least {ENOUGH_MODELS} models of {ENOUGH_FAMILIES} families are needed."
+    )

@@ -105,7 +105,7 @@ def _shared_bands(columns: Array, band: NDArray[np.int64]) -> tuple[Array, NDArr
     """Only units that share their band with another: alone, a unit cannot change places."""
     _, level, count = np.unique(band, return_inverse=True, return_counts=True)
     keep = count[level] > 1
-    return columns[keep].copy(), band[keep]
+    return columns[keep], band[keep]
 
 
 def _count_extreme(

@@ -134,14 +134,14 @@ def _answer(lm: Any, protocol: Protocol, task: Any, sample: dict[str, Any]) -> A
     doc = sample["doc"]
     options = len(doc["options"])
     room = prompt_room(lm, protocol)
+    prompt, alone = sample["arguments"][0][0], task.doc_to_text(doc)
     if protocol.generates:
         answered = sample["filtered_resps"][0].strip().upper()
         chosen = answered if answered in LETTERS and len(answered) == 1 else None
-        prompt, alone, endings = sample["arguments"][0][0], task.doc_to_text(doc), [""]
+        endings = [""]
     else:
         likelihoods = [response[0] for response in sample["filtered_resps"]]
         chosen = LETTERS[max(range(options), key=likelihoods.__getitem__)]
-        prompt, alone = sample["arguments"][0][0], task.doc_to_text(doc)
         endings = [arguments[1] for arguments in sample["arguments"]]
     cut = _longest(lm, prompt, endings, room) > room
     return Answer(

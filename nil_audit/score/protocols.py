@@ -124,10 +124,10 @@ def protocol_named(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def generation_length(context: int, wanted: int = 2048) -> int:
+def generation_length(context: int) -> int:
     """Tokens that ``cot`` may generate: mmlu_pro's own 2,048, or half of the context where that is less.
 
     lm-eval leaves ``context - generation length`` tokens to the prompt and refuses when nothing is left, so its
     own setting does not run at a context of 2,048. From a context of 4,096 up this is lm-eval's setting.
     """
-    return min(wanted, context // 2)
+    return min(2048, context // 2)

@@ -35,7 +35,7 @@ def test_tables_files_and_a_second_call_that_asks_nothing(
     words = ("tiny-one, by category", "computer science", "42/56", "Normalised", "the 95% interval of its accuracy")
     for word in (*words, "42 of 42 prompts were longer than the context of 256 tokens", "lm-eval 0.4", "batch size 8"):
         assert word in " ".join(done.stdout.split()), word
-    assert done.stderr.strip() == f"Written to {tmp_path / 'out'}/"
+    assert done.stderr.strip() == f"Written: {tmp_path / 'out' / 'scores.html'} and 4 more files."
 
     again = run_command(*arguments, "--json")
     document = json.loads(again.stdout)

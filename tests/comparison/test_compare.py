@@ -158,6 +158,12 @@ def test_three_models_say_what_they_can() -> None:
     json.dumps(found.to_dict(), allow_nan=False)
 
 
+def test_halves_that_are_too_small_say_what_they_need() -> None:
+    told = reasons(compare(models(12, 6), **FAST))
+    assert "Each half needs 4 families" in told["out of sample by random halves"]
+    assert "the correlation with size held fixed" not in told
+
+
 def test_one_model_is_no_crash() -> None:
     found = compare(models(3, 3).iloc[:1], **FAST)
     assert (len(found.table), found.answer.strength) == (1, "insufficient")
@@ -179,6 +185,7 @@ def test_without_parameters_only_what_needs_no_size_is_said() -> None:
     assert found.findings.association("ratio", given="size") is None
     assert (found.bands, found.findings.contrasts, found.trend) == ((), (), None)
     assert "87 more" in reasons(found)["size-adjusted results for every model"]
+    assert "There are 0 models of known size" in reasons(found)["the correlation with size held fixed"]
     assert set(found.table["band"]) == {""}
 
 
@@ -195,6 +202,7 @@ def test_one_shape_only_has_no_correlation() -> None:
     found = compare(models().assign(depth=24, width=1024), **FAST)
     assert found.answer.strength == "insufficient"
     assert found.findings.association("depth", given="nothing") is None
+    assert "do not vary" in reasons(found)["the correlation with size held fixed"]
 
 
 def test_the_numbers_of_a_protocol_with_flagged_rows_alone_are_absent() -> None:

@@ -171,6 +171,8 @@ def test_a_good_table_is_kept_whole_with_defaults() -> None:
         ({"score": [0.12, None, 0.3]}, 2, "It has no score"),
         ({"depth": [12, 0, 24]}, 2, "missing or not above zero"),
         ({"width": [768, None, 2048]}, 2, "missing or not above zero"),
+        ({"depth": [12.5, 24, 24]}, 2, "Its depth (12.5) is not a whole number of blocks"),
+        ({"width": [768, 1024, 2048.25]}, 2, "Its width (2048.25) is not a whole number of channels"),
         ({"model": ["a/1", "A/1", "b/1"]}, 2, "Named twice under protocol table, with scores 0.12 and 0.2"),
         ({"model": ["a/1", "a/1", "b/1"], "score": [0.2, 0.2, 0.3]}, 2, "with the same score"),
         ({"model": ["a/1", "", "b/1"]}, 2, "names no model"),

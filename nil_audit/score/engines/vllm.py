@@ -1,4 +1,4 @@
-"""The engine of vLLM, where it is installed (the extra ``nil-audit[vllm]``)."""
+"""The engine of vLLM, where it is installed (the extra ``nil-audit[vllm]``): a file of its own, like every engine."""
 
 import os
 from typing import Any
