@@ -26,7 +26,7 @@ from nil_audit.weights.memory import peak_memory
 
 
 def parse() -> argparse.Namespace:
-    """The options, with the model that the committed figures were measured on as default."""
+    """The options, with the model that the committed numbers were measured on as default."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--depth", type=int, default=12)
     parser.add_argument("--width", type=int, default=768)

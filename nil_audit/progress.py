@@ -1,4 +1,7 @@
-"""How long work tells the outside how far it is, without knowing who shows it, and how libraries are kept silent."""
+"""How long work tells the outside how far it is, and how libraries are kept silent.
+
+A module of its own, so that nothing below the command knows who shows progress.
+"""
 
 import io
 import logging

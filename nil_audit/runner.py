@@ -1,4 +1,7 @@
-"""One task for each of many models, where the failure of one does not stop the others."""
+"""One task for each of many models, where the failure of one does not stop the others.
+
+A module of its own, because the audit, the demo and the score share it.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar

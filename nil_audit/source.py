@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from nil_audit.errors import ConfigError, SourceError, UsageError, first_line
+from nil_audit.errors import CheckpointError, ConfigError, SourceError, first_line
 
 CONFIG_NAME = "config.json"
 PICKLED = (".bin", ".pt", ".pth", ".ckpt")
@@ -51,7 +51,7 @@ class Source:
         """What equal weights share: "git:COMMIT" on the Hub, "sha256:..." over the files of a folder.
 
         Raises:
-            UsageError: The source is a configuration file, which has no weights.
+            CheckpointError: The source is a configuration file, which has no weights.
         """
         self.require_weights()
         return f"git:{self.revision}" if self.folder is None else f"sha256:{_folder_digest(self.folder)}"
@@ -60,10 +60,10 @@ class Source:
         """Refuse a source that can have no weights.
 
         Raises:
-            UsageError: It is a configuration file.
+            CheckpointError: It is a configuration file.
         """
         if self.kind == "local" and self.folder is None:
-            raise UsageError(
+            raise CheckpointError(
                 f"{self.name} is a configuration without weights; name its folder, or ask 'nil-audit candidate"
                 f" {self.name}'."
             )
@@ -103,7 +103,7 @@ def resolve(name: str) -> Source:
         )
     if name.endswith("@"):
         raise SourceError(f"{name!r} names no revision after '@'; add a branch, tag or commit, or leave out the '@'.")
-    file = _fetch(repo_id, CONFIG_NAME, revision or None)
+    file = _fetch_config(repo_id, revision or None)
     # the Hub's cache keeps each commit in a folder of its own, named by its hash: snapshots/<commit>/config.json
     return Source(
         name=name,
@@ -125,11 +125,11 @@ def _folder_digest(folder: Path) -> str:
     return total.hexdigest()
 
 
-def _fetch(repo_id: str, filename: str, revision: str | None) -> Path:
-    """Download one file of a Hub model, or find it in the local cache.
+def _fetch_config(repo_id: str, revision: str | None) -> Path:
+    """Download the configuration of a Hub model, or find it in the local cache.
 
     Returns:
-        The file's path, ``.../snapshots/<commit>/<filename>``.
+        The file's path, ``.../snapshots/<commit>/config.json``.
 
     Raises:
         SourceError: One sentence for each way in which the Hub refuses or cannot be reached.
@@ -147,12 +147,12 @@ def _fetch(repo_id: str, filename: str, revision: str | None) -> Path:
     asked = f"{repo_id}@{revision}" if revision else repo_id
     cached: Any = None
     try:
-        cached = try_to_load_from_cache(repo_id, filename, revision=revision)
+        cached = try_to_load_from_cache(repo_id, CONFIG_NAME, revision=revision)
         if isinstance(cached, str) and (constants.is_offline_mode() or _COMMIT.fullmatch(revision or "")):
             return Path(cached)
         # asked once before the download, which would try an unreachable Hub six times
-        get_hf_file_metadata(hf_hub_url(repo_id, filename, revision=revision))
-        return Path(hf_hub_download(repo_id, filename, revision=revision))
+        get_hf_file_metadata(hf_hub_url(repo_id, CONFIG_NAME, revision=revision))
+        return Path(hf_hub_download(repo_id, CONFIG_NAME, revision=revision))
     except errors.HFValidationError as error:
         raise SourceError(f"{repo_id!r} is not a valid Hub id; it should look like Qwen/Qwen2.5-0.5B.") from error
     except errors.GatedRepoError as error:
@@ -172,7 +172,9 @@ def _fetch(repo_id: str, filename: str, revision: str | None) -> Path:
             f"{repo_id} has no revision {revision!r}; see {constants.ENDPOINT}/{repo_id}/commits/main for those it has."
         ) from error
     except errors.RemoteEntryNotFoundError as error:
-        raise ConfigError(f"The Hub model {asked} has no {filename}; choose a model in Hugging Face format.") from error
+        raise ConfigError(
+            f"The Hub model {asked} has no {CONFIG_NAME}; choose a model in Hugging Face format."
+        ) from error
     except errors.OfflineModeIsEnabled as error:
         raise SourceError(
             f"{asked} is not in the local cache ({constants.HF_HUB_CACHE}) and HF_HUB_OFFLINE forbids the network;"
@@ -194,7 +196,7 @@ def _fetch(repo_id: str, filename: str, revision: str | None) -> Path:
         ) from error
     except OSError as error:  # a cache that cannot be written, a server that is not a Hub
         raise SourceError(
-            f"Could not fetch {filename} of {asked} ({first_line(error)}); check HF_ENDPOINT and HF_HOME."
+            f"Could not fetch {CONFIG_NAME} of {asked} ({first_line(error)}); check HF_ENDPOINT and HF_HOME."
         ) from error
 
 

@@ -9,7 +9,7 @@ families and release months, so that size, family and ratio are confounded as th
 with family effects t-distributed on 5 degrees of freedom (standard deviation 0.9) and model effects normal (0.6):
 about as many models at the floor, as many high ones and as strong a correlation with size as in the real scores.
 
-    python scripts/simulate_claims.py --studies 600 --out simulation.md
+    python scripts/simulate_claims.py --comparisons 600 --out simulation.md
 """
 
 import argparse
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nil_audit.catalog.scores import MMLU_PRO_QUESTIONS
 from nil_audit.comparison.clean import checked
@@ -113,8 +114,8 @@ def draw(table: pd.DataFrame, scenario: Scenario, excess: Array, rng: np.random.
     return table.assign(score=score, stderr=stderr, at_floor=at_floor(score, stderr))
 
 
-def some_families(table: pd.DataFrame, models: int, rng: np.random.Generator) -> Array:
-    """Rows of families drawn at random until they hold at least so many models, shape (n,), bool."""
+def some_families(table: pd.DataFrame, models: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Rows of families drawn at random until they hold at least so many models, shape (n,)."""
     names = np.unique(table["family"].to_numpy(dtype=str))
     keep = np.zeros(len(table), dtype=np.bool_)
     for family in rng.permutation(len(names)):
@@ -189,14 +190,14 @@ HEADER = (
 def main() -> int:
     """Simulate every scenario at 20, 60 and 113 models and print or write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=1000, help="simulated comparisons a row")
+    parser.add_argument("--comparisons", type=int, default=1000, help="simulated comparisons a row")
     parser.add_argument("--out", type=Path, help="Markdown file to write")
     options = parser.parse_args()
     start = time.monotonic()
     rows = []
     for scenario in (*NULL, *EFFECT):
         for models in (20, 60, 113):
-            rows.append(summary(scenario, models, simulate(scenario, models, options.studies)))
+            rows.append(summary(scenario, models, simulate(scenario, models, options.comparisons)))
             print(rows[-1], f"{time.monotonic() - start:.0f} s", file=sys.stderr)
     table = "\n".join([HEADER, *rows]) + "\n"
     if options.out:

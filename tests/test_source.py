@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nil_audit.errors import ConfigError, SourceError, UsageError
+from nil_audit.errors import CheckpointError, ConfigError, SourceError
 from nil_audit.source import resolve
 from tests.hub import Hub
 
@@ -80,7 +80,9 @@ def test_config_file_of_another_name_has_no_folder_of_weights(tmp_path: Path) ->
     write(tmp_path / "candidates", CONFIG, name="wide.json")
     found = resolve(str(tmp_path / "candidates" / "wide.json"))
     assert found.folder is None
-    with pytest.raises(UsageError, match=r"wide\.json is a configuration without weights; name its folder, or ask"):
+    with pytest.raises(
+        CheckpointError, match=r"wide\.json is a configuration without weights; name its folder, or ask"
+    ):
         _ = found.digest
 
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nil_audit.budget.cost import DEFAULT_CONTEXT
 from nil_audit.budget.counts import BlockCounts, Match, count_blocks, with_mlp_width
 from nil_audit.budget.template import Template
 from nil_audit.errors import ConfigError, UnsupportedArchitectureError
@@ -51,7 +52,7 @@ def propose(
     *,
     match: Match = "body",
     tolerance: float = 0.02,
-    context: int = 4096,
+    context: int = DEFAULT_CONTEXT,
 ) -> tuple[Proposal, ...]:
     """At most one shape of the candidate's budget for each of a range of widths, widest last.
 

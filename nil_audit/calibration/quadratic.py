@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 
 from nil_audit.errors import DataError
-from nil_audit.law.loss_curves import QuadraticCurve
+from nil_audit.law.loss_curves import FEWEST_BLOCKS, QuadraticCurve
 from nil_audit.stats.estimate import Array, Estimate
 
 COLUMNS = ("depth", "width", "parameters", "loss", "budget")
+FEWEST_SHAPES = 4  # a budget: three numbers are fitted to each
+PARAMETER_SPREAD = 0.15  # largest run of a budget over its smallest, minus 1; beyond it size differs with shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,17 +56,14 @@ class QuadraticFit:
         return Estimate.from_draws(of(self.curve), np.array([of(draw) for draw in self.draws]))
 
 
-def comparable_runs(
-    runs: pd.DataFrame, *, smallest_depth: int = 3, fewest_shapes: int = 4, parameter_spread: float = 0.15
-) -> pd.DataFrame:
+def comparable_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """Keep the runs that say something about shape at a fixed budget.
+
+    Runs under three blocks are left out, which are another regime (7 to 12% worse), and so are budgets with fewer than
+    `FEWEST_SHAPES` shapes or whose parameters spread by more than `PARAMETER_SPREAD`.
 
     Args:
         runs: One row a run; columns as in `COLUMNS`.
-        smallest_depth: Shallower runs are another regime (7 to 12% worse) and are left out.
-        fewest_shapes: Budgets with fewer shapes than this are left out: three numbers are fitted to each.
-        parameter_spread: Budgets whose largest run exceeds the smallest by more than this share are left out:
-            there size differs with shape.
 
     Raises:
         DataError: A column is missing, a number is not above zero, or nothing is left.
@@ -74,14 +73,14 @@ def comparable_runs(
     numbers = runs[["depth", "width", "parameters", "loss"]]
     if not (np.isfinite(numbers) & (numbers > 0)).all(axis=None):
         raise DataError("The sweep has a depth, width, parameter count or loss that is not above zero; correct it.")
-    deep = runs[runs["depth"] >= smallest_depth]
+    deep = runs[runs["depth"] >= FEWEST_BLOCKS]
     groups = deep.groupby("budget")["parameters"]
     spread = groups.transform("max") / groups.transform("min") - 1
-    kept = deep[(groups.transform("size") >= fewest_shapes) & (spread <= parameter_spread)]
+    kept = deep[(groups.transform("size") >= FEWEST_SHAPES) & (spread <= PARAMETER_SPREAD)]
     if kept.empty:
         raise DataError(
-            f"No budget of the sweep has {fewest_shapes} shapes of depth {smallest_depth} or more whose parameters"
-            f" agree within {parameter_spread:.0%}; add runs."
+            f"No budget of the sweep has {FEWEST_SHAPES} shapes of depth {FEWEST_BLOCKS} or more whose parameters"
+            f" agree within {PARAMETER_SPREAD:.0%}; add runs."
         )
     return kept
 

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nil_audit.errors import DataError
+from nil_audit.errors import DataError, first_line
 from nil_audit.shape.architecture import Parameters, Shape
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def read_model_list(path: Path | str) -> "pd.DataFrame":
         raise DataError(f"The model list {path} cannot be read ({error.strerror}); check the path.") from error
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise DataError(
-            f"{path} is not a CSV table in UTF-8 ({str(error).splitlines()[0]}); its first line names the columns."
+            f"{path} is not a CSV table in UTF-8 ({first_line(error)}); its first line names the columns."
         ) from error
     table.columns = [str(column).strip() for column in table.columns]
     if "model" not in table:

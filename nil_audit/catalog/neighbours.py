@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from nil_audit.shape.architecture import Shape
 
 NEIGHBOURS = 24
+"""How many are named."""
 PROTOCOL = "leaderboard"
+"""The protocol with published scores for most of the list."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +47,14 @@ class Neighbour:
         return self.depth / self.width
 
 
-def nearest(shape: Shape, count: int = NEIGHBOURS) -> tuple[Neighbour, ...]:
+def nearest(shape: Shape) -> tuple[Neighbour, ...]:
     """The models of the shipped list that are nearest in ln parameters and ln ratio, nearest first.
 
     Args:
         shape: With its parameters counted.
-        count: How many.
+
+    Returns:
+        `NEIGHBOURS` of them.
     """
     import numpy as np
 
@@ -62,7 +66,7 @@ def nearest(shape: Shape, count: int = NEIGHBOURS) -> tuple[Neighbour, ...]:
     size = np.log(models["parameters"] / shape.parameters.total)
     ratio = np.log(models["depth"] / models["width"] / shape.ratio)
     models = models.assign(nearness=np.hypot(size, ratio), key=models["model"].str.lower())
-    models = models.sort_values("nearness", kind="stable").head(count)
+    models = models.sort_values("nearness", kind="stable").head(NEIGHBOURS)
     scores = published_scores(protocol=PROTOCOL, kind="base", one_per_model=True)
     scores = scores.assign(key=scores["model"].str.lower())[["key", "accuracy", "stderr", "source"]]
     rows = models.merge(scores, on="key", how="left").fillna({"source": ""})

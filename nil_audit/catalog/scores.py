@@ -113,8 +113,8 @@ def published_for(model: str, *, include_flagged: bool = False) -> list[dict[str
         include_flagged: Also the rows known to be wrong.
 
     Returns:
-        One dict a row, leaderboard first: benchmark, protocol, accuracy, stderr, normalised, questions,
-        origin ("published"), source, precision, date, flag, note; None where nothing is stated.
+        One dict a row, leaderboard first: benchmark, protocol, accuracy, stderr, stderr_kind ("binomial"), normalised,
+        questions, origin ("published"), source, precision, date, flag, note; None where nothing is stated.
     """
     import pandas as pd
 

@@ -68,13 +68,16 @@ def window_length(asked: int | None, context: int | None) -> int:
     """T: what was asked for, else 512, or the model's context where that is shorter.
 
     Raises:
-        UsageError: It is not positive, or longer than the context.
+        UsageError: It is not positive.
+        MeasurementError: It is longer than this model's context.
     """
     if asked is None:
         return min(512, context or 512)
-    if asked < 1 or (context is not None and asked > context):
-        raise UsageError(
-            f"--window {asked} is not between 1 and the model's context of {context} tokens; choose one that is."
+    if asked < 1:
+        raise UsageError(f"--window is {asked}, but it must be at least 1; correct it.")
+    if context is not None and asked > context:
+        raise MeasurementError(
+            f"--window {asked} is longer than the model's context of {context} tokens; choose a shorter one."
         )
     return asked
 
@@ -107,7 +110,7 @@ def measure(
         ProbeError: Too little text.
         CheckpointError: The tokenizer gives ids that the embedding does not have.
         MeasurementError: The model reads ahead, gradients are not finite or all zero, or one window does not fit into
-            memory.
+            the context or into memory.
     """
     team = Team.join()
     windows = make_windows(

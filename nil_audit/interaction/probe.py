@@ -13,7 +13,7 @@ from nil_audit.errors import ProbeError, first_line
 from nil_audit.progress import quiet_libraries
 
 BLOCKS = 16
-"""K, the unit of resampling: 16 blocks of windows."""
+"""K: a probe is cut into 16 blocks of windows, which the jackknife leaves out one at a time."""
 
 _WIKITEXT = ("Salesforce/wikitext", "wikitext-103-raw-v1", "test", "text")
 _ALTERNATIVES = "use --probe builtin (shipped, offline) or --probe FILE with a text file of your own"
@@ -65,7 +65,7 @@ def _probe(name: str, text: str) -> Probe:
     return Probe(name=name, text=text, sha256=hashlib.sha256(text.encode()).hexdigest())
 
 
-def load_probe(name: str = "wikitext") -> Probe:
+def load_probe(name: str) -> Probe:
     """The probe of a name.
 
     Args:

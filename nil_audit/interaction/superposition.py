@@ -1,4 +1,7 @@
-"""Weight superposition: the AGOP's numbers on WᵀW/V of the input embedding matrix (WtW), which needs no text."""
+"""Weight superposition: the AGOP's numbers on WᵀW/V of the input embedding matrix (WtW).
+
+Apart from the rest of the room, because it needs neither text nor gradients: the weights alone.
+"""
 
 import torch
 

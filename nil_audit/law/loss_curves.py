@@ -4,7 +4,6 @@ R is depth / width, N parameters. Of either curve at one budget: ``excess`` is l
 of the smallest loss, ``bounds`` the smallest and largest R whose excess is at most a tolerance.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -126,11 +125,6 @@ def _optimum(curve: DepthWidthCurve, parameters: float) -> float:
 LossCurve = QuadraticCurve | DepthWidthCurve
 FORMS: dict[str, type[LossCurve]] = {"quadratic": QuadraticCurve, "depth-width": DepthWidthCurve}
 Draws = tuple[tuple[float, ...], ...]
-
-
-def curve(form: str, coefficients: Sequence[float]) -> LossCurve:
-    """The curve of a named form with its coefficients in the order of the form's attributes."""
-    return FORMS[form](*coefficients)
 
 
 def excess_of_draws(form: str, draws: Draws, ratio: float, parameters: float) -> Array:

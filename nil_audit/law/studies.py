@@ -1,8 +1,8 @@
 """The efficient interval: what three studies say of a depth-width ratio, with how sure they are.
 
 Each study is one file in ``intervals/``: its fit, the interval that follows from it by the stated rule, where the
-runs came from, and the bootstrap draws from which every interval here is taken. `distance` and `verdict` are the
-definitions that the rest of the package prints.
+runs came from and what was done to them, and the bootstrap draws from which every error here is taken. `distance` and
+`verdict` are the definitions that the rest of the package prints.
 """
 
 import json
@@ -13,10 +13,10 @@ from importlib import resources
 from typing import Any
 
 from nil_audit.law.loss_curves import (
+    FORMS,
     UNKNOWN_BUDGET,
     Draws,
     LossCurve,
-    curve,
     excess_of_draws,
     optima_of_draws,
     shallowest,
@@ -73,14 +73,11 @@ class Study:
         name: "law", "morph" or "chinchilla".
         title: What it is, in a line.
         source: Paper, data and address.
-        history: What was done to it, oldest first.
-        rule: How the interval follows from the runs.
         tolerance: τ, the relative excess loss that the interval allows.
         form: Name of the loss curve (see `nil_audit.law.loss_curves`).
         coefficients: Its coefficients, in the curve's order.
         parameters_range: Smallest and largest budget of the fit, in parameters.
         ratio_range: Smallest and largest ratio of the fit.
-        runs: Training runs behind the fit.
         residual: Standard deviation of ln loss about the fit: what two runs differ by for reasons other than shape.
         draws: Coefficients of bootstrap refits, one tuple a draw.
     """
@@ -88,21 +85,18 @@ class Study:
     name: str
     title: str
     source: str
-    history: tuple[str, ...]
-    rule: str
     tolerance: float
     form: str
     coefficients: tuple[float, ...]
     parameters_range: tuple[float, float]
     ratio_range: tuple[float, float]
-    runs: int
     residual: float
     draws: Draws
 
     @property
     def curve(self) -> LossCurve:
         """The fitted loss curve."""
-        return curve(self.form, self.coefficients)
+        return FORMS[self.form](*self.coefficients)
 
     def interval(self, parameters: float | None = None) -> Interval:
         """The interval at a budget of total parameters (at 1B where it is not known)."""
@@ -145,7 +139,7 @@ class Study:
         return Estimate.from_draws(value, draws)
 
     def extrapolation(self, ratio: float, parameters: float | None = None) -> Extrapolation:
-        """How far a budget and a ratio lie outside the runs of the fit."""
+        """By which factors a budget and a ratio lie outside the runs of the fit."""
         return Extrapolation(
             parameters=None if parameters is None else _factor(parameters, self.parameters_range),
             ratio=_factor(ratio, self.ratio_range),

@@ -18,7 +18,7 @@ class Shape:
 
     Attributes:
         name: The name asked for: a Hub id, or a folder's or file's path.
-        source: "hub", "local" or "config" (built from a mapping or from flags).
+        source: "hub", "local", "list" (a row of a model list) or "config" (a mapping or flags).
         revision: The commit hash on the Hub, or None for a local source.
         model_type: transformers' model type of the language model ("llama").
         text_tower_of: The model type of the multimodal checkpoint that this is the text tower of, or None.

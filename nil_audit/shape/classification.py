@@ -1,9 +1,10 @@
 """Which architectures depth and width describe: dense decoder-only language models, and nothing else.
 
-Three looks, each wider than the last: the model type's own word where structure cannot show it (KNOWN), the raw
-config's words (for types that transformers does not know), and the modules of the model built on the meta device.
-The last one judges model types that did not exist when this was written: experts, convolutions, state-space and
-linear-attention mixers carry their names in their classes, and a block without self-attention is refused.
+Three looks, each wider than the last: the model type's own word where structure cannot show it (KNOWN), the config
+as transformers normalises it, and the modules of the model built on the meta device. The last one judges model types
+that did not exist when this was written: experts, convolutions, state-space and linear-attention mixers carry their
+names in their classes, and a block without self-attention is refused. Types that transformers does not know are
+judged by `nil_audit.shape.unknown`.
 """
 
 import re

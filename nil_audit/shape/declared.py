@@ -124,7 +124,7 @@ def scalar(value: Any) -> Any:
 
 
 def missing(name: str, quantity: str, keys: tuple[str, ...], fault: str = "missing") -> ConfigError:
-    """The error for a config that does not say its depth or width."""
+    """The error for a config that does not say a number that nothing else gives."""
     return ConfigError(
         f"The config of {name} does not say its {NUMBERS[quantity][0]} ({' or '.join(keys)} is {fault});"
         " add it, or name the model's own config.json."

@@ -1,8 +1,8 @@
-"""Weighted ranks and second moments for many resamples at once, and partial correlations from them.
+"""Weighted ranks and second moments for many weightings at once, and partial correlations from them.
 
-Shapes: B resamples, n models, q columns. A resample is a row of non-negative weights (see
-`nil_audit.stats.jackknife`); ranks are those of the resample itself, ties averaged, so a weighted Spearman
-correlation with integer weights is exactly Spearman's on the resample written out.
+Shapes: B weightings, n models, q columns. A weighting is a row of weights of at least 0, such as those of
+`nil_audit.stats.jackknife.leave_out`; ranks are those within the weighting, ties averaged, so a weighted Spearman
+correlation with integer weights is exactly Spearman's on the models written out as often as their weight says.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _ELEMENTS_AT_ONCE = 400_000
 
 
 def weighted_ranks(values: Array, weights: Array) -> Array:
-    """Average ranks of one variable within each resample.
+    """Average ranks of one variable within each weighting.
 
     Args:
         values: Shape (n,).
@@ -33,15 +33,15 @@ def weighted_ranks(values: Array, weights: Array) -> Array:
     middle = np.cumsum(of_tie, axis=1) - of_tie / 2
     position = np.empty(len(values), dtype=np.int64)
     position[order] = tie
-    total = np.maximum(of_tie.sum(axis=1, keepdims=True), 1e-300)  # a resample may hold no model: ranks of 0
+    total = np.maximum(of_tie.sum(axis=1, keepdims=True), 1e-300)  # weights of 0 alone: ranks of 0
     return (middle / total)[:, position]
 
 
 def rank_moments(ranked: Sequence[Array], fixed: Array, weights: Array) -> Array:
-    """Weighted second moments of ranks and fixed columns, for every resample.
+    """Weighted second moments of ranks and fixed columns, for every weighting.
 
     Args:
-        ranked: Variables that are ranked anew in each resample, each of shape (n,).
+        ranked: Variables that are ranked anew in each weighting, each of shape (n,).
         fixed: Columns used as they are, shape (n, f).
         weights: Shape (B, n).
 
@@ -63,7 +63,7 @@ def rank_moments(ranked: Sequence[Array], fixed: Array, weights: Array) -> Array
 
 
 def moments(columns: Array, weights: Array) -> Array:
-    """Weighted second moments of fixed columns (a constant put first) for every resample, shape (B, 1+q, 1+q)."""
+    """Weighted second moments of fixed columns (a constant put first) for every weighting, shape (B, 1+q, 1+q)."""
     with_constant = np.column_stack([np.ones(len(columns)), columns])
     size = with_constant.shape[1]
     products = (with_constant[:, :, None] * with_constant[:, None, :]).reshape(len(columns), -1)

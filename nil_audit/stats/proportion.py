@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from nil_audit.stats.estimate import Estimate
 
-Z95 = 1.959963984540054
+_Z95 = 1.959963984540054
 
 
 def proportion(successes: Sequence[bool], strata: Sequence[str]) -> Estimate:
@@ -36,8 +36,9 @@ def proportion(successes: Sequence[bool], strata: Sequence[str]) -> Estimate:
     return Estimate(value=p, low=low, high=high, se=se, n=n)
 
 
-def wilson(p: float, n: float, z: float = Z95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion: (p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)."""
+def wilson(p: float, n: float) -> tuple[float, float]:
+    """Wilson's 95% score interval of a proportion: (p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)."""
+    z = _Z95
     centre = p + z * z / (2 * n)
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n

@@ -68,9 +68,10 @@ def load_checkpoint(
         trust_remote_code: Run the repository's own model code.
 
     Raises:
-        CheckpointError: Weights or tokenizer are missing, damaged, pickled, not finite, or do not fit.
+        CheckpointError: Weights or tokenizer are missing (the source is a configuration file), damaged, pickled, not
+            finite, or do not fit.
         SourceError: They cannot be reached.
-        UsageError: The source is a configuration file, or there is no such device.
+        UsageError: There is no such device on this machine.
     """
     source.require_weights()
     with quiet_libraries():
@@ -203,9 +204,9 @@ def _device_map(shape: Shape, device: str, dtype: str) -> Any:
     team = Team.join()
     if device != "auto":
         try:
-            return {"": torch.device(device)}
-        except RuntimeError as error:
-            raise UsageError(f"There is no device {device!r}; use auto, cpu, cuda, cuda:1 or mps.") from error
+            return {"": torch.empty(0, device=device).device}
+        except (RuntimeError, AssertionError) as error:  # a torch built without CUDA asserts that it is there
+            raise UsageError(f"There is no device {device!r} here; use auto, cpu, cuda, cuda:1 or mps.") from error
     state = PartialState()
     if state.device.type == "cuda" and team.size == 1 and torch.cuda.device_count() > 1:
         free, _ = torch.cuda.mem_get_info(state.device)

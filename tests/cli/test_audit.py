@@ -259,12 +259,17 @@ def test_unreachable_data_set_names_the_alternatives_and_nothing_takes_its_place
     assert done.stdout == ""
 
 
+def test_a_window_longer_than_one_models_context_fails_that_model_alone(run_command: Run, model: Path) -> None:
+    done = run_command(model, "--window", "4096", "--probe", "builtin")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "context of 64" in done.stderr
+
+
 def test_wrong_options_are_exit_code_2(run_command: Run, model: Path, tmp_path: Path) -> None:
     wall = tmp_path / "wall"
     wall.write_text("a file, not a folder")
     for arguments, words in (
         (("--dtype", "int3"), "int3"),
-        (("--window", "4096", "--probe", "builtin"), "context of 64"),
         (("--out", str(wall / "folder")), "Cannot write to"),
         (("--device", "toaster", "--probe", "builtin", *SMALL), "toaster"),
         (("--mmlu-pro", "--shape-only"), "--mmlu-pro needs the weights"),

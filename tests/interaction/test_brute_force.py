@@ -31,7 +31,7 @@ def checkpoint_of(model: torch.nn.Module, dtype: str = "float32") -> Checkpoint:
 
 
 def brute_force(name: str) -> dict[str, dict[str, float]]:
-    """DESIGN's formulas word for word: one window at a time, explicit sums, float64."""
+    """The formulas of docs/definitions.md word for word: one window at a time, explicit sums, float64."""
     model = tiny_model(name).double()
     ids = byte_tokenizer()(PROBE.text, add_special_tokens=False)["input_ids"]
     windows = [ids[w * T : w * T + T + 1] for w in range((len(ids) - 1) // T)]

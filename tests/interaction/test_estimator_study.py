@@ -1,4 +1,4 @@
-"""A small study of the two estimates on synthetic gradients with a known G: bias and coverage.
+"""A simulation of the two estimates on synthetic gradients with a known G: bias and coverage.
 
 400 samples a cell, d = 32, correlated channels with a decaying spectrum. Printed by ``pytest -s``; a run gave
 

@@ -14,7 +14,6 @@ from nil_audit.interaction.metrics import (
     plugin_metrics,
     unbiased_metrics,
 )
-from nil_audit.stats.jackknife import over_blocks
 
 
 def products_of(blocks: list[np.ndarray], embedding_square: float = 1.0) -> BlockProducts:
@@ -132,22 +131,6 @@ def test_noise_that_drowns_the_norm_gives_nan_not_nonsense() -> None:
     assert np.isnan(found["aofe_ratio"])
     assert np.isnan(found["interaction_efficiency"])
     assert found["aofe"] == -1.5
-
-
-def test_jackknife_of_a_mean_is_the_classical_standard_error() -> None:
-    values = np.random.default_rng(3).standard_normal(16)
-    found = over_blocks(lambda keep: {"mean": float(values[keep].mean())}, 16)["mean"]
-    assert found.se == pytest.approx(values.std(ddof=1) / 4)
-    assert found.bias == pytest.approx(0, abs=1e-12)
-    from scipy.stats import t
-
-    assert (found.low, found.high) == pytest.approx(t.interval(0.95, 15, values.mean(), found.se))
-
-
-def test_jackknife_estimates_the_bias_of_the_plugin_variance() -> None:
-    values = np.random.default_rng(4).standard_normal(16)
-    found = over_blocks(lambda keep: {"variance": float(values[keep].var())}, 16)["variance"]
-    assert found.value - found.bias == pytest.approx(values.var(ddof=1))
 
 
 def test_too_few_blocks_are_an_error() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nil_audit.errors import UsageError
+from nil_audit.errors import CheckpointError, UsageError
 from nil_audit.shape.architecture import read_shape
 from nil_audit.source import resolve
 from nil_audit.weights import DTYPES
@@ -19,9 +19,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return checkpoint_folder(tmp_path_factory.mktemp("models") / "tiny")
 
 
-def load(name: Path, **options: object) -> Checkpoint:
+def load(name: Path, *, device: str = "cpu", **options: object) -> Checkpoint:
     source = resolve(str(name))
-    return load_checkpoint(source, read_shape(source), device="cpu", **options)
+    return load_checkpoint(source, read_shape(source), device=device, **options)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -36,9 +36,15 @@ def test_every_dtype_is_torchs(folder: Path, dtype: str) -> None:
 def test_a_configuration_alone_has_no_weights(folder: Path) -> None:
     alone = folder / "candidate.json"
     alone.write_text((folder / "config.json").read_text())
-    with pytest.raises(UsageError, match="is a configuration without weights"):
+    with pytest.raises(CheckpointError, match="is a configuration without weights"):
         load(alone)
     assert load(folder / "config.json").source.folder == folder
+
+
+@pytest.mark.parametrize("device", ["toaster", "cuda:99"])
+def test_a_device_that_is_not_here_is_named(folder: Path, device: str) -> None:
+    with pytest.raises(UsageError, match=f"There is no device '{device}' here"):
+        load(folder, device=device)
 
 
 def test_a_tokenizer_of_few_words_is_noted(tmp_path: Path) -> None:
