@@ -10,7 +10,19 @@ from nil_audit.catalog.scores import MMLU_PRO_CHANCE
 from nil_audit.law.other_laws import Reading
 from nil_audit.law.studies import studies
 from nil_audit.report.render.cells import estimate_cell, verdict_cell
-from nil_audit.report.render.page import Bullets, Cell, Figure, KeyNumber, Listing, Page, Prose, Section, Table, table
+from nil_audit.report.render.page import (
+    Bullets,
+    Cell,
+    Column,
+    Figure,
+    KeyNumber,
+    Listing,
+    Page,
+    Prose,
+    Section,
+    Table,
+    table,
+)
 from nil_audit.report.render.text import MISSING, count, display_name, percent, signed
 from nil_audit.report.verdict import (
     disagreement_words,
@@ -33,13 +45,13 @@ def candidate_page(report: CandidateReport, *, command: str, draw: bool = True) 
         command: The command that made it, printed on the page.
         draw: Draw the depth-width plane, which no terminal shows.
     """
-    verdict = report.verdict
+    name, verdict = display_name(report.shape.name, parts=2), report.verdict
     intervals = {one.study: one.interval for one in report.predictions}
     words = verdict_words(report.shape.ratio, verdict, intervals)
     return Page(
-        title=label(report),
+        title=name,
         kicker="A candidate architecture before pretraining",
-        answer=(f"{label(report)}: {verdict.label}, {words}.", recommendation_words(report)),
+        answer=(f"{name}: {verdict.label}, {words}.", recommendation_words(report)),
         numbers=_key_numbers(report),
         sections=_sections(report, command, (_plane(report),) if draw else ()),
         footer=(
@@ -52,11 +64,6 @@ def candidate_page(report: CandidateReport, *, command: str, draw: bool = True) 
 def candidate_files(report: CandidateReport, command: str) -> dict[str, Any]:
     """What is written beside the page: every number, and the command that made it."""
     return {"candidate.json": {**report.to_dict(), "command": command}}
-
-
-def label(report: CandidateReport) -> str:
-    """The candidate's name for people: of a local path its last two parts."""
-    return display_name(report.shape.name, parts=2)
 
 
 def bytes_text(number: float) -> str:
@@ -195,7 +202,7 @@ def _shapes(report: CandidateReport) -> Table:
         )
     return table(
         f"Alternatives: {what} within {percent(report.tolerance, 0 if report.tolerance >= 0.01 else 1)}",
-        ("L x d", "Heads", "MLP", "Total", "Budget", "R", "Dist.", "Verdict", "KV", "Depth"),
+        ("L x d", "Heads", "MLP", "Total", "Budget", "R", "Dist.", Column(label="Verdict"), "KV", "Depth"),
         rows,
         note=("* recommended. " if report.recommended else "")
         + "Same head size and vocabulary; heads are query/key-value; the MLP width is a hardware multiple that hits the"

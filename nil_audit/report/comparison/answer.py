@@ -8,7 +8,7 @@ from nil_audit.comparison.rules import ENOUGH_FAMILIES, ENOUGH_MODELS, SIGNIFICA
 from nil_audit.law.studies import DEFAULT
 from nil_audit.report.comparison.words import band_labels, estimate_words, predictor_label
 from nil_audit.report.render.page import Cell, Table, table
-from nil_audit.report.render.text import estimate_text, signed
+from nil_audit.report.render.text import estimate_text, p_value, signed
 
 _OPENINGS = {
     "strong": "The data support the law, and the evidence is strong",
@@ -63,7 +63,12 @@ def rule_table(comparison: Comparison) -> Table:
         statement, numbers, lacking = _RULES[rule.key]
         found = lacking if rule.outcome == "unavailable" or primary is None else numbers(findings, primary)
         rows.append((statement, Cell(text=_OUTCOMES[rule.outcome], strong=True), found))
-    return table("The rules in order, and what each found.", ("Rule", "Outcome", "On what"), rows, left=3)
+    return table(
+        "The rules that the answer follows from, in order, and what each found.",
+        ("Rule", "Outcome", "On what"),
+        rows,
+        left=3,
+    )
 
 
 def _count(number: int, one: str, many: str) -> str:
@@ -191,7 +196,7 @@ def _permutation(findings: Findings, primary: Association) -> str:
     test = findings.permutation(PRIMARY)
     if test is None:
         return ""
-    return f"{signed(test.estimate.value)}, p = {test.estimate.p:.2g}, {test.estimate.n} units"
+    return f"{signed(test.estimate.value)}, p {p_value(test.estimate.p)}, {test.estimate.n} units"
 
 
 def _families(findings: Findings, primary: Association) -> str:
@@ -208,7 +213,7 @@ def _skill(findings: Findings, primary: Association) -> str:
 
 
 def _tests(findings: Findings, primary: Association) -> str:
-    return f"p = {primary.estimate.p:.2g}, corrected {primary.p_adjusted:.2g}"
+    return f"p {p_value(primary.estimate.p)}, corrected {p_value(primary.p_adjusted)}"
 
 
 _FEW_NUMBERS, _FEW_SPLITS = "too few models with the number", "too few families to split"

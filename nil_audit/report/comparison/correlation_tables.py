@@ -1,7 +1,7 @@
-"""Tables of correlations: by predictor, size band, permutation, family left out, confounder, and every one."""
+"""Tables of correlations: by predictor, choice, size band, permutation, family left out, confounder, and every one."""
 
 from nil_audit.comparison.predictors import CONFOUNDERS, PRIMARY
-from nil_audit.comparison.result import Association, Comparison
+from nil_audit.comparison.result import Association, Comparison, Predictor
 from nil_audit.report.comparison.words import GIVEN, band_labels, predictor_label, subset_label
 from nil_audit.report.render.cells import count_cell, estimate_cell
 from nil_audit.report.render.page import Cell, Column, Table, table
@@ -11,33 +11,47 @@ _LAW_SAYS = {-1: "< 0", 1: "> 0", 0: MISSING}
 
 
 def predictor_table(comparison: Comparison) -> Table:
-    """Each predictor against score: raw, given size, given size and tokens."""
+    """Each predictor against score: raw, and given size."""
     find = comparison.findings.association
     rows = []
     for predictor in comparison.predictors:
         main = find(predictor.key)
         rows.append(
             (
-                Cell(text=predictor_label(predictor.key), strong=predictor.key == PRIMARY),
-                _LAW_SAYS[predictor.expected_sign],
+                _name(predictor),
                 count_cell(predictor.models),
                 _correlation(find(predictor.key, given="nothing")),
                 _correlation(main),
                 p_value(main.p_adjusted if main else None),
+            )
+        )
+    return table(
+        f"Spearman correlation with score ({comparison.answer.protocol}), 95% intervals over families.",
+        ("Predictor", "Models", "Raw", "Given size", "Holm"),
+        rows,
+        note="Bold: the answer's predictor, and intervals that exclude zero before any correction. Holm: p given size, "
+        "corrected over every predictor and control.",
+    )
+
+
+def other_choices_table(comparison: Comparison) -> Table:
+    """Each predictor against score by values and with tokens held fixed too, beside the sign that the law says."""
+    find = comparison.findings.association
+    tokens = find(PRIMARY, given="size_tokens")
+    return table(
+        "The same correlations under other choices, with what the law says of their sign, size held fixed.",
+        ("Predictor", "Law", "Pearson, given size", "Spearman, given size and tokens"),
+        [
+            (
+                _name(predictor),
+                _LAW_SAYS[predictor.expected_sign],
                 _correlation(find(predictor.key, method="pearson")),
                 _correlation(find(predictor.key, given="size_tokens")),
             )
-        )
-    tokens = find(PRIMARY, given="size_tokens")
-    known = f"Training tokens are known of {tokens.estimate.n} models. " if tokens else ""
-    return table(
-        f"Spearman correlation of each predictor with score (protocol {comparison.answer.protocol}) unless the column "
-        "says Pearson, with 95% intervals over families. Law: what it says of the sign, size held fixed. In bold: the "
-        "predictor that the answer rests on, and intervals that exclude zero before any correction.",
-        ("Predictor", "Law", "Models", "Raw", "Given size", "p, Holm", "Pearson, given size", "Given size and tokens"),
-        rows,
+            for predictor in comparison.predictors
+        ],
         left=2,
-        note=f"{known}Holm's correction of the p-value given size is over every predictor and control.",
+        note=f"Training tokens are known of {tokens.estimate.n} models." if tokens else "",
     )
 
 
@@ -148,6 +162,10 @@ def association_table(comparison: Comparison) -> Table:
         choices=(0, 1, 2, 3),
         file="comparison.json",
     )
+
+
+def _name(predictor: Predictor) -> Cell:
+    return Cell(text=predictor_label(predictor.key), strong=predictor.key == PRIMARY)
 
 
 def _correlation(found: Association | None) -> Cell:

@@ -14,6 +14,7 @@ from nil_audit.report.comparison.correlation_tables import (
     band_table,
     confounder_table,
     left_out_table,
+    other_choices_table,
     permutation_table,
     predictor_table,
 )
@@ -27,7 +28,7 @@ from nil_audit.report.comparison.model_tables import (
     skill_table,
 )
 from nil_audit.report.comparison.words import STRENGTH
-from nil_audit.report.render.page import Aside, Block, Bullets, Figure, KeyNumber, Page, Prose, Section, Table, table
+from nil_audit.report.render.page import Aside, Block, Bullets, Figure, KeyNumber, Page, Section, Table, table
 from nil_audit.report.render.text import interval, points, signed
 from nil_audit.stats.estimate import Estimate
 
@@ -112,6 +113,7 @@ def _sections(
 
     told = Bullets(items=tuple(rest)) if rest else None
     yield section("found", "In numbers", told, contrary_results(comparison), detail=False)
+    yield section("rules", "How the answer was reached", rule_table(comparison), detail=False)
     yield section(
         "score",
         "Score against shape",
@@ -129,6 +131,7 @@ def _sections(
     yield section(
         "parts",
         "In parts of the data, and under other choices",
+        other_choices_table(comparison),
         band_table(comparison),
         left_out_table(comparison),
         permutation_table(comparison),
@@ -139,9 +142,6 @@ def _sections(
     yield section("counterexamples", "Counterexamples", *(counterexample_table(comparison, kind) for kind in kinds))
     yield section("plane", "The depth-width plane", figure="depth-width-plane")
     yield section("protocols", "Other protocols", protocol_table(comparison))
-    rules = rule_table(comparison)
-    follows = Prose(text="The words at the head of this page follow from these rules and from nothing else.")
-    yield section("rules", "How the answer was reached", follows if rules.rows else None, rules, detail=False)
     yield section("limits", "What this comparison cannot say", *_limits(comparison))
     yield section("models", "All models", model_table(comparison))
     yield section("correlations", "Every correlation", association_table(comparison))

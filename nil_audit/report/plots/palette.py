@@ -1,4 +1,4 @@
-"""The colours of plots and pages.
+"""The colours of plots and pages, apart from style.py because a page needs them without matplotlib.
 
 They are told apart by readers with any common colour blindness: sizes run along one ramp from light orange to dark
 violet whose lightness falls steadily, and no meaning rests on red against green.

@@ -1,4 +1,4 @@
-"""The cells that tables of several reports share."""
+"""The cells that tables of several reports share; page.py knows nothing of numbers and their formats."""
 
 import math
 

@@ -38,7 +38,7 @@ def render_html(page: Page) -> str:
     )
 
 
-def inline_svg(svg: str, name: str, description: str = "") -> Markup:
+def inline_svg(svg: str, name: str, description: str) -> Markup:
     """Prepare a drawing for the inside of a page.
 
     Identifiers get a prefix, so that two drawings on one page do not share clip paths or markers; the colours
@@ -63,8 +63,7 @@ def inline_svg(svg: str, name: str, description: str = "") -> Markup:
     # The page sets the size; the view box keeps the proportions.
     head, rest = body.split(">", 1)
     head = re.sub(r'\s(?:width|height)="[^"]*"', "", head)
-    label = f' role="img" aria-label="{escape(description)}"' if description else ' aria-hidden="true"'
-    return Markup(f"{head}{label}>{rest}")
+    return Markup(f'{head} role="img" aria-label="{escape(description)}">{rest}')
 
 
 def linked(text: str) -> Markup:

@@ -64,15 +64,14 @@ def interval(low: float | None, high: float | None, digits: int = 2) -> str:
     return f"{signed(low, digits)} to {signed(high, digits)}" if _known(low) and _known(high) else MISSING
 
 
-def estimate_text(estimate: Estimate | None, digits: int = 2, *, signed: bool = True, factor: float = 1.0) -> str:
+def estimate_text(estimate: Estimate | None, digits: int = 2, *, factor: float = 1.0) -> str:
     """An estimate with its interval, times a factor: "−0.11 [−0.30, +0.09]"; alone where it has none."""
-    if estimate is None:
+    if estimate is None or not _known(estimate.value):
         return MISSING
-    plus = "+" if signed else ""
-    value = _number(estimate.value * factor, digits, plus)
+    value = signed(estimate.value * factor, digits)
     if estimate.interval is None:
         return value
-    low, high = (_number(end * factor, digits, plus) for end in estimate.interval)
+    low, high = (signed(end * factor, digits) for end in estimate.interval)
     return f"{value} [{low}, {high}]"
 
 
@@ -80,16 +79,16 @@ def error_text(estimate: Estimate | None, digits: int = 2) -> str:
     """A number and its standard error to the error's leading digits: "1.946 ± 0.013"; in four where it has none."""
     if estimate is None or not _known(estimate.value):
         return MISSING
-    value, error = estimate.value, estimate.se
-    if error is None or not math.isfinite(error) or error <= 0 or error < 1e-12 * abs(value):
-        return f"{value:.4g}"
-    if abs(value) >= 1e5 or 0 < abs(value) < 1e-3:
+    sign, value, error = MINUS if estimate.value < 0 else "", abs(estimate.value), estimate.se
+    if error is None or not math.isfinite(error) or error <= 0 or error < 1e-12 * value:
+        return f"{sign}{value:.4g}"
+    if value >= 1e5 or 0 < value < 1e-3:
         power = math.floor(math.log10(abs(value)))
         scale = 10.0**power
         places = max(0, digits - 1 - math.floor(math.log10(error / scale)))
-        return f"({value / scale:.{places}f} ± {error / scale:.{places}f})e{power}"
+        return f"({sign}{value / scale:.{places}f} ± {error / scale:.{places}f})e{power}"
     places = max(0, digits - 1 - math.floor(math.log10(error)))
-    return f"{value:,.{places}f} ± {error:,.{places}f}"
+    return f"{sign}{value:,.{places}f} ± {error:,.{places}f}"
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:

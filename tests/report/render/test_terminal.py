@@ -47,7 +47,11 @@ def _page(*blocks: Block, detail: bool = False) -> Page:
 
 def _lines(page: Page, width: int, *, details: bool = False, colour: bool = False) -> list[str]:
     console = Console(
-        width=width, file=io.StringIO(), force_terminal=colour, color_system="standard" if colour else None
+        width=width,
+        file=io.StringIO(),
+        force_terminal=colour,
+        no_color=not colour,
+        color_system="standard" if colour else None,
     )
     console.print(render_terminal(page, width, details=details), crop=False)
     return console.file.getvalue().splitlines()

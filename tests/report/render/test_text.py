@@ -93,7 +93,7 @@ def test_what_is_missing_is_a_dash_whatever_the_form(missing):
         assert form(missing) == "–"
     assert interval(missing, 0.1) == interval(0.1, missing) == "–"
     unknown = None if missing is None else Estimate(value=missing, low=missing, high=missing)
-    assert estimate_text(unknown) in ("–", "– [–, –]")
+    assert estimate_text(unknown) == "–"
     assert error_text(None if missing is None else Estimate(value=missing, se=0.1)) == "–"
 
 
@@ -101,9 +101,6 @@ def test_an_estimate_has_its_interval_where_it_has_one():
     found = Estimate(value=-0.114, low=-0.301, high=0.0903)
     assert estimate_text(found) == "−0.11 [−0.30, +0.09]"
     assert estimate_text(found, 1, factor=100) == "−11.4 [−30.1, +9.0]"
-    assert (
-        estimate_text(Estimate(value=0.0038, low=0.002, high=0.0059), signed=False, factor=100) == "0.38 [0.20, 0.59]"
-    )
     assert estimate_text(Estimate(value=0.5)) == "+0.50"
 
 
@@ -111,11 +108,13 @@ def test_an_estimate_has_its_interval_where_it_has_one():
     ("value", "se", "text"),
     [
         (1.94632, 0.0128, "1.946 ± 0.013"),
-        (-0.010277, 0.000398, "-0.01028 ± 0.00040"),
+        (-0.010277, 0.000398, "−0.01028 ± 0.00040"),
         (424.4, 27.6, "424 ± 28"),
         (88193.0, 13677.0, "88,193 ± 13,677"),
         (1.5e7, 2e5, "(1.500 ± 0.020)e7"),
         (0.0000123, 0.0000021, "(1.23 ± 0.21)e-5"),
+        (-0.0000123, 0.0000021, "(−1.23 ± 0.21)e-5"),
+        (-2.5, None, "−2.5"),
         (3.0, 0.0, "3"),
         (math.pi, math.nan, "3.142"),
         (math.pi, None, "3.142"),
