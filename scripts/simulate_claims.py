@@ -181,7 +181,7 @@ def summary(scenario: Scenario, models: int, outcomes: list[Outcome]) -> str:
 
 
 HEADER = (
-    "| scores come about by | models | mean correlation | supports the law | of that, moderate or strong"
+    "| scores come about by | models | mean correlation | supports the law | moderately or strongly"
     " | contradicts it | interval covers | rank of size alone: interval excludes 0 |\n"
     "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
