@@ -48,7 +48,7 @@ def _table() -> "DataFrame":
     with files("nil_audit.catalog").joinpath("scores.csv").open(encoding="utf-8") as file:
         table = pd.read_csv(
             file,
-            dtype={"questions": "Int64"},
+            dtype={"questions": "Int64", "data": str},
             converters={"accuracy": float},
             keep_default_na=False,
             na_values={"questions": [""]},
@@ -79,7 +79,8 @@ def published_scores(
         A frame of its own with the columns model (Hub id), kind, protocol, accuracy (raw, 0 to 1), stderr
         (binomial, computed from accuracy and questions: no source states one; missing where the source does
         not say how many questions were asked), normalised (see ``normalised``; leaderboard only), questions,
-        precision, date (of submission), source, flag (empty: usable), note.
+        precision, date (of submission), data ("2024": the questions as they were until January 2026, with leading
+        spaces before some options; empty: not known), source, flag (empty: usable), note.
 
     Raises:
         DataError: No such protocol or kind.
@@ -108,18 +109,21 @@ def _one_per_model(table: "DataFrame") -> "DataFrame":
 def published_for(model: str, *, include_flagged: bool = False) -> list[dict[str, Any]]:
     """The published scores of one model, as score rows of a record.
 
+    A published score belongs to the revision that a Hub id alone names: "org/name" and "org/name@main" have it, an
+    earlier checkpoint of the same repository has none. Not to be asked for a local folder, whatever it is called.
+
     Args:
-        model: A Hub id, in any case, with or without ``@revision``; a local folder has no published scores.
+        model: A Hub id, in any case.
         include_flagged: Also the rows known to be wrong.
 
     Returns:
         One dict a row, leaderboard first: benchmark, protocol, accuracy, stderr, stderr_kind ("binomial"), normalised,
-        questions, origin ("published"), source, precision, date, flag, note; None where nothing is stated.
+        questions, origin ("published"), source, precision, date, data, flag, note; None where nothing is stated.
     """
     import pandas as pd
 
     table = published_scores(include_flagged=include_flagged)
-    rows = table[table["model"].str.lower() == model.strip().split("@")[0].lower()]
+    rows = table[table["model"].str.lower() == model.removesuffix("@main").lower()]
     rows = rows.sort_values("protocol", key=lambda names: names != "leaderboard", kind="stable")
     return [
         {

@@ -52,7 +52,22 @@ def test_standard_error_is_binomial_and_absent_where_the_number_of_questions_is_
     assert olmes["normalised"] is None
 
 
-def test_lookup_ignores_case_and_revision_and_puts_the_leaderboard_first() -> None:
+def test_a_published_score_belongs_to_its_revision() -> None:
+    final = published_for("EleutherAI/pythia-410m")
+    assert final == published_for("EleutherAI/pythia-410m@main") != []
+    for other in ("EleutherAI/pythia-410m@step1000", "EleutherAI/pythia-410m@" + "a" * 40, "./EleutherAI/pythia-410m"):
+        assert published_for(other) == []
+
+
+def test_each_row_says_which_edition_of_the_questions_it_was_measured_on() -> None:
+    table = published_scores(include_flagged=True)
+    assert set(table[table["protocol"] == "leaderboard"]["data"]) == {"2024"}
+    assert set(table["data"]) == {"2024", ""}
+    rows = {row["protocol"]: row["data"] for row in published_for("Qwen/Qwen2.5-7B")}
+    assert rows == {"leaderboard": "2024", "olmes": None}
+
+
+def test_lookup_ignores_case_and_puts_the_leaderboard_first() -> None:
     rows = published_for("qwen/QWEN2.5-7B@main")
     assert [r["protocol"] for r in rows] == ["leaderboard", "olmes"]
     assert rows[0]["normalised"] == pytest.approx((rows[0]["accuracy"] - 0.1) / 0.9)
