@@ -1,29 +1,77 @@
 """Files that are either whole or not there, JSON as it is written everywhere, and where results are kept."""
 
+import hashlib
 import json
 import math
 import os
+import platform
 import re
 import tempfile
-from collections.abc import Mapping
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from nil_audit.errors import UsageError
 
+_LONGEST_NAME = 120
+_TEMPORARY = ".nil-audit-"
+_LONGEST_WRITE = 24 * 3600  # seconds; an older temporary file is nobody's, whoever made it
+
 
 def cache_folder() -> Path:
-    """The folder that keeps results: ``$NIL_AUDIT_CACHE``, or ``nil-audit`` in the user's cache folder."""
-    if chosen := os.environ.get("NIL_AUDIT_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "nil-audit"
+    """The folder that keeps results: ``$NIL_AUDIT_CACHE``, or ``nil-audit`` in the user's cache folder.
+
+    A user without a home has no such folder; the one returned then can be neither read nor written.
+    """
+    try:
+        if chosen := os.environ.get("NIL_AUDIT_CACHE"):
+            return Path(chosen).expanduser()
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "nil-audit"
+    except RuntimeError:
+        return Path(os.devnull) / "nil-audit"
+
+
+def cache_trouble() -> str | None:
+    """Why the results of this run cannot be kept, or None where they can; asked before anything is measured."""
+    folder = cache_folder()
+    try:
+        for place in (folder, *(place for name in ("records", "scores") if (place := folder / name).exists())):
+            check_writable(place)
+    except (UsageError, OSError) as error:
+        reason = error.__cause__ or error
+        return (
+            f"The cache {folder} cannot be written ({_why(reason)}), so results of this run are not kept; set "
+            "NIL_AUDIT_CACHE to a folder that can be written to."
+        )
+    return None
 
 
 def safe_name(name: str) -> str:
-    """A model's name as one file name: no separators, no leading dots, so it cannot leave its folder."""
-    flat = re.sub(r"[^A-Za-z0-9._-]+", "--", name.strip().strip("/")).lstrip(".-")
-    return flat[:120] or "model"
+    """A model's name as one file name: no separators, no leading dots, so it cannot leave its folder.
+
+    At most 120 characters, all of them ASCII; a name that had to be cut ends in a hash of the whole.
+    """
+    flat = re.sub(r"[^A-Za-z0-9._-]+", "--", name.strip().strip("/")).lstrip(".-") or "model"
+    return flat if len(flat) <= _LONGEST_NAME else _with_hash(flat, name)
+
+
+def _with_hash(flat: str, name: str) -> str:
+    digest = hashlib.sha256(name.encode(errors="backslashreplace")).hexdigest()[:8]
+    return f"{flat[: _LONGEST_NAME - 9]}-{digest}"
+
+
+def distinct_names(names: Iterable[str]) -> dict[str, str]:
+    """A file name for each of several models, distinct also where a file system ignores case.
+
+    Each is ``safe_name`` of the model's name, with a hash of the name behind it where two would be one file.
+    """
+    flat = {name: safe_name(name) for name in names}
+    shared = Counter(file.lower() for file in flat.values())
+    return {name: file if shared[file.lower()] == 1 else _with_hash(file, name) for name, file in flat.items()}
 
 
 def plain(value: Any) -> Any:
@@ -50,35 +98,28 @@ def plain(value: Any) -> Any:
 
 
 def json_text(document: Any) -> str:
-    """A document as every file and ``--json`` show it."""
-    return json.dumps(plain(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    """A document as every file and ``--json`` show it; UTF-8 can hold all of it."""
+    return _whole(json.dumps(plain(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n").decode()
+
+
+def _whole(text: str) -> bytes:
+    """Text in UTF-8. Half a surrogate pair, as a file name that is not UTF-8 has, becomes what JSON writes for it."""
+    return text.encode(errors="backslashreplace")
 
 
 def write_atomically(path: Path, content: str | bytes) -> Path:
     """Write a file so that a killed run leaves the old one or the new one, never half of either.
 
+    What killed runs left behind in the folder is removed.
+
     Raises:
         UsageError: The folder cannot be made or written to.
     """
-    data = content.encode() if isinstance(content, str) else content
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with _temporary_file(path.parent, _whole(content) if isinstance(content, str) else content) as temporary:
+            temporary.replace(path)
     except OSError as error:
-        raise UsageError(
-            f"Cannot write to {path.parent} ({error.strerror}); name a folder that can be written to."
-        ) from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise UsageError(f"Cannot write {path} ({error.strerror}); free some space or name another folder.") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        raise UsageError(f"Cannot write {path} ({_why(error)}); free some space or name another folder.") from error
     return path
 
 
@@ -88,6 +129,62 @@ def check_writable(folder: Path) -> None:
     Raises:
         UsageError: They cannot.
     """
-    probe = folder / ".nil-audit"
-    write_atomically(probe, "")
-    probe.unlink()
+    try:
+        with _temporary_file(folder, bytes(4096)):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"Cannot write to {folder} ({_why(error)}); free some space or name another folder."
+        ) from error
+
+
+def _why(error: BaseException) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+@contextmanager
+def _temporary_file(folder: Path, data: bytes) -> Iterator[Path]:
+    """A written file of this process in a folder, made where it is missing; gone afterwards unless it was renamed.
+
+    Raises:
+        UsageError: The folder cannot be made, or no file in it.
+        OSError: The data cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f"{_TEMPORARY}{_machine()}-{os.getpid()}-", suffix=".tmp")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"Cannot write to {folder} ({_why(error)}); name a folder that can be written to.") from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove temporary files whose process is gone: those of killed runs of this machine, and any a day old."""
+    import psutil
+
+    for path in folder.glob(f"{_TEMPORARY}*.tmp"):
+        machine, _, process = path.name.removeprefix(_TEMPORARY).partition("-")
+        number = process.partition("-")[0]
+        with suppress(OSError):  # another process may sweep too
+            gone = machine == _machine() and number.isdigit() and not psutil.pid_exists(int(number))
+            if gone or time.time() - path.stat().st_mtime > _LONGEST_WRITE:
+                path.unlink()
+
+
+def _machine() -> str:
+    """What tells apart the processes of two machines or containers, whose numbers may be the same."""
+    try:
+        space = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        space = ""
+    return hashlib.sha256(f"{platform.node()} {space}".encode()).hexdigest()[:8]

@@ -137,13 +137,13 @@ def audit_subject(subject: Subject, *, progress: Progress = silent) -> Record:
         "robust": settings.robust,
         "estimator": ESTIMATOR_VERSION,
     }
-    kept = None if settings.fresh else find_record(subject.name, key)
+    kept = None if settings.fresh else find_record(key)
     if kept is not None:
         renamed = {**kept.model, "name": subject.name, "source": base.model["source"]}
         return replace(kept, model=renamed, shape=base.shape, verdict=base.verdict, scores=base.scores)
     record = _measured(base, subject, probe, window, progress)
-    keep_record(record, key)
-    return record
+    trouble = keep_record(record, key)
+    return record if trouble is None else replace(record, notes=(*record.notes, trouble))
 
 
 def _measured(base: Record, subject: Subject, probe: "Probe", window: int, progress: Progress) -> Record:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from nil_audit.errors import DataError
-from nil_audit.files import cache_folder, json_text, plain, safe_name, write_atomically
-from nil_audit.interaction.metrics import BlockProducts, estimate, estimate_loss
+from nil_audit.errors import DataError, UsageError
+from nil_audit.files import cache_folder, json_text, plain, write_atomically
+from nil_audit.interaction.metrics import LOSSES, METRICS, BlockProducts, Kind, estimate, estimate_loss
 from nil_audit.processes import is_first
 from nil_audit.shape.architecture import Parameters, Shape
 from nil_audit.stats.estimate import Estimate
@@ -56,8 +56,18 @@ class Record:
         """The model's name as asked for."""
         return str(self.model["name"])
 
-    def metric(self, name: str, kind: str = "unbiased") -> Estimate | None:
-        """One metric with its error, or None where it was not measured or noise made it undefined."""
+    def metric(self, name: str, kind: Kind = "unbiased") -> Estimate | None:
+        """One metric with its error, or None where it was not measured or noise made it undefined.
+
+        Args:
+            name: A metric of docs/definitions.md, or a loss ("loss_per_byte").
+            kind: Which estimate of a metric; a loss has one.
+
+        Raises:
+            DataError: No record has such a metric.
+        """
+        if name not in (known := (*METRICS, *LOSSES)):
+            raise DataError(f"There is no metric {name!r}; choose one of {', '.join(known)}.")
         if self.interaction is None:
             return None
         found = self.interaction["estimates"][kind].get(name) or self.interaction["loss"].get(name)
@@ -161,27 +171,39 @@ def read_record(path: Path | str) -> Record:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"The record {path} cannot be read ({error.strerror}); check the path.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not JSON; give a file that 'nil-audit MODEL --out DIR' wrote.") from error
     return record_from(document, str(path))
 
 
-def _record_path(name: str, key: Mapping[str, Any]) -> Path:
-    """Where the record of a model under a key is kept; the name is only there for people."""
+def _record_path(key: Mapping[str, Any]) -> Path:
+    """Where the record of a key is kept. The key alone names it: one checkpoint can be called by many names."""
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
-    return cache_folder() / "records" / f"{safe_name(name)}-{digest[:20]}.json"
+    return cache_folder() / "records" / f"{digest[:40]}.json"
 
 
-def find_record(name: str, key: Mapping[str, Any]) -> Record | None:
-    """The kept record of a key (everything that decides its numbers), or None; a damaged file counts as none."""
-    path = _record_path(name, key)
+def find_record(key: Mapping[str, Any]) -> Record | None:
+    """The kept record of a key, or None; a file that is damaged or cannot be read counts as none.
+
+    Args:
+        key: Everything that decides the numbers, the checkpoint by its digest.
+    """
     try:
-        return read_record(path) if path.is_file() else None
+        return read_record(_record_path(key))
     except DataError:
         return None
 
 
-def keep_record(record: Record, key: Mapping[str, Any]) -> None:
-    """Keep a record for its key. Under several processes only the first writes."""
-    if is_first():
-        write_atomically(_record_path(record.name, key), record.to_json())
+def keep_record(record: Record, key: Mapping[str, Any]) -> str | None:
+    """Keep a record for its key. Under several processes only the first writes.
+
+    Returns:
+        None, or a sentence that says why it could not be kept: what was measured is not lost for that.
+    """
+    if not is_first():
+        return None
+    try:
+        write_atomically(_record_path(key), record.to_json())
+    except UsageError as error:
+        return f"The record of {record.name} is not kept for another time: {error}"
+    return None

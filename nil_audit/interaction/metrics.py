@@ -99,6 +99,13 @@ def moments_to_metrics(
     }
 
 
+METRICS = tuple(moments_to_metrics(frobenius=1, diagonal=0.5, trace=1, trace_squared=1, scale=1, width=2))
+"""Names of the metrics of an AGOP."""
+
+LOSSES = ("loss_per_token", "loss_per_byte", "sensitivity_per_byte", "bytes_per_token")
+"""Names of what ``estimate_loss`` returns."""
+
+
 def plugin_metrics(products: BlockProducts) -> dict[str, float]:
     """The formulas on G itself, biased upward in ‖G‖² by sampling noise (what the paper's code reports)."""
     weight = products.tokens / products.tokens.sum()

@@ -1,12 +1,14 @@
 """Records as files: the schema, older ones, damaged ones, and that a record holds enough to compute it again."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nil_audit.auditing.record import SCHEMA, find_record, keep_record, read_record, recompute, record_from
 from nil_audit.errors import DataError
+from nil_audit.interaction.metrics import LOSSES, METRICS
 
 SCHEMA_1 = Path(__file__).parent / "schema_1.json"
 
@@ -18,12 +20,19 @@ def test_a_record_of_schema_1_is_read_and_written_as_the_newest() -> None:
     assert (record.name, record.shape.depth, record.verdict["label"]) == ("org/gpt2-4x176", 4, "disputed")
     assert "words" not in json.dumps(record.to_dict()["verdict"])
     kept = old["interaction"]["estimates"]["unbiased"]["aofe_ratio"]
+    assert record.interaction is not None
     found = record.metric("aofe_ratio")
     assert found is not None
     assert found.to_dict() == kept
     loss = record.metric("loss_per_byte")
     assert loss is not None and loss.value == old["interaction"]["loss"]["loss_per_byte"]["value"]
-    assert record.metric("nothing") is None
+    with pytest.raises(
+        DataError, match=r"There is no metric 'nothing'; choose one of trace, .*aofe_ratio.*loss_per_byte"
+    ):
+        record.metric("nothing")
+    assert replace(record, interaction=None).metric("aofe_ratio") is None
+    measured = {*record.interaction["estimates"]["unbiased"], *record.interaction["loss"]}
+    assert measured == {*METRICS, *LOSSES}
 
     new = record.to_dict()
     assert new["schema"] == SCHEMA
@@ -72,11 +81,20 @@ def test_files_that_are_no_records(tmp_path: Path) -> None:
 def test_a_kept_record_of_an_older_schema_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIL_AUDIT_CACHE", str(tmp_path))
     record, key = read_record(SCHEMA_1), {"digest": "git:0", "window": 128}
-    assert find_record(record.name, key) is None
+    assert find_record(key) is None
     keep_record(record, key)
     (kept,) = (tmp_path / "records").iterdir()
     kept.write_text(SCHEMA_1.read_text())
-    assert find_record(record.name, key) == record
-    assert find_record(record.name, key | {"window": 64}) is None
+    assert find_record(key) == record
+    assert find_record(key | {"window": 64}) is None
     kept.write_text('{"schema": 2')
-    assert find_record(record.name, key) is None
+    assert find_record(key) is None
+
+
+def test_a_record_that_cannot_be_kept_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("NIL_AUDIT_CACHE", str(tmp_path / "file"))
+    said = keep_record(read_record(SCHEMA_1), {"digest": "git:0"})
+    assert said is not None
+    assert said.startswith("The record of org/gpt2-4x176 is not kept for another time: Cannot write to ")
+    assert find_record({"digest": "git:0"}) is None
