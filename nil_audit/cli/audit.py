@@ -10,7 +10,7 @@ from nil_audit.cli.options import AllowPickle, AsJson, Debug, Device, Dtype, Qui
 from nil_audit.cli.output import Output
 from nil_audit.cli.results import command_line, finish, with_failures
 from nil_audit.errors import SourceError, UsageError
-from nil_audit.files import check_writable
+from nil_audit.files import cache_trouble, check_writable
 from nil_audit.runner import run_each
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ def audit(
         raise UsageError("--mmlu-pro needs the weights that --shape-only leaves out; give one of the two.")
     if out is not None:
         check_writable(out)
+    if not shape_only and (trouble := cache_trouble()):
+        output.note(trouble)
 
     from nil_audit.auditing.audit import Settings, Subject, audit_subject, score_subject, shape_record
     from nil_audit.catalog.lists import disagreements, expand_models

@@ -9,7 +9,7 @@ import typer
 from nil_audit.cli.options import AsJson, Quiet
 from nil_audit.cli.output import Output
 from nil_audit.cli.results import command_line, finish, with_failures
-from nil_audit.files import check_writable
+from nil_audit.files import cache_trouble, check_writable
 from nil_audit.runner import run_each
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def demo(
     output = Output(as_json=as_json, quiet=quiet)
     if out is not None:
         check_writable(out)
+    if trouble := cache_trouble():
+        output.note(trouble)
 
     from nil_audit.auditing.audit import audit
     from nil_audit.report.audit import audit_files, audit_page

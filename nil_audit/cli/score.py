@@ -10,7 +10,7 @@ from nil_audit.cli.options import AllowPickle, AsJson, Debug, Device, Dtype, Qui
 from nil_audit.cli.output import Output
 from nil_audit.cli.results import command_line, finish, with_failures
 from nil_audit.errors import UsageError
-from nil_audit.files import check_writable
+from nil_audit.files import cache_trouble, check_writable
 from nil_audit.runner import run_each
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def score(
     weights = check_dtype(dtype)
     if out is not None:
         check_writable(out)
+    if trouble := cache_trouble():
+        output.note(trouble)
 
     from nil_audit.catalog.scores import published_for
     from nil_audit.report.score import score_files, score_page
