@@ -1,15 +1,18 @@
 """The ``nil-audit`` command: routes to one file a command and turns errors into sentences and exit codes."""
 
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from nil_audit import __version__
 from nil_audit.cli.audit import audit
@@ -20,14 +23,54 @@ from nil_audit.cli.score import score
 from nil_audit.errors import EXIT_INTERRUPTED, NilAuditError, UsageError
 from nil_audit.processes import is_first
 
+COMMANDS = {command.__name__: command for command in (audit, score, compare, candidate, demo)}
+ROOT_OPTIONS = ("--help", "-h", "--version", "--install-completion", "--show-completion")
+
+
+def route(arguments: list[str]) -> list[str]:
+    """Put the word 'audit' in front where the first argument is a model or an audit option.
+
+    Raises:
+        UsageError: It is neither a command nor a path, but looks like a command misspelt.
+    """
+    if not arguments or arguments[0] in (*COMMANDS, *ROOT_OPTIONS):
+        return arguments
+    first = arguments[0]
+    if Path(first).exists():
+        return ["audit", *arguments]
+    if first in ("help", "version"):
+        raise UsageError(f"There is no command {first!r}; did you mean 'nil-audit --{first}'?")
+    if meant := get_close_matches(first.lower(), COMMANDS, n=1, cutoff=0.75):
+        raise UsageError(
+            f"There is no command {first!r}; did you mean 'nil-audit {meant[0]}'? For a model of that name on the Hub: "
+            f"nil-audit audit {shlex.quote(first)}."
+        )
+    return ["audit", *arguments]
+
+
+class _Router(TyperGroup):
+    """The group of commands, of which 'audit' may be left out; also where a shell asks what comes next."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Route the arguments, then parse them; a shell that asks for completions is told of no mistake."""
+        with suppress(UsageError) if ctx.resilient_parsing else nullcontext():
+            args = route(args)
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
     name="nil-audit",
+    cls=_Router,
     help="Is a small dense language model's depth and width a good split of its parameters?\n\n"
-    "A bare 'nil-audit MODEL' is 'nil-audit audit MODEL'.",
+    "A bare 'nil-audit MODEL' is 'nil-audit audit MODEL'.\n\n"
+    "Examples:\n\n"
+    "    nil-audit demo\n\n"
+    "    nil-audit Qwen/Qwen2.5-0.5B --probe builtin\n\n"
+    "    nil-audit candidate config.json",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -39,7 +82,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, metavar="", help="Print the version."
+    ),
 ) -> None:
     """Options before any command."""
 
@@ -59,34 +104,15 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-COMMANDS = {command.__name__: command for command in (audit, score, compare, candidate, demo)}
 for _name, _command in COMMANDS.items():
     app.command(_name)(_interruptible(_command))
 
 
-def route(arguments: list[str]) -> list[str]:
-    """Put the word 'audit' in front where the first argument is a model or an audit option.
-
-    Raises:
-        UsageError: It is neither a command nor a path, but looks like a command misspelt.
-    """
-    if not arguments or arguments[0] in COMMANDS or arguments[0] in ("--help", "--version"):
-        return arguments
-    first = arguments[0]
-    if (meant := get_close_matches(first, COMMANDS, n=1, cutoff=0.75)) and not Path(first).exists():
-        raise UsageError(
-            f"There is no command {first!r}; did you mean 'nil-audit {meant[0]}'? For a model of that name on the Hub: "
-            f"nil-audit audit {first}."
-        )
-    return ["audit", *arguments]
-
-
 def main() -> None:
     """Run the command: exit code 0 all well, 1 some model failed, 2 the command was wrong, 130 interrupted."""
-    arguments = sys.argv[1:]
-    debug = "--debug" in arguments or bool(os.environ.get("NIL_AUDIT_DEBUG"))
+    debug = "--debug" in sys.argv or bool(os.environ.get("NIL_AUDIT_DEBUG"))
     try:
-        app(route(arguments), prog_name="nil-audit")
+        app(prog_name="nil-audit")
     except NilAuditError as error:
         if debug:
             traceback.print_exc()

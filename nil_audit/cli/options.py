@@ -1,28 +1,180 @@
-"""Options that several commands share, so that they read and mean the same everywhere."""
+"""Options that several commands share, how they are read, and which of them mean nothing together.
 
+Everything here is checked before anything is read or measured, and refused in one sentence.
+"""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 
 from nil_audit import weights
 from nil_audit.errors import UsageError
+from nil_audit.weights import check_device as check_device
 
-Dtype = Annotated[str, typer.Option(help="Type of the weights: " + ", ".join(weights.DTYPES) + ".")]
+_SPELLINGS = {
+    "bf16": "bfloat16",
+    "fp16": "float16",
+    "half": "float16",
+    "fp32": "float32",
+    "float": "float32",
+    "fp64": "float64",
+    "double": "float64",
+}
+_COUNT = re.compile(r"([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?)([kmbgt]?)", re.IGNORECASE)
+_SUFFIXES = {"": 0, "k": 3, "m": 6, "b": 9, "g": 9, "t": 12}
+MOST_TOKENS = 10**18
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes on stderr.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
-AllowPickle = Annotated[bool, typer.Option("--allow-pickle", help="Load pickled weights, which can run code.")]
-TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run model code from the repository.")]
+SETTINGS, MMLU_PRO, RESULTS = "What is measured", "MMLU-Pro", "Results"
+SAFETY = "Loading"
+"""Panels of the help."""
+
+
+def _dtypes() -> list[str]:
+    return list(weights.DTYPES)
+
+
+Dtype = Annotated[
+    str,
+    typer.Option(
+        metavar="TYPE",
+        help="Type of the weights: " + ", ".join(weights.DTYPES) + " (or bf16, fp16, fp32, fp64).",
+        autocompletion=_dtypes,
+        rich_help_panel=SETTINGS,
+    ),
+]
+Device = Annotated[
+    str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps, xpu.", rich_help_panel=SETTINGS)
+]
+AllowPickle = Annotated[
+    bool,
+    typer.Option(
+        "--allow-pickle", metavar="", help="Load pickled weights, which can run code.", rich_help_panel=SAFETY
+    ),
+]
+TrustRemoteCode = Annotated[
+    bool,
+    typer.Option("--trust-remote-code", metavar="", help="Run model code from the repository.", rich_help_panel=SAFETY),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", metavar="", help="One JSON document on stdout.", rich_help_panel=RESULTS)
+]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet",
+        metavar="",
+        help="Only the first lines of the answer; no progress, no notes.",
+        rich_help_panel=RESULTS,
+    ),
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.", rich_help_panel=RESULTS)
+]
 
 
 def check_dtype(dtype: str) -> weights.Dtype:
-    """The type of weights that was asked for, checked before anything heavy is imported.
+    """The type of weights that was asked for, by any of its names.
 
     Raises:
         UsageError: There is no such type.
     """
-    if dtype not in weights.DTYPES:
+    name = _SPELLINGS.get(dtype.lower(), dtype.lower())
+    if name not in weights.DTYPES:
         raise UsageError(f"There is no dtype {dtype!r}; use {', '.join(weights.DTYPES)}.")
-    return cast(weights.Dtype, dtype)
+    return cast(weights.Dtype, name)
+
+
+def check_count(text: str, option: str = "--tokens") -> int:
+    """A number of tokens as people write it: 131072, 131_072, 131k, 1M, 2B, 1.5T, 3e11 (k is a thousand).
+
+    Raises:
+        UsageError: It is no number, not whole, below 1, or absurd.
+    """
+    found = _COUNT.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"{option} {text!r} is not a number; write it as 131072, 131k, 1M, 2B or 3e11.")
+    number = Decimal(found[1].replace("_", "").replace(",", "")).scaleb(_SUFFIXES[found[2].lower()])
+    if number <= 0:
+        raise UsageError(f"{option} is {text}, but must be above zero; give a number such as 131072, 131k or 2B.")
+    if number >= MOST_TOKENS:
+        raise UsageError(f"{option} {text} is more than there can be; give a number such as 131072, 131k or 2B.")
+    if number != number.to_integral_value():
+        raise UsageError(f"{option} {text} is not a whole number; give one such as 131072, 131k or 2B.")
+    return int(number)
+
+
+def check_models(context: typer.Context, models: Sequence[str]) -> None:
+    """Refuse names that no model can have, each with what was probably meant.
+
+    Raises:
+        UsageError: A name is empty, is several names joined by commas, or is one of the commands.
+    """
+    commands = getattr(context.parent.command, "commands", {}) if context.parent else {}
+    for name in models:
+        if not name.strip():
+            raise UsageError("A model's name is empty; give a Hub id, a local folder or a model list (.csv).")
+        if Path(name).exists():
+            continue
+        if "," in name:
+            apart = " ".join(filter(None, re.split(r"[,\s]+", name)))
+            raise UsageError(f"Models are set apart by spaces, not by commas; write {apart}.")
+        if name in commands:
+            raise UsageError(
+                f"{name!r} is a command, and comes first: nil-audit {name} ...; of a Hub model of that name give the"
+                " whole id, OWNER/NAME."
+            )
+
+
+def refuse_without(context: typer.Context, needed: str, *options: str) -> None:
+    """Refuse options that do nothing unless another is given.
+
+    Args:
+        context: Of the command.
+        needed: The other option, as "--mmlu-pro".
+        options: Those that need it.
+
+    Raises:
+        UsageError: One of them is given, and the other is not.
+    """
+    there = given(context)
+    if needed not in there and (idle := [option for option in options if option in there]):
+        one = len(idle) == 1
+        raise UsageError(
+            f"{_listing(idle)} {'does' if one else 'do'} nothing without {needed}; add {needed}, or leave"
+            f" {'it' if one else 'them'} out."
+        )
+
+
+def refuse_together(context: typer.Context, option: str, *others: str, because: str) -> None:
+    """Refuse options that mean nothing beside another.
+
+    Args:
+        context: Of the command.
+        option: The option, as "--shape-only".
+        others: Those that cannot stand beside it.
+        because: Why, as the end of a sentence that begins with the option: "reads no weights".
+
+    Raises:
+        UsageError: It is given, and one of the others too.
+    """
+    there = given(context)
+    if option in there and (clash := [other for other in others if other in there]):
+        raise UsageError(f"{option} {because}, so {_listing(clash)} cannot go with it; leave one or the other out.")
+
+
+def given(context: typer.Context) -> frozenset[str]:
+    """The options that the command line itself gives, by their first name ("--tokens"), defaults left out."""
+    names = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name) if parameter.name else None
+        if source is not None and source.name == "COMMANDLINE":
+            names.append(next((name for name in parameter.opts if name.startswith("--")), str(parameter.name)))
+    return frozenset(names)
+
+
+def _listing(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

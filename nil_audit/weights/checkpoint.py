@@ -5,12 +5,12 @@ from typing import Any
 
 import torch
 
-from nil_audit.errors import CheckpointError, SourceError, UsageError, first_line
+from nil_audit.errors import CheckpointError, SourceError, first_line
 from nil_audit.processes import Team
 from nil_audit.progress import quiet_libraries
 from nil_audit.shape.architecture import Shape
 from nil_audit.source import PICKLED, Source
-from nil_audit.weights import Dtype
+from nil_audit.weights import Dtype, check_device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,10 +203,8 @@ def _device_map(shape: Shape, device: str, dtype: str) -> Any:
 
     team = Team.join()
     if device != "auto":
-        try:
-            return {"": torch.empty(0, device=device).device}
-        except (RuntimeError, AssertionError) as error:  # a torch built without CUDA asserts that it is there
-            raise UsageError(f"There is no device {device!r} here; use auto, cpu, cuda, cuda:1 or mps.") from error
+        check_device(device)
+        return {"": torch.empty(0, device=device).device}
     state = PartialState()
     if state.device.type == "cuda" and team.size == 1 and torch.cuda.device_count() > 1:
         free, _ = torch.cuda.mem_get_info(state.device)
