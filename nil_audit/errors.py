@@ -54,6 +54,21 @@ class DataError(NilAuditError):
     """A table, list, record or benchmark data set is not what it should be."""
 
 
+class TeamError(NilAuditError):
+    """Another process of a launch is gone, so that this one cannot go on."""
+
+
+class DefectError(NilAuditError):
+    """An exception that nobody foresaw, in the words that a user sees."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> "DefectError":
+        """Name a defect by the exception that it raised."""
+        name, said = type(error).__name__, first_line(error)
+        what = said if said.startswith(name) else f"{name}: {said}"
+        return cls(f"nil-audit has a defect ({what}); --debug shows where, please report it.")
+
+
 def first_line(error: BaseException, limit: int = 200) -> str:
     """The telling line of a library's error, without its final full stop; a longer one ends in " ...".
 

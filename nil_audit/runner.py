@@ -3,18 +3,55 @@
 A module of its own, because the audit, the demo and the score share it.
 """
 
+import re
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from nil_audit.errors import NilAuditError, UsageError
+from nil_audit.errors import DefectError, NilAuditError, TeamError, UsageError
+from nil_audit.processes import shared_fate
 
 Result = TypeVar("Result")
 
 
+@dataclass(frozen=True)
+class Outcome(Generic[Result]):
+    """What became of a run of many models.
+
+    Attributes:
+        results: What the task gave for each model, in the order asked for.
+        failures: The sentence of every model that failed, which names it; it may have a result all the same
+            (see ``PartlyFailed``).
+        interrupted: The run was ended before every model had its turn.
+        asked: Models in all.
+    """
+
+    results: dict[str, Result]
+    failures: dict[str, str]
+    interrupted: bool
+    asked: int
+
+
+class PartlyFailed(NilAuditError):  # noqa: N818 - the first part did not fail
+    """A task's first part is done and its second failed: what is done is kept, and the failure listed.
+
+    For another process of a launch it is the error alone: that one has a result of its own.
+    """
+
+    def __init__(self, result: Any, error: NilAuditError) -> None:
+        """Keep a result with the error of what came after it."""
+        super().__init__(str(error))
+        self.result, self.error = result, error
+        self.exit_code = error.exit_code
+
+    def __reduce__(self) -> tuple[type[NilAuditError], tuple[str]]:
+        return type(self.error), (str(self.error),)
+
+
 def run_each(
     names: Iterable[str], task: Callable[[str], Result], *, on_failure: Callable[[str], object], debug: bool = False
-) -> tuple[dict[str, Result], dict[str, str]]:
-    """Run a task on one model after another.
+) -> Outcome[Result]:
+    """Run a task on one model after another; under several processes all are at the same model.
 
     Args:
         names: The models.
@@ -22,22 +59,36 @@ def run_each(
         on_failure: Told the sentence of a failure as soon as it happens.
         debug: Let the first error through.
 
-    Returns:
-        What the task gave for each model, and the error sentence of every model that failed.
-
     Raises:
-        UsageError: The command was wrong, which would fail for every model.
+        UsageError: The command was wrong, which would fail for every model; later than that it is one model's.
     """
+    asked = list(names)
     results: dict[str, Result] = {}
     failures: dict[str, str] = {}
-    for name in names:
+    interrupted = False
+    for name in asked:
         try:
-            results[name] = task(name)
-        except UsageError:
-            raise
-        except NilAuditError as error:
-            if debug:
+            with shared_fate():
+                result = task(name)
+        except KeyboardInterrupt:
+            interrupted = True
+        except Exception as error:
+            if debug or (isinstance(error, UsageError) and not results):
                 raise
-            failures[name] = str(error)
-            on_failure(str(error))
-    return results, failures
+            if isinstance(error, PartlyFailed):
+                results[name] = error.result
+            interrupted = isinstance(error, TeamError)
+            failures[name] = _sentence(name, error)
+            on_failure(failures[name])
+        else:
+            results[name] = result
+        if interrupted:
+            break
+    return Outcome(results, failures, interrupted, len(asked))
+
+
+def _sentence(name: str, error: Exception) -> str:
+    """An error in a sentence that names the model."""
+    said = str(error if isinstance(error, NilAuditError) else DefectError.of(error))
+    named = re.search(rf"(?<![\w/.-]){re.escape(name)}(?![\w/-])", said)
+    return said if named else f"{name}: {said}"

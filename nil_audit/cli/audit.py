@@ -5,13 +5,38 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nil_audit.catalog.scores import MMLU_PRO_QUESTIONS
-from nil_audit.cli.options import AllowPickle, AsJson, Debug, Device, Dtype, Quiet, TrustRemoteCode, check_dtype
+from nil_audit.cli.options import (
+    MMLU_PRO,
+    RESULTS,
+    SETTINGS,
+    AllowPickle,
+    AsJson,
+    Data,
+    DataRevision,
+    Debug,
+    Device,
+    Dtype,
+    Fresh,
+    Models,
+    Protocol,
+    Questions,
+    Quiet,
+    TrustRemoteCode,
+    check_count,
+    check_device,
+    check_dtype,
+    check_models,
+    flag,
+    refuse_together,
+    refuse_without,
+    value,
+)
 from nil_audit.cli.output import Output
 from nil_audit.cli.results import command_line, finish, with_failures
-from nil_audit.errors import SourceError, UsageError
+from nil_audit.errors import NilAuditError, SourceError
 from nil_audit.files import cache_trouble, check_writable
-from nil_audit.runner import run_each
+from nil_audit.runner import PartlyFailed, run_each
+from nil_audit.score.protocols import DEFAULT
 
 if TYPE_CHECKING:
     from nil_audit.auditing.audit import Subject
@@ -19,46 +44,41 @@ if TYPE_CHECKING:
     from nil_audit.catalog.lists import Row
     from nil_audit.shape.architecture import Shape
 
+_PROBES = (
+    "Text to take gradients on: wikitext, builtin (offline), a text FILE, or hf:DATASET[:CONFIG[:SPLIT[:COLUMN]]]."
+)
+_WINDOW = "Tokens a window (default 512, or the model's context where that is shorter)."
+_ROBUST = "Also without the first 4 positions, and with every gradient at one length."
+_MEASURING = tuple(
+    "--probe --tokens --window --dtype --device --batch-size --robust --fresh --allow-pickle --details --mmlu-pro".split()
+)
+"""Options that say how weights are loaded and measured, and what is shown of that."""
+
 
 def audit(
-    models: Annotated[
-        list[str],
-        typer.Argument(metavar="MODEL...", help="Hub id, id@revision, local folder, or a model list (.csv)."),
-    ],
-    probe: Annotated[
-        str,
-        typer.Option(
-            help="Text to take gradients on: wikitext, builtin (offline), a text FILE, or "
-            "hf:DATASET[:CONFIG[:SPLIT[:COLUMN]]]."
-        ),
-    ] = "wikitext",
-    tokens: Annotated[int, typer.Option(min=1, help="Input tokens to use at most.")] = 131_072,
-    window: Annotated[
-        int | None, typer.Option(help="Tokens a window (default 512, or the model's context where that is shorter).")
-    ] = None,
+    context: typer.Context,
+    models: Models,
+    probe: Annotated[str, value("PROBE", SETTINGS, _PROBES)] = "wikitext",
+    tokens: Annotated[str, value("N", SETTINGS, "Input tokens to use at most: 131072, 131k, 1M.")] = "131072",
+    window: Annotated[int | None, value("N", SETTINGS, _WINDOW, min=1)] = None,
     dtype: Dtype = "float32",
     device: Device = "auto",
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows a batch (default: what memory holds).")] = None,
-    shape_only: Annotated[
-        bool, typer.Option("--shape-only", help="Depth, width and verdict alone: no weights.")
-    ] = False,
-    robust: Annotated[
-        bool,
-        typer.Option("--robust", help="Also without the first 4 positions, and with every gradient at one length."),
-    ] = False,
-    mmlu_pro: Annotated[bool, typer.Option("--mmlu-pro", help="Also run MMLU-Pro on the loaded model.")] = False,
-    protocol: Annotated[str, typer.Option(help="MMLU-Pro protocol: mc, leaderboard or cot.")] = "mc",
-    questions: Annotated[
-        int | None,
-        typer.Option(min=1, help=f"MMLU-Pro questions, a stratified sample (default: all {MMLU_PRO_QUESTIONS:,})."),
+    batch_size: Annotated[
+        int | None, value("N", SETTINGS, "Windows a batch (default: what memory holds).", min=1)
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder with a local copy of MMLU-Pro.")] = None,
-    details: Annotated[bool, typer.Option("--details", help="Also every metric in both estimates.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for records, audit.csv, audit.html and audit.md.")] = None,
-    as_json: AsJson = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again, whatever is kept.")] = False,
+    shape_only: Annotated[bool, flag("--shape-only", SETTINGS, "Depth, width and verdict alone: no weights.")] = False,
+    robust: Annotated[bool, flag("--robust", SETTINGS, _ROBUST)] = False,
+    fresh: Fresh = False,
+    mmlu_pro: Annotated[bool, flag("--mmlu-pro", MMLU_PRO, "Also run MMLU-Pro on the loaded model.")] = False,
+    protocol: Protocol = DEFAULT,
+    questions: Questions = None,
+    data: Data = None,
+    data_revision: DataRevision = None,
     allow_pickle: AllowPickle = False,
     trust_remote_code: TrustRemoteCode = False,
+    out: Annotated[Path | None, value("DIR", RESULTS, "Folder for records, audit.csv, audit.html, audit.md.")] = None,
+    details: Annotated[bool, flag("--details", RESULTS, "Also every metric in both estimates.")] = False,
+    as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -76,22 +96,26 @@ def audit(
 
         nil-audit model_lists/qwen.csv --shape-only
     """
-    output = Output(as_json=as_json, quiet=quiet)
-    weights = check_dtype(dtype)
-    if mmlu_pro and shape_only:
-        raise UsageError("--mmlu-pro needs the weights that --shape-only leaves out; give one of the two.")
+    refuse_together(context, "--shape-only", *_MEASURING, because="reads no weights")
+    refuse_without(context, "--mmlu-pro", "--protocol", "--questions", "--data", "--data-revision")
+    refuse_together(context, "--data", "--data-revision", because="reads a folder")
+    refuse_together(context, "--details", "--json", "--quiet", because="shows more")
+    check_models(context, models)
+    wanted, weights = check_count(tokens), check_dtype(dtype)
     if out is not None:
         check_writable(out)
-    if not shape_only and (trouble := cache_trouble()):
-        output.note(trouble)
+    check_device(device)
 
     from nil_audit.auditing.audit import Settings, Subject, audit_subject, score_subject, shape_record
     from nil_audit.catalog.lists import disagreements, expand_models
     from nil_audit.report.audit import audit_files, audit_page
 
+    output = Output(as_json=as_json, quiet=quiet)
+    if not shape_only and (trouble := cache_trouble()):
+        output.note(trouble)
     settings = Settings(
         probe=probe,
-        tokens=tokens,
+        tokens=wanted,
         window=window,
         dtype=weights,
         device=device,
@@ -106,7 +130,9 @@ def audit(
     if mmlu_pro:
         from nil_audit.score.plan import plan_score
 
-        plan = plan_score(protocol, data=data, questions=questions)
+        plan = plan_score(protocol, data=data, data_revision=data_revision, questions=questions)
+        for note in plan.notes:
+            output.note(note)
     unchecked: list[str] = []
 
     def measure(name: str) -> "Record":
@@ -115,13 +141,17 @@ def audit(
             record = shape_record(name, _shape(subject, asked[name], unchecked))
         else:
             record = audit_subject(subject, progress=output.progress)
-        if plan is not None:
-            record = score_subject(subject, record, plan, progress=output.progress)
         for note in record.notes:
             output.note(note)
-        return record
+        if plan is None:
+            return record
+        try:
+            return score_subject(subject, record, plan, progress=output.progress)
+        except NilAuditError as error:
+            raise PartlyFailed(record, error) from error
 
-    found, failures = run_each(asked, measure, on_failure=output.error, debug=debug)
+    outcome = run_each(asked, measure, on_failure=output.error, debug=debug)
+    found, failures = outcome.results, outcome.failures
     records = list(found.values())
     if unchecked:
         output.note(f"{len(unchecked)} shapes are the list's own, not checked against the Hub: {unchecked[0]}")

@@ -48,7 +48,8 @@ def demo(
             output.note(note)
         return record
 
-    found, failures = run_each([model], measure, on_failure=output.error)
+    outcome = run_each([model], measure, on_failure=output.error)
+    found, failures = outcome.results, outcome.failures
     records = list(found.values())
     page = audit_page(records, command=command_line()) if records else None
     document = with_failures({"records": records}, failures)

@@ -94,8 +94,9 @@ def measure(
 ) -> Interaction:
     """The loss AGOP's block products of a checkpoint on a probe.
 
-    Windows are shared out over the processes of ``accelerate launch`` and the block sums added up, so that every
-    process returns the same result. Peak memory beyond the model's own is K matrices of d x d (3 K with ``robust``).
+    Windows are shared out over the processes of ``accelerate launch`` and the block sums added up once all have come
+    that far, so that every process returns the same result; where one fails, all raise its error before their next
+    batch. Peak memory beyond the model's own is K matrices of d x d (3 K with ``robust``).
 
     Args:
         checkpoint: Loaded and frozen.
@@ -127,6 +128,7 @@ def measure(
     bar = progress(f"Gradients of {checkpoint.source.name}", len(mine))
     with bar as advance, quiet_libraries(), exact_matmul(), peak_memory(checkpoint.device) as peak:
         while start < len(mine):
+            team.check()
             rows = mine[start : start + batch]
             try:
                 totals.add(rows, model)
@@ -209,12 +211,16 @@ class WindowTotals:
         """Add up over processes; each has zeros where it did no work."""
         if team.size == 1:
             return
+        # everything is on its device before the sums begin, so that memory cannot run out between them
         device = self.accumulators["all"].sums[0].device
-        for name in ("losses", "embedding_square", "squared_norms"):
-            setattr(self, name, team.all_reduce(getattr(self, name).to(device)).cpu())
-        for accumulator in self.accumulators.values():
-            accumulator.tokens = team.all_reduce(accumulator.tokens.to(device)).cpu()
-            accumulator.sums = [team.all_reduce(block) for block in accumulator.sums]
+        small = {name: getattr(self, name).to(device) for name in ("losses", "embedding_square", "squared_norms")}
+        counts = {name: one.tokens.to(device) for name, one in self.accumulators.items()}
+        blocks = [block for one in self.accumulators.values() for block in one.sums]
+        team.all_reduce([*small.values(), *counts.values(), *blocks])
+        for name, total in small.items():
+            setattr(self, name, total.cpu())
+        for variant, total in counts.items():
+            self.accumulators[variant].tokens = total.cpu()
 
     def block_means(self, per_window: torch.Tensor) -> np.ndarray:
         """Mean over the windows of each block, shape (K,)."""
