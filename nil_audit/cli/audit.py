@@ -49,8 +49,9 @@ _PROBES = (
 )
 _WINDOW = "Tokens a window (default 512, or the model's context where that is shorter)."
 _ROBUST = "Also without the first 4 positions, and with every gradient at one length."
-_MEASURING = tuple(
-    "--probe --tokens --window --dtype --device --batch-size --robust --fresh --allow-pickle --details --mmlu-pro".split()
+_MEASURING = (
+    *("--probe", "--tokens", "--window", "--dtype", "--device", "--batch-size", "--robust", "--fresh"),
+    *("--allow-pickle", "--details", "--mmlu-pro"),
 )
 """Options that say how weights are loaded and measured, and what is shown of that."""
 

@@ -7,11 +7,12 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 
 from nil_audit import weights
+from nil_audit.catalog.scores import MMLU_PRO_QUESTIONS
 from nil_audit.errors import UsageError
 from nil_audit.weights import check_device as check_device
 
@@ -28,52 +29,63 @@ _COUNT = re.compile(r"([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?)([kmbgt]
 _SUFFIXES = {"": 0, "k": 3, "m": 6, "b": 9, "g": 9, "t": 12}
 MOST_TOKENS = 10**18
 
-SETTINGS, MMLU_PRO, RESULTS = "What is measured", "MMLU-Pro", "Results"
-SAFETY = "Loading"
+SETTINGS, MMLU_PRO, LOADING, RESULTS = "What is measured", "MMLU-Pro", "Loading", "Results"
 """Panels of the help."""
+
+
+def flag(name: str, panel: str, help: str) -> Any:
+    """An option that is given or not."""
+    return typer.Option(name, metavar="", help=help, rich_help_panel=panel)
+
+
+def value(metavar: str, panel: str, help: str, **more: Any) -> Any:
+    """An option that takes a value."""
+    return typer.Option(metavar=metavar, help=help, rich_help_panel=panel, **more)
 
 
 def _dtypes() -> list[str]:
     return list(weights.DTYPES)
 
 
-Dtype = Annotated[
+def _protocols() -> list[str]:
+    from nil_audit.score.protocols import PROTOCOLS
+
+    return list(PROTOCOLS)
+
+
+_TYPES = f"Type of the weights: {', '.join(weights.DTYPES)} (or bf16, fp16, fp32, fp64)."
+
+Models = Annotated[
+    list[str], typer.Argument(metavar="MODEL", help="Hub id, id@revision, local folder, or a model list (.csv).")
+]
+Dtype = Annotated[str, value("TYPE", SETTINGS, _TYPES, autocompletion=_dtypes)]
+Device = Annotated[str, value("DEVICE", SETTINGS, "auto, cpu, cuda, cuda:1, mps, xpu.")]
+Fresh = Annotated[bool, flag("--fresh", SETTINGS, "Measure again, whatever is kept.")]
+
+Protocol = Annotated[
     str,
-    typer.Option(
-        metavar="TYPE",
-        help="Type of the weights: " + ", ".join(weights.DTYPES) + " (or bf16, fp16, fp32, fp64).",
-        autocompletion=_dtypes,
-        rich_help_panel=SETTINGS,
+    value(
+        "NAME",
+        MMLU_PRO,
+        "leaderboard (Open LLM Leaderboard v2, comparable with published scores), mc (5-shot multiple choice) or cot.",
+        autocompletion=_protocols,
     ),
 ]
-Device = Annotated[
-    str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps, xpu.", rich_help_panel=SETTINGS)
+Questions = Annotated[
+    int | None,
+    value("N", MMLU_PRO, f"A sample stratified by category (default: all {MMLU_PRO_QUESTIONS:,} questions).", min=1),
 ]
-AllowPickle = Annotated[
-    bool,
-    typer.Option(
-        "--allow-pickle", metavar="", help="Load pickled weights, which can run code.", rich_help_panel=SAFETY
-    ),
+Data = Annotated[Path | None, value("DIR", MMLU_PRO, "Folder with a local copy of MMLU-Pro (parquet or JSON).")]
+DataRevision = Annotated[
+    str | None, value("REVISION", MMLU_PRO, "Revision of the Hub's MMLU-Pro (default: the protocol's own).")
 ]
-TrustRemoteCode = Annotated[
-    bool,
-    typer.Option("--trust-remote-code", metavar="", help="Run model code from the repository.", rich_help_panel=SAFETY),
-]
-AsJson = Annotated[
-    bool, typer.Option("--json", metavar="", help="One JSON document on stdout.", rich_help_panel=RESULTS)
-]
-Quiet = Annotated[
-    bool,
-    typer.Option(
-        "--quiet",
-        metavar="",
-        help="Only the first lines of the answer; no progress, no notes.",
-        rich_help_panel=RESULTS,
-    ),
-]
-Debug = Annotated[
-    bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.", rich_help_panel=RESULTS)
-]
+
+AllowPickle = Annotated[bool, flag("--allow-pickle", LOADING, "Load pickled weights, which can run code.")]
+TrustRemoteCode = Annotated[bool, flag("--trust-remote-code", LOADING, "Run model code from the repository.")]
+
+AsJson = Annotated[bool, flag("--json", RESULTS, "One JSON document on stdout.")]
+Quiet = Annotated[bool, flag("--quiet", RESULTS, "Only the first lines of the answer; no progress, no notes.")]
+Debug = Annotated[bool, flag("--debug", RESULTS, "Show the traceback of an error.")]
 
 
 def check_dtype(dtype: str) -> weights.Dtype:
@@ -142,10 +154,9 @@ def refuse_without(context: typer.Context, needed: str, *options: str) -> None:
     """
     there = given(context)
     if needed not in there and (idle := [option for option in options if option in there]):
-        one = len(idle) == 1
+        named = _listing(idle)
         raise UsageError(
-            f"{_listing(idle)} {'does' if one else 'do'} nothing without {needed}; add {needed}, or leave"
-            f" {'it' if one else 'them'} out."
+            f"{named} {'does' if len(idle) == 1 else 'do'} nothing without {needed}; add {needed}, or leave {named} out."
         )
 
 
