@@ -12,6 +12,7 @@ from nil_audit.cli.results import command_line, finish, with_failures
 from nil_audit.errors import UsageError
 from nil_audit.files import cache_trouble, check_writable
 from nil_audit.runner import run_each
+from nil_audit.score.protocols import DEFAULT
 
 if TYPE_CHECKING:
     from nil_audit.score.result import ScoreResult
@@ -23,8 +24,9 @@ def score(
         typer.Argument(metavar="MODEL...", help="Hub id, id@revision, local folder, or a model list (.csv)."),
     ] = None,
     protocol: Annotated[
-        str, typer.Option(help="mc (5-shot multiple choice), leaderboard (Open LLM Leaderboard v2) or cot.")
-    ] = "mc",
+        str,
+        typer.Option(help="leaderboard (Open LLM Leaderboard v2, comparable with published scores), mc or cot."),
+    ] = DEFAULT,
     questions: Annotated[
         int | None, typer.Option(min=1, help="A sample stratified by category, the same for every model.")
     ] = None,
@@ -101,7 +103,8 @@ def score(
             plan, load, identity=source.digest, name=name, dtype=dtype, fresh=fresh, progress=output.progress
         )
 
-    results, failures = run_each(asked, measure, on_failure=output.error, debug=debug)
+    outcome = run_each(asked, measure, on_failure=output.error, debug=debug)
+    results, failures = outcome.results, outcome.failures
     scores = [result.to_dict() for result in results.values()]
     known = {name: rows for name in results if (rows := published_for(name))}
     document = with_failures({"scores": scores, "published": known}, failures)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from nil_audit.score.protocols import CATEGORIES, LETTERS, SHOTS
 HUB_ID = "TIGER-Lab/MMLU-Pro"
 COLUMNS = ("question_id", "question", "options", "answer", "category", "cot_content")
 
+_COMMIT = "[0-9a-f]{40}"
+
 Row = dict[str, Any]
 
 
@@ -24,13 +27,21 @@ class Benchmark:
 
     Attributes:
         source: The Hub id, or the folder.
+        revision: The commit of the Hub's data set; None for a folder.
         questions: The test split, ordered by question id.
         examples: The validation split in the file's own order, which ``leaderboard`` depends on.
     """
 
     source: str
+    revision: str | None = None
     questions: tuple[Row, ...]
     examples: tuple[Row, ...]
+
+    @cached_property
+    def edition(self) -> str:
+        """By the content alone: "2024" where some option of a question begins with a space, else "2026"."""
+        spaced = any(option.startswith(" ") for row in self.questions for option in row["options"])
+        return "2024" if spaced else "2026"
 
     @cached_property
     def digest(self) -> str:
@@ -52,10 +63,11 @@ def content_digest(rows: Iterable[Mapping[str, Any]]) -> str:
     return hashlib.sha256(json.dumps(canonical, ensure_ascii=False).encode()).hexdigest()
 
 
-def load_benchmark(folder: Path | None = None) -> Benchmark:
+def load_benchmark(folder: Path | None = None, *, revision: str | None = None) -> Benchmark:
     """MMLU-Pro from the Hub (or the data sets' cache), or from a folder.
 
     Args:
+        revision: Of the Hub's data set: a commit, or a branch, which is resolved to one. Not read with a folder.
         folder: Holds the test and the validation split as ``test*`` and ``validation*``, parquet, JSON (a list of
             objects) or JSON lines, also one level down in ``data/`` as on the Hub.
 
@@ -67,11 +79,14 @@ def load_benchmark(folder: Path | None = None) -> Benchmark:
         DataError: A column is missing, an answer is not one of the options, a question id comes twice, a
             category has no question or fewer than five worked examples.
     """
-    source = HUB_ID if folder is None else str(folder)
+    source, commit = (HUB_ID, revision) if folder is None else (str(folder), None)
     splits: list[list[Row]] = []
     for split in ("test", "validation"):
         where = f"{split} split of {source}"
-        rows = _from_hub(split) if folder is None else _from_folder(folder, split)
+        if folder is None:
+            rows, commit = _from_hub(split, commit)
+        else:
+            rows = _from_folder(folder, split)
         splits.append([_checked(row, number, where) for number, row in enumerate(rows, 1)])
         twice = [str(key) for key, count in Counter(row["question_id"] for row in splits[-1]).items() if count > 1]
         if twice:
@@ -94,6 +109,7 @@ def load_benchmark(folder: Path | None = None) -> Benchmark:
             )
     return Benchmark(
         source=source,
+        revision=commit,
         questions=tuple(sorted(questions, key=lambda row: row["question_id"])),
         examples=tuple(examples),
     )
@@ -168,15 +184,24 @@ def _read(file: Path) -> list[Row]:
     return rows
 
 
-def _from_hub(split: str) -> list[Row]:
-    """The rows of a split of the Hub's data set, from its cache where that has them."""
+def _from_hub(split: str, revision: str | None) -> tuple[list[Row], str | None]:
+    """The rows of a split of the Hub's data set at a revision, from its cache where that has them; and their commit."""
     import datasets
 
     try:
-        return datasets.load_dataset(HUB_ID, split=split).to_list()
+        found = datasets.load_dataset(HUB_ID, split=split, revision=revision)
     except Exception as error:  # the libraries below raise a dozen kinds; each means: not here, not reachable
+        at = f" at revision {revision}" if revision else ""
         raise SourceError(
-            f"MMLU-Pro ({HUB_ID}) is not on this machine and cannot be fetched from the Hub "
+            f"MMLU-Pro ({HUB_ID}{at}) is not on this machine and cannot be fetched from the Hub "
             f"({type(error).__name__}); connect to the network, or name a local copy with --data DIR that holds "
             "test and validation as parquet or JSON."
         ) from error
+    # without a network the library gives whatever revision it has, so what was read is asked
+    commits = {at[1] for name in found.info.download_checksums or () if (at := re.search(f"@({_COMMIT})/", name))}
+    if revision and re.fullmatch(_COMMIT, revision) and commits - {revision}:
+        raise SourceError(
+            f"MMLU-Pro is on this machine at revision {min(commits)}, not at {revision}; connect to the network to "
+            "fetch that, or choose the one that is here with --data-revision."
+        )
+    return found.to_list(), min(commits, default=revision)

@@ -6,13 +6,14 @@ come from a checked ``Benchmark`` instead of a download, and every answer says w
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from lm_eval.evaluator import evaluate
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
-from nil_audit.errors import MeasurementError, UsageError
+from nil_audit.errors import MeasurementError
 from nil_audit.progress import quiet_libraries
 from nil_audit.score.answers import Answer, CategoryResult
 from nil_audit.score.data import Row
@@ -21,11 +22,7 @@ from nil_audit.score.protocols import LETTERS, Protocol, generation_length
 
 
 def load_task(protocol: Protocol, category: str, questions: Sequence[Row], examples: Sequence[Row]) -> Any:
-    """lm-eval's task of a category, over these questions and worked examples.
-
-    Raises:
-        UsageError: The installed lm-eval holds another version of the task than this protocol stands for.
-    """
+    """lm-eval's task of a category, over these questions and worked examples."""
     from datasets import Dataset
 
     def rows(**_: Any) -> dict[str, Any]:
@@ -34,15 +31,7 @@ def load_task(protocol: Protocol, category: str, questions: Sequence[Row], examp
     name = protocol.task(category)
     manager = TaskManager(include_path=str(protocol.folder), include_defaults=False)
     # as member of a group: only there does lm-eval lay overrides over a task file
-    task = manager.load([{"group": "nil_audit", "task": [{"task": name, "custom_dataset": rows}]}])["tasks"][name]
-    if str(task.VERSION) != protocol.version:
-        import lm_eval
-
-        raise UsageError(
-            f"lm-eval {lm_eval.__version__} holds version {task.VERSION} of {protocol.group} where {protocol.version} "
-            "is needed for comparable scores; install lm_eval 0.4.12 or 0.4.13."
-        )
-    return task
+    return manager.load([{"group": "nil_audit", "task": [{"task": name, "custom_dataset": rows}]}])["tasks"][name]
 
 
 def run_category(lm: Any, plan: Plan, category: str, *, advance: Callable[[int], object]) -> CategoryResult:
@@ -94,6 +83,7 @@ def run_category(lm: Any, plan: Plan, category: str, *, advance: Callable[[int],
         context=lm.max_length,
         generated=generation_length(lm.max_length) if protocol.generates else None,
         seconds=time.perf_counter() - start,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 

@@ -13,10 +13,19 @@ from pathlib import Path
 from nil_audit.errors import UsageError
 from nil_audit.score.answers import CategoryKey
 from nil_audit.score.data import Benchmark, Row, content_digest, load_benchmark
-from nil_audit.score.protocols import CATEGORIES, Protocol, protocol_named
+from nil_audit.score.protocols import (
+    CATEGORIES,
+    DEFAULT,
+    REVISIONS,
+    Protocol,
+    on_edition,
+    protocol_named,
+    require_version,
+)
 
 BACKENDS = ("hf", "vllm")
 SEED = 1234
+BATCH_SIZE = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +33,7 @@ class Plan:
     """What is asked and how: the same for every model.
 
     Attributes:
-        protocol: How it is asked.
+        protocol: How it is asked, by the name that it has on this edition of the questions.
         benchmark: All questions and worked examples.
         questions: Those asked, by category.
         seed: Of the sample; None where every question is asked.
@@ -37,8 +46,19 @@ class Plan:
     benchmark: Benchmark
     questions: Mapping[str, tuple[Row, ...]]
     seed: int | None
-    batch_size: int | None = 8
+    batch_size: int | None = BATCH_SIZE
     backend: str = "hf"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of every score must know: that it is of another edition than the published ones."""
+        if not self.protocol.name.startswith("leaderboard-"):
+            return ()
+        return (
+            f"The questions are those of January 2026, without spaces before the options: {self.protocol.name} cannot "
+            "be compared with published leaderboard scores; for one that can, ask the questions of 2024, with "
+            f"--data-revision {REVISIONS['2024']}.",
+        )
 
     @property
     def size(self) -> int:
@@ -72,12 +92,13 @@ class Plan:
 
 
 def plan_score(
-    protocol: str = "mc",
+    protocol: str = DEFAULT,
     *,
     data: Path | None = None,
+    data_revision: str | None = None,
     questions: int | None = None,
     seed: int = SEED,
-    batch_size: int = 8,
+    batch_size: int | None = None,
     backend: str = "hf",
 ) -> Plan:
     """Read MMLU-Pro and choose the questions, once for any number of models.
@@ -85,13 +106,15 @@ def plan_score(
     Args:
         protocol: "mc", "leaderboard" or "cot".
         data: Folder of a local copy; None: the Hub.
+        data_revision: Revision of the Hub's data set; None: the protocol's own.
         questions: Size of a sample stratified by category; None: all.
         seed: Of the sample.
-        batch_size: Questions a forward pass.
+        batch_size: Questions a forward pass; None: 8.
         backend: "hf" or "vllm".
 
     Raises:
-        UsageError: No such protocol or backend, vLLM is not installed, a batch size or sample too small.
+        UsageError: No such protocol or backend, vLLM is not installed, a batch size or sample too small, options that
+            mean nothing together, an lm-eval that holds another version of the task.
         SourceError, DataError: The data cannot be reached or are not MMLU-Pro (see ``load_benchmark``).
     """
     chosen = protocol_named(protocol)
@@ -102,19 +125,38 @@ def plan_score(
             "vLLM is not installed; install it with pip install 'nil-audit[vllm]', or use --backend hf, "
             "which runs the same questions through transformers."
         )
-    if batch_size < 1:
+    if batch_size is not None and backend == "vllm":
+        raise UsageError("vLLM schedules its own batches, so --batch-size has no effect there; leave it out.")
+    if batch_size is not None and batch_size < 1:
         raise UsageError(f"A batch size of {batch_size} holds no question; use 1 or more.")
-    benchmark = load_benchmark(data)
+    if data is not None and data_revision is not None:
+        raise UsageError("--data-revision chooses what is read from the Hub, --data reads a folder; use one of them.")
+    require_sample(questions)
+    require_version(chosen)
+    benchmark = load_benchmark(data, revision=data_revision or chosen.revision)
     asked = choose_questions(benchmark, questions, seed=seed)
     sampled = sum(len(rows) for rows in asked.values()) < len(benchmark.questions)
     return Plan(
-        protocol=chosen,
+        protocol=on_edition(chosen, benchmark.edition),
         benchmark=benchmark,
         questions=asked,
         seed=seed if sampled else None,
-        batch_size=None if backend == "vllm" else batch_size,
+        batch_size=None if backend == "vllm" else batch_size or BATCH_SIZE,
         backend=backend,
     )
+
+
+def require_sample(size: int | None) -> None:
+    """Refuse a sample that cannot have a question of every category, before anything is read.
+
+    Raises:
+        UsageError: It is smaller than the number of categories.
+    """
+    if size is not None and size < len(CATEGORIES):
+        raise UsageError(
+            f"{size} questions cannot cover MMLU-Pro's {len(CATEGORIES)} categories; "
+            f"ask for {len(CATEGORIES)} or more, or leave --questions out for the full set."
+        )
 
 
 def choose_questions(benchmark: Benchmark, size: int | None = None, *, seed: int = SEED) -> dict[str, tuple[Row, ...]]:
@@ -136,12 +178,8 @@ def choose_questions(benchmark: Benchmark, size: int | None = None, *, seed: int
     Raises:
         UsageError: Fewer questions than categories are asked for.
     """
+    require_sample(size)
     rows = {category: benchmark.of(category) for category in CATEGORIES}
-    if size is not None and size < len(CATEGORIES):
-        raise UsageError(
-            f"{size} questions cannot cover MMLU-Pro's {len(CATEGORIES)} categories; "
-            f"ask for {len(CATEGORIES)} or more, or leave --questions out for the full set."
-        )
     if size is None or size >= len(benchmark.questions):
         return rows
     shares = _allocate({category: len(found) for category, found in rows.items()}, size)

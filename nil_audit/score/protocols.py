@@ -4,7 +4,7 @@ Two of them are lm-eval's task files, read from the installed package; the third
 docs/mmlu_pro.md tells the same to people.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nil_audit.errors import UsageError
@@ -27,6 +27,15 @@ CATEGORIES = (
 )
 LETTERS = "ABCDEFGHIJ"
 SHOTS = 5
+DEFAULT = "leaderboard"
+"""The protocol of a run that names none: most published scores are of it, so its scores can be compared."""
+
+REVISIONS = {
+    "2024": "3373e0b32277875b8db2aa555a333b78a08477ea",
+    "2026": "b189ec765aa7ed75c8acfea42df31fdae71f97be",
+}
+"""Commits of the Hub's data set by edition: that of 2024, in which 475 options begin with a space, 473 of them right
+answers, and that of January 2026, in which none does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +51,7 @@ class Protocol:
         metric: lm-eval's metric, an answer's 0 or 1.
         generates: Whether the answer is generated text; otherwise the likeliest letter.
         own_shots: Whether the five worked examples are of the question's own category.
+        revision: The Hub's commit of the questions that it asks unless another is chosen.
         differences: How it differs from lm-eval's task, a sentence each; stated in every result.
     """
 
@@ -53,17 +63,18 @@ class Protocol:
     metric: str
     generates: bool
     own_shots: bool
+    revision: str
     differences: tuple[str, ...]
 
     @property
     def folder(self) -> Path:
         """The folder of the task files."""
-        if self.name == "mc":
+        if self.group == "nil_audit_mmlu_pro_mc":
             return Path(__file__).parent / "tasks"
         import lm_eval
 
         tasks = Path(lm_eval.__file__).parent / "tasks"
-        return tasks / "leaderboard" / "mmlu_pro" if self.name == "leaderboard" else tasks / "mmlu_pro"
+        return tasks / "leaderboard" / "mmlu_pro" if self.group == "leaderboard_mmlu_pro" else tasks / "mmlu_pro"
 
     def task(self, category: str) -> str:
         """lm-eval's name of the task that holds a category."""
@@ -80,6 +91,7 @@ _PROTOCOLS = (
         metric="acc",
         generates=False,
         own_shots=True,
+        revision=REVISIONS["2026"],
         differences=(
             "against leaderboard_mmlu_pro: white space around the options is stripped",
             "against leaderboard_mmlu_pro: the five examples are of the question's own category",
@@ -94,6 +106,7 @@ _PROTOCOLS = (
         metric="acc",
         generates=False,
         own_shots=False,
+        revision=REVISIONS["2024"],
         differences=(),
     ),
     Protocol(
@@ -105,6 +118,7 @@ _PROTOCOLS = (
         metric="exact_match",
         generates=True,
         own_shots=True,
+        revision=REVISIONS["2026"],
         differences=(
             "against mmlu_pro: at most half of the model's context is generated where that is less than 2,048 tokens",
         ),
@@ -122,6 +136,45 @@ def protocol_named(name: str) -> Protocol:
     if name not in PROTOCOLS:
         raise UsageError(f"There is no protocol '{name}'; choose one of {', '.join(PROTOCOLS)}.")
     return PROTOCOLS[name]
+
+
+def require_version(protocol: Protocol) -> None:
+    """Refuse an lm-eval whose task is not the one that this protocol stands for, before any model is loaded.
+
+    Raises:
+        UsageError: The installed lm-eval holds another version of the task.
+    """
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+
+    # lm-eval's own reader, which follows a task file's includes
+    index = TaskManager(include_path=str(protocol.folder), include_defaults=False).task_index
+    entry = index.get(protocol.task(CATEGORIES[0]))
+    found = ((entry.cfg or {}).get("metadata") or {}).get("version") if entry else None
+    if str(found) != protocol.version:
+        raise UsageError(
+            f"lm-eval {lm_eval.__version__} holds version {found} of {protocol.group} where {protocol.version} "
+            "is needed for comparable scores; install lm_eval 0.4.12 or 0.4.13."
+        )
+
+
+def on_edition(protocol: Protocol, edition: str) -> Protocol:
+    """The protocol by the name that its scores have on one edition of the questions ("2024" or "2026").
+
+    ``mc`` and ``cot`` strip the options, so the editions give them the same prompts. ``leaderboard`` shows options as
+    they are: on the edition of 2026 it lacks the spaces that give right answers away, and is another protocol.
+    """
+    if protocol.name != "leaderboard" or edition == "2024":
+        return protocol
+    return replace(
+        protocol,
+        name=f"leaderboard-{edition}",
+        title=f"leaderboard_mmlu_pro on the questions of {edition}: 5-shot multiple choice by log-likelihood",
+        differences=(
+            *protocol.differences,
+            "against the Open LLM Leaderboard v2: the questions of January 2026, without spaces before options",
+        ),
+    )
 
 
 def generation_length(context: int) -> int:

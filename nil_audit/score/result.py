@@ -27,6 +27,7 @@ class ScoreResult:
         categories: The answers by category, in MMLU-Pro's order.
         reused: Categories whose answers were kept from an earlier run.
         processes: Processes of the run that finished it.
+        unkept: Why the answers could not be kept, in a sentence; None where they are.
     """
 
     plan: Plan
@@ -36,11 +37,17 @@ class ScoreResult:
     categories: tuple[CategoryResult, ...]
     reused: int = 0
     processes: int = 1
+    unkept: str | None = None
 
     @property
     def answers(self) -> tuple[Answer, ...]:
         """Every answer, by category and question id."""
         return tuple(answer for category in self.categories for answer in category.answers)
+
+    @property
+    def created(self) -> str:
+        """When the last question was answered, ISO 8601 in UTC."""
+        return max(part.created for part in self.categories)
 
     @property
     def letters(self) -> dict[str, int]:
@@ -54,7 +61,7 @@ class ScoreResult:
         n, context = len(self.answers), self.categories[0].context
         cut, lost = (sum(getattr(answer, name) for answer in self.answers) for name in ("cut", "question_cut"))
         unread = sum(answer.chosen is None for answer in self.answers)
-        sentences = []
+        sentences = list(self.plan.notes)
         if cut:
             sentences.append(
                 f"{cut:,} of {n:,} prompts were longer than the context of {context:,} tokens and lost their beginning"
@@ -85,6 +92,7 @@ class ScoreResult:
             "normalised_stderr": error / (1 - NORMALISED_FLOOR) if normal and error is not None else None,
             "origin": "measured",
             "source": f"nil-audit {__version__} with lm-eval {versions['lm_eval']}",
+            "created": self.created,
             "model": self.name,
             "checkpoint": self.identity,
             "dtype": self.dtype,
@@ -100,7 +108,12 @@ class ScoreResult:
                 "version": protocol.version,
                 "differences": list(protocol.differences),
             },
-            "data": {"source": plan.benchmark.source, "sha256": plan.benchmark.digest},
+            "data": {
+                "source": plan.benchmark.source,
+                "revision": plan.benchmark.revision,
+                "sha256": plan.benchmark.digest,
+                "edition": plan.benchmark.edition,
+            },
             "backend": plan.backend,
             "batch_size": plan.batch_size,
             "versions": {"nil_audit": __version__, **versions},

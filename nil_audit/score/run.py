@@ -1,12 +1,13 @@
 """Run MMLU-Pro on one model: only what is not already known is asked."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from nil_audit.errors import NilAuditError
 from nil_audit.processes import Team
 from nil_audit.progress import Progress, silent
-from nil_audit.score.answers import CategoryKey, CategoryResult, find, keep
+from nil_audit.score.answers import CategoryKey, CategoryResult, find, keep, keep_score
 from nil_audit.score.plan import Plan
 from nil_audit.score.protocols import CATEGORIES
 from nil_audit.score.result import ScoreResult
@@ -44,7 +45,7 @@ def run_plan(
     team = Team.join()
     keys = plan.keys(identity, dtype)
     results: dict[str, CategoryResult] = {} if fresh else team.broadcast(lambda: _kept(keys))
-    reused = len(results)
+    reused, unkept = len(results), None
     waiting = sorted(keys.keys() - results.keys(), key=lambda category: (-len(plan.questions[category]), category))
     if waiting:
         from nil_audit.score.harness import require_room, run_category
@@ -71,8 +72,8 @@ def run_plan(
                     if rank != team.rank:
                         advance(len(result.answers))
                     if team.rank == 0:
-                        keep(keys[result.category], result)
-    return ScoreResult(
+                        unkept = keep(keys[result.category], result) or unkept
+    score = ScoreResult(
         plan=plan,
         name=name,
         identity=identity,
@@ -81,6 +82,9 @@ def run_plan(
         reused=reused,
         processes=team.size,
     )
+    if team.rank == 0:
+        unkept = keep_score(identity, score.to_dict()) or unkept
+    return replace(score, unkept=unkept)
 
 
 def _kept(keys: Mapping[str, CategoryKey]) -> dict[str, CategoryResult]:

@@ -36,9 +36,9 @@ def _result(name: str, protocol: str, right: int, *, chosen: str | None = "A") -
             question_cut=False,
         )
 
-    # the digest is given, so that the made-up rows need no text
+    # digest and edition are given, so that the made-up rows need no text
     benchmark = Benchmark(source="made-up", questions=rows, examples=())
-    benchmark.__dict__["digest"] = "0" * 64
+    benchmark.__dict__.update(digest="0" * 64, edition="2024")
     return ScoreResult(
         plan=Plan(protocol=PROTOCOLS[protocol], benchmark=benchmark, questions=questions, seed=None),
         name=name,
@@ -51,6 +51,7 @@ def _result(name: str, protocol: str, right: int, *, chosen: str | None = "A") -
                 context=4096,
                 generated=2048 if protocol == "cot" else None,
                 seconds=1.0,
+                created="2026-02-01T12:00:00+00:00",
             )
             for category, rows in questions.items()
         ),

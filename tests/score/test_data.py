@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from nil_audit.catalog.scores import MMLU_PRO_QUESTIONS
-from nil_audit.errors import DataError, SourceError
+from nil_audit.errors import DataError, SourceError, UsageError
 from nil_audit.score.data import load_benchmark
+from nil_audit.score.plan import plan_score
+from nil_audit.score.protocols import LETTERS
 from tests.mmlu import Rows, mmlu_rows, write_mmlu
 
 
@@ -113,12 +115,103 @@ def test_without_data_and_network_the_error_names_the_alternative(monkeypatch: p
         load_benchmark()
 
 
-def test_the_hubs_rows_are_read_as_a_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class _HubsDataSet:
+    """Stands in for ``datasets.load_dataset``: remembers the revisions asked for, and gives the commit it has."""
+
+    def __init__(self, test: Rows, validation: Rows, commit: str | None = None) -> None:
+        self.splits, self.commit, self.asked = {"test": test, "validation": validation}, commit, []
+
+    def __call__(self, name: str, *, split: str, revision: str | None) -> Any:
+        import datasets
+
+        self.asked.append((name, split, revision))
+        found = datasets.Dataset.from_list(self.splits[split])
+        if self.commit:
+            url = f"hf://datasets/{name}@{self.commit}/data/{split}-00000-of-00001.parquet"
+            found.info.download_checksums = {url: {"num_bytes": 1, "checksum": None}}
+        return found
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Callable[..., _HubsDataSet]:
+    """Puts a data set in the Hub's place."""
     import datasets
 
+    def put(*arguments: Any, **options: Any) -> _HubsDataSet:
+        stand_in = _HubsDataSet(*arguments, **options)
+        monkeypatch.setattr(datasets, "load_dataset", stand_in)
+        return stand_in
+
+    return put
+
+
+def _without_spaces(rows: Rows) -> Rows:
+    return [{**row, "options": [option.strip() for option in row["options"]]} for row in rows]
+
+
+def test_the_hubs_rows_are_read_as_a_folders(tmp_path: Path, hub: Callable[..., _HubsDataSet]) -> None:
     test, validation = mmlu_rows()
     local = load_benchmark(write_mmlu(tmp_path, test, validation))
-    splits = {"test": datasets.Dataset.from_list(test), "validation": datasets.Dataset.from_list(validation)}
-    monkeypatch.setattr(datasets, "load_dataset", lambda name, split: splits[split])
-    hub = load_benchmark()
-    assert (hub.source, hub.digest) == ("TIGER-Lab/MMLU-Pro", local.digest)
+    hub(test, validation)
+    found = load_benchmark()
+    assert (found.source, found.digest) == ("TIGER-Lab/MMLU-Pro", local.digest)
+    assert (found.edition, local.edition, local.revision) == ("2024", "2024", None)
+
+
+@pytest.mark.parametrize(("protocol", "edition"), [("leaderboard", "2024"), ("mc", "2026"), ("cot", "2026")])
+def test_each_protocol_reads_its_own_revision_of_the_hubs_data_set(
+    protocol: str, edition: str, hub: Callable[..., _HubsDataSet]
+) -> None:
+    known = {"2024": "3373e0b32277875b8db2aa555a333b78a08477ea", "2026": "b189ec765aa7ed75c8acfea42df31fdae71f97be"}
+    stand_in = hub(*mmlu_rows(), commit=known[edition])
+    plan = plan_score(protocol)
+    assert stand_in.asked == [("TIGER-Lab/MMLU-Pro", split, known[edition]) for split in ("test", "validation")]
+    assert plan.benchmark.revision == known[edition]
+
+
+def test_a_chosen_revision_is_passed_on_resolved_and_recorded(hub: Callable[..., _HubsDataSet]) -> None:
+    stand_in = hub(*mmlu_rows(), commit="c" * 40)
+    assert plan_score(data_revision="main").benchmark.revision == "c" * 40
+    assert [revision for *_, revision in stand_in.asked] == ["main", "c" * 40]  # both splits of one commit
+    hub(*mmlu_rows())
+    assert plan_score(data_revision="a-branch").benchmark.revision == "a-branch"
+
+
+def test_a_cache_that_holds_another_revision_is_not_taken_for_the_one_asked_for(
+    hub: Callable[..., _HubsDataSet],
+) -> None:
+    hub(*mmlu_rows(), commit="c" * 40)
+    with pytest.raises(SourceError, match=f"at revision {'c' * 40}, not at 3373e0b32277875b8db2aa555a333b78a08477ea"):
+        plan_score("leaderboard")
+
+
+def test_a_revision_of_the_hub_and_a_folder_exclude_each_other(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--data-revision chooses what is read from the Hub, --data reads a folder"):
+        plan_score(data=tmp_path, data_revision="main")
+
+
+def test_the_edition_is_told_by_the_content_and_names_the_leaderboards_protocol(tmp_path: Path) -> None:
+    test, validation = mmlu_rows()
+    spaced, stripped = (
+        write_mmlu(tmp_path / name, rows, validation) for name, rows in (("a", test), ("b", _without_spaces(test)))
+    )
+    names = {
+        (asked, edition): plan_score(asked, data=folder).protocol.name
+        for asked in ("leaderboard", "mc", "cot")
+        for edition, folder in (("2024", spaced), ("2026", stripped))
+    }
+    assert {key: name for key, name in names.items() if name != key[0]} == {("leaderboard", "2026"): "leaderboard-2026"}
+    plan = plan_score(data=stripped)
+    (note,) = plan.notes
+    assert "leaderboard-2026 cannot be compared with published leaderboard scores" in note
+    assert "--data-revision 3373e0b32277875b8db2aa555a333b78a08477ea" in note
+    assert plan_score(data=spaced).notes == plan_score("mc", data=stripped).notes == ()
+    assert plan.protocol.folder == plan_score(data=spaced).protocol.folder
+
+
+def test_the_local_copy_is_the_edition_of_2024(shared: Path) -> None:
+    benchmark = load_benchmark(shared / "data" / "mmlu_pro")
+    spaced = [(row, option) for row in benchmark.questions for option in row["options"] if option.startswith(" ")]
+    assert len(spaced) == 475
+    assert sum(row["options"][LETTERS.index(row["answer"])] == option for row, option in spaced) == 473
+    assert benchmark.edition == "2024"

@@ -1,9 +1,12 @@
 """MMLU-Pro on a loaded model: the answers are lm-eval's, nothing is asked twice, nothing is mixed up."""
 
 import copy
+import json
+import re
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from nil_audit.errors import CheckpointError, MeasurementError, UsageError
 from nil_audit.processes import Team
 from nil_audit.progress import quiet_libraries
 from nil_audit.score import harness
-from nil_audit.score.answers import CategoryResult, find, keep
+from nil_audit.score.answers import CategoryResult, find, keep, keep_score, kept_scores
 from nil_audit.score.engines import hf, wrapped
 from nil_audit.score.plan import plan_score
 from nil_audit.score.protocols import CATEGORIES, LETTERS, PROTOCOLS, generation_length
@@ -128,7 +131,7 @@ def test_lm_evals_regular_expression_reads_the_answer(data: Path, loaded: Loaded
 
 
 def test_kept_answers_are_not_asked_again_and_a_stopped_run_goes_on(loaded: Loaded, data: Path, cache: Path) -> None:
-    plan = plan_score(data=data)
+    plan = plan_score("mc", data=data)
     first = _score(loaded, data=data)
     files = sorted(cache.rglob("mc-*.json"))
     assert len(files) == 14
@@ -156,6 +159,32 @@ def test_kept_answers_are_not_asked_again_and_a_stopped_run_goes_on(loaded: Load
     assert (fresh.reused, _answers(fresh)) == (0, _answers(first))
 
 
+def test_finished_scores_are_found_by_the_checkpoint_alone(loaded: Loaded, data: Path, cache: Path) -> None:
+    small = _score(loaded, data=data, questions=14)
+    large, other = _score(loaded, data=data, questions=28), _score(loaded, protocol="leaderboard", data=data)
+    assert small.created <= large.created <= datetime.now(UTC).isoformat()
+    found = kept_scores("sha256:one")
+    assert found == [json.loads(json.dumps(score.to_dict())) for score in (other, large)]
+    assert [row["data"]["edition"] for row in found] == ["2024", "2024"]
+    assert kept_scores("sha256:two") == []
+    for file in cache.rglob("score-mc-*.json"):
+        file.write_text(file.read_text()[:100])
+    assert [row["protocol"] for row in kept_scores("sha256:one")] == ["leaderboard"]
+    assert keep_score("sha256:one", other.to_dict() | {"created": "2999"}) is None  # replaced, not added
+    assert [row["created"] for row in kept_scores("sha256:one")] == ["2999"]
+
+
+def test_answers_that_cannot_be_kept_end_nothing(
+    loaded: Loaded, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NIL_AUDIT_CACHE", str(tmp_path / "file" / "cache"))
+    score = _score(loaded, data=data, questions=14)
+    assert len(score.answers) == 14
+    assert (score.unkept or "").startswith("Answers are not kept: Cannot write to ")
+    assert kept_scores("sha256:one") == []
+
+
 def test_a_second_model_never_gets_the_first_ones_answers(
     loaded: Loaded, data: Path, model_with: Callable[..., Loaded]
 ) -> None:
@@ -169,7 +198,7 @@ def test_everything_that_can_move_an_answer_is_in_the_key(data: Path, tmp_path: 
     from tests.mmlu import mmlu_rows, write_mmlu
 
     other = write_mmlu(tmp_path / "other", *mmlu_rows(seed=1))
-    plan = plan_score(data=data)
+    plan = plan_score("mc", data=data)
     keys = [
         plan.keys("one", "float32"),
         plan.keys("two", "float32"),
@@ -177,29 +206,29 @@ def test_everything_that_can_move_an_answer_is_in_the_key(data: Path, tmp_path: 
         replace(plan, batch_size=4).keys("one", "float32"),
         replace(plan, backend="vllm").keys("one", "float32"),
         plan_score("leaderboard", data=data).keys("one", "float32"),
-        plan_score(data=data, questions=28).keys("one", "float32"),
-        plan_score(data=other).keys("one", "float32"),
+        plan_score("mc", data=data, questions=28).keys("one", "float32"),
+        plan_score("mc", data=other).keys("one", "float32"),
         {name: replace(key, lm_eval="0.4.12") for name, key in plan.keys("one", "float32").items()},
     ]
     assert len({key["law"].path for key in keys}) == len(keys)
-    assert keys[0]["law"].path == plan_score(data=data, seed=7).keys("one", "float32")["law"].path
+    assert keys[0]["law"].path == plan_score("mc", data=data, seed=7).keys("one", "float32")["law"].path
 
 
 def test_a_file_under_the_wrong_key_is_not_believed(loaded: Loaded, data: Path) -> None:
-    plan = plan_score(data=data, questions=14)
+    plan = plan_score("mc", data=data, questions=14)
     result = run_plan(plan, lambda: wrapped(plan, *loaded), **WHO).categories[0]
     key, other = plan.keys("one", "float32")["biology"], plan.keys("two", "float32")["biology"]
     assert find(other) is None
-    kept = keep(key, result)
+    assert keep(key, result) is None
     other.path.parent.mkdir(parents=True)
-    other.path.write_text(kept.read_text())
+    other.path.write_text(key.path.read_text())
     assert find(other) is None
     assert find(key) == result
 
 
 def test_prompts_cut_are_counted_as_by_hand(data: Path, model_with: Callable[..., Loaded]) -> None:
     result = _score(model_with(context=208), data=data)
-    plan = plan_score(data=data)
+    plan = plan_score("mc", data=data)
     for category in CATEGORIES:
         task = harness.load_task(plan.protocol, category, plan.questions[category], plan.examples(category))
         answers = {answer.question_id: answer for answer in result.answers}
@@ -255,11 +284,11 @@ def test_a_tokenizer_without_an_end_of_text_is_refused(loaded: Loaded) -> None:
         hf.wrap_model(loaded[0], byte_tokenizer(), batch_size=2)
 
 
-def test_another_version_of_a_task_is_refused(data: Path) -> None:
-    plan = plan_score("cot", data=data)
-    newer = replace(plan.protocol, version="9.9")
-    with pytest.raises(UsageError, match=r"holds version 3\.1 of mmlu_pro where 9\.9 is needed"):
-        harness.load_task(newer, "law", plan.questions["law"], plan.examples("law"))
+def test_another_version_of_a_task_is_refused_before_the_questions_are_read(data: Path, monkeypatch: Any) -> None:
+    for name, held in (("cot", "3.1 of mmlu_pro"), ("leaderboard", "0.1 of leaderboard_mmlu_pro")):
+        monkeypatch.setitem(PROTOCOLS, name, replace(PROTOCOLS[name], version="9.9"))
+        with pytest.raises(UsageError, match=rf"holds version {re.escape(held)} where 9\.9 is needed"):
+            plan_score(name, data=data / "nowhere")
 
 
 def test_memory_that_runs_out_names_the_batch_size(loaded: Loaded, data: Path, monkeypatch: Any) -> None:
@@ -297,6 +326,6 @@ def test_a_process_that_fails_at_loading_or_asking_ends_the_run_on_every_process
 ) -> None:
     monkeypatch.setattr(_Pair, "fails_when", staticmethod(when))
     monkeypatch.setattr(Team, "join", classmethod(lambda cls: _Pair(rank=0, size=2)))
-    plan = plan_score(data=data)
+    plan = plan_score("mc", data=data)
     with pytest.raises(MeasurementError, match="the other one failed"):
         run_plan(plan, lambda: wrapped(plan, *loaded), **WHO, fresh=True)
