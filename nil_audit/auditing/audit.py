@@ -140,7 +140,7 @@ def audit_subject(subject: Subject, *, progress: Progress = silent) -> Record:
     kept = None if settings.fresh else find_record(key)
     if kept is not None:
         renamed = {**kept.model, "name": subject.name, "source": base.model["source"]}
-        return replace(kept, model=renamed, shape=base.shape, verdict=base.verdict, scores=base.scores)
+        return replace(kept, model=renamed, shape=base.shape, verdict=base.verdict, scores=base.scores, kept=True)
     record = _measured(base, subject, probe, window, progress)
     trouble = keep_record(record, key)
     return record if trouble is None else replace(record, notes=(*record.notes, trouble))

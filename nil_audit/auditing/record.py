@@ -38,6 +38,7 @@ class Record:
         scores: Benchmark results, measured and published, one mapping each.
         environment: Versions of what computed it.
         notes: Sentences for people.
+        kept: Whether it was found rather than measured just now; not part of the document.
     """
 
     created: str
@@ -50,6 +51,7 @@ class Record:
     scores: tuple[Mapping[str, Any], ...] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    kept: bool = False
 
     @property
     def name(self) -> str:
@@ -75,7 +77,7 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document: plain types, no NaN."""
-        sections = {one.name: getattr(self, one.name) for one in fields(self)}
+        sections = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "kept"}
         document: dict[str, Any] = plain({"schema": SCHEMA, **sections})
         document["shape"]["ratio"] = self.shape.ratio
         return document
