@@ -21,7 +21,27 @@ Row = Mapping[Hashable, Any]
 
 WHOLE_NUMBERS = ("depth", "width", "mlp_width", "heads", "kv_heads", "head_size", "vocab_size")
 NUMBERS = ("parameters_b", "parameters", "tokens_t", "tokens", "score", "stderr", "chance")
+SIGNED = ("score", "stderr", "chance")
+LIMITS = {
+    **dict.fromkeys(WHOLE_NUMBERS, 10_000_000),
+    "depth": 10_000,
+    "heads": 10_000,
+    "kv_heads": 10_000,
+    "parameters_b": 1e6,
+    "parameters": 1e15,
+    "tokens_t": 1e6,
+    "tokens": 1e18,
+}
+"""Above these a number of a list is a slip of the pen: no model comes within a factor of a hundred."""
 DEFAULT = "small_dense_llms"
+
+
+def hub_key(name: str) -> str:
+    """What spellings of one Hub model at one revision share: the id in lower case, "@main" left out.
+
+    Another revision ("org/name@step1000") is another model.
+    """
+    return name.strip().strip("/").lower().removesuffix("@main")
 
 
 def lists_folder() -> Path:
@@ -56,7 +76,7 @@ def read_model_list(path: Path | str) -> "pd.DataFrame":
 
     Raises:
         DataError: The file cannot be read, has no column ``model``, names a model twice, or holds a number that
-            is none, is not above zero, or (depth, width and the like) is not whole.
+            is none, is not above zero, is above its `LIMITS`, or (depth, width and the like) is not whole.
     """
     import pandas as pd
 
@@ -86,7 +106,7 @@ def _checked(table: "pd.DataFrame", source: str) -> "pd.DataFrame":
         raise DataError(f"{source}, line {empty[0] + 2}: no model is named; fill the column 'model' or drop the line.")
     if table.empty:
         raise DataError(f"{source} names no model; add a line a model.")
-    twice = table["model"][table["model"].str.lower().duplicated()]
+    twice = table["model"][table["model"].map(hub_key).duplicated()]
     if len(twice):
         raise DataError(f"{source} names {twice.iloc[0]} more than once; keep one line a model.")
     for column in (*WHOLE_NUMBERS, *NUMBERS):
@@ -101,44 +121,74 @@ def _checked(table: "pd.DataFrame", source: str) -> "pd.DataFrame":
 def _numbers(table: "pd.DataFrame", column: str, source: str) -> "pd.Series[float]":
     """A column as numbers; empty cells are NaN."""
     import numpy as np
-    import pandas as pd
 
     text = table[column]
-    values = pd.to_numeric(text.str.replace("_", ""), errors="coerce").astype(float)
-    signed = column in ("score", "stderr", "chance")
-    wrong = (text != "") & (~np.isfinite(values) | ((values <= 0) & (not signed)))
-    kind = "a number" if signed else "a number above zero"
+    values = text.map(_number)
+    wrong = (text != "") & ~np.isfinite(values)
+    kind = "a number"
+    if column not in SIGNED:
+        wrong |= (values <= 0) | (values > LIMITS[column])
+        kind = f"a number above zero and up to {LIMITS[column]:,.0f}"
     if column in WHOLE_NUMBERS:
         wrong |= values.notna() & (values % 1 != 0)
-        kind = "a whole number above zero"
+        kind = f"a whole number from 1 to {LIMITS[column]:,}"
     if wrong.any():
         first = int(np.flatnonzero(wrong.to_numpy())[0])
+        given = text.iloc[first] if len(text.iloc[first]) <= 40 else text.iloc[first][:40] + "..."
         raise DataError(
-            f"{source}, {table['model'].iloc[first]}: {column} is {text.iloc[first]!r}, which is not {kind};"
+            f"{source}, {table['model'].iloc[first]}: {column} is {given!r}, which is not {kind};"
             " correct it or leave the cell empty."
         )
     return values
 
 
+def _number(text: str) -> float:
+    """A cell as a number; NaN where it is none, infinite where it is beyond what a float holds."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 def expand_models(names: Iterable[str]) -> dict[str, Row]:
     """The models asked for, each list (.csv) replaced by its models; every model with its row of a list, or {}.
+
+    A model that is named more than once (by itself and in a list, in another case, with "@main", or a folder by
+    another path) is there once, as it was first spelled.
 
     Raises:
         DataError: A list cannot be read (see `read_model_list`).
     """
     models: dict[str, Row] = {}
+    spelled: dict[str, str] = {}
     for name in names:
         if name.lower().endswith(".csv"):
-            models |= {row["model"]: row for row in read_model_list(Path(name)).to_dict("records")}
+            rows: list[Row] = read_model_list(Path(name)).to_dict("records")
         else:
-            models.setdefault(name, {})
+            rows = [{"model": name}]
+        for row in rows:
+            first = spelled.setdefault(_one_model(row["model"]), row["model"])
+            known = row if len(row) > 1 else {}
+            models[first] = models.get(first) or known
     return models
+
+
+def _one_model(name: str) -> str:
+    """What all spellings of a model share: of what is on disk its place there, else its `hub_key`."""
+    path = Path(name).expanduser() if name.strip() else Path()
+    try:
+        return f"disk:{path.resolve()}" if name.strip() and path.exists() else hub_key(name)
+    except OSError:  # a name longer than file names may be
+        return hub_key(name)
 
 
 def listed_shape(row: Row) -> Shape | None:
     """A shape from one row of a model list, not checked against a configuration; None without depth and width.
 
     The parameters are the listed total, split by the size of the embeddings where the vocabulary is known.
+
+    Raises:
+        DataError: The embeddings alone would have as many parameters as the listed total, or more.
     """
     numbers = {name: _whole(row, name) for name in WHOLE_NUMBERS}
     depth, width, vocabulary = numbers["depth"], numbers["width"], numbers["vocab_size"]
@@ -148,6 +198,12 @@ def listed_shape(row: Row) -> Shape | None:
     parameters = None
     if total is not None and vocabulary is not None:
         embedding = vocabulary * width * (1 if tied else 2)
+        if embedding >= total:
+            raise DataError(
+                f"The list gives {row['model']} {total:,} parameters, and its embeddings alone are {embedding:,}"
+                f" ({'' if tied else '2 x '}{vocabulary:,} x {width:,}{', tied' if tied else ''}); correct its"
+                " parameters, vocab_size, width or tied ('true' where input and output share one matrix)."
+            )
         parameters = Parameters(total=total, embedding=embedding, body=total - embedding)
     return Shape(
         name=str(row["model"]),
@@ -176,16 +232,16 @@ def disagreements(rows: Iterable[Row], shapes: Iterable[Shape]) -> list[str]:
 
     Args:
         rows: Of a list.
-        shapes: Shapes read from configurations (``nil_audit.read_shape``); matched to the list by name.
+        shapes: Shapes read from configurations (``nil_audit.read_shape``); matched to the list by name and revision.
 
     Returns:
         Depths, widths, MLP widths, heads, key-value heads, head sizes and vocabularies that differ, and parameters by
         more than 0.5%; empty cells of the list and numbers a configuration does not give agree.
     """
-    listed = {str(row["model"]).lower(): row for row in rows}
+    listed = {hub_key(str(row["model"])): row for row in rows}
     found = []
     for shape in shapes:
-        row = listed.get(shape.name.split("@")[0].lower(), {})
+        row = listed.get(hub_key(shape.name), {})
         own = {name: getattr(shape, name) for name in WHOLE_NUMBERS}
         own["parameters"] = shape.parameters.total if shape.parameters else None
         for name, value in own.items():

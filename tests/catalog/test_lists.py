@@ -1,6 +1,7 @@
 """Model lists: what ships, that the smaller ones are in step, what is refused, and the check against configurations."""
 
 import importlib.util
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 from nil_audit.catalog.lists import (
     disagreements,
     expand_models,
+    hub_key,
     listed_shape,
     lists_folder,
     read_model_list,
@@ -122,7 +124,13 @@ def test_a_list_of_ids_alone_and_units(tmp_path: Path) -> None:
         ("model\n", "names no model"),
         ("model,depth\na,3\n,4\n", "line 3: no model is named"),
         ("model,depth\na/b,3\nA/B,4\n", "names A/B more than once"),
-        ("model,depth\na,deep\n", "depth is 'deep', which is not a whole number above zero"),
+        ("model,depth\na/b,3\na/b@main,4\n", "names a/b@main more than once"),
+        ("model,depth\na,deep\n", "depth is 'deep', which is not a whole number from 1 to 10,000"),
+        ("model,depth\na,1e9\n", "depth is '1e9', which is not a whole number from 1 to 10,000"),
+        ("model,width\na,1e500\n", "width is '1e500', which is not a whole number"),
+        ("model,tokens_t\na,1e500\n", "tokens_t is '1e500', which is not a number above zero and up to 1,000,000"),
+        ("model,parameters\na," + "9" * 5000 + "\n", "9999...', which is not a number above zero"),
+        ("model,score\na,1e500\n", "score is '1e500', which is not a number"),
         ("model,depth\na,3.5\n", "depth is '3.5'"),
         ("model,width\na,-768\n", "width is '-768'"),
         ("model,width\na,0\n", "width is '0'"),
@@ -142,6 +150,74 @@ def test_a_list_that_is_not_there_or_not_text(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_bytes(b"\xff\xfe\x00m\x00o")
     with pytest.raises(DataError, match="not a CSV table in UTF-8"):
         read_model_list(tmp_path / "list.csv")
+
+
+def test_revisions_are_models_of_their_own(tmp_path: Path) -> None:
+    rows = "".join(f"EleutherAI/pythia-410m{at},24,1024\n" for at in ("", "@step1000", "@step2000", "@step3000"))
+    path = write(tmp_path, f"model,depth,width\n{rows}")
+    assert len(read_model_list(path)) == 4
+    assert len(expand_models([str(path)])) == 4
+    assert hub_key("EleutherAI/Pythia-410m@main ") == hub_key("eleutherai/pythia-410m")
+    listed = read_model_list(path).to_dict("records")[:1]
+    assert disagreements(listed, [shape("EleutherAI/pythia-410m@step1000", 99, None)]) == []
+
+
+def test_a_model_that_is_asked_for_twice_is_there_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, "model,depth,width\nQwen/Qwen2-7B,28,3584\nme/other,3,64\n./mine/,4,128\n")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "Mine").mkdir()
+    asked = expand_models(["qwen/qwen2-7b", str(path), "me/other", "Qwen/Qwen2-7B@main", "mine", "Mine", str(path)])
+    assert list(asked) == ["qwen/qwen2-7b", "me/other", "./mine/", "Mine"]
+    assert asked["qwen/qwen2-7b"]["depth"] == 28
+    assert asked["./mine/"]["width"] == 128
+    assert asked["Mine"] == {}
+
+
+def test_a_list_whose_embeddings_are_more_than_the_whole_is_refused(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "model,depth,width,parameters,vocab_size,tied\na/b,3,64,100000,1000,\na/c,3,64,100000,1000,true\n"
+        "a/d,3,64,100000,2000,true\n",
+    )
+    models = expand_models([str(path)])
+    with pytest.raises(DataError) as caught:
+        listed_shape(models["a/b"])
+    assert str(caught.value).startswith(
+        "The list gives a/b 100,000 parameters, and its embeddings alone are 128,000 (2 x 1,000 x 64)"
+    )
+    tied = listed_shape(models["a/c"])
+    assert tied is not None and tied.parameters == Parameters(total=100_000, embedding=64_000, body=36_000)
+    with pytest.raises(DataError, match=r"embeddings alone are 128,000 \(2,000 x 64, tied\)"):
+        listed_shape(models["a/d"])
+
+
+def test_pruned_models_do_not_carry_the_tokens_of_their_distillation() -> None:
+    table = shipped_list().set_index("model")
+    minitron = table[table.index.str.contains("Minitron")]
+    assert len(minitron) == 5
+    assert minitron["tokens"].isna().all()
+    noted = minitron[~minitron.index.str.startswith("nvidia/Mistral")]
+    assert noted["note"].str.startswith("94B tokens of distillation after pruning").all()
+    # What is left is what a model has seen in all: nobody trains a base model of the list on less than 2 a parameter.
+    assert (table["tokens"].dropna() > 2 * table["parameters"][table["tokens"].notna()]).all()
+
+
+def test_both_prunings_of_one_teacher_are_listed(tmp_path: Path) -> None:
+    """The deep and the wide half of one model, the same teacher and tokens: parameters are those of the config."""
+    table = shipped_list().set_index("model")
+    for name, depth, width, mlp in (("Depth", 16, 4096, 14_336), ("Width", 32, 3072, 9216)):
+        row = table.loc[f"nvidia/Llama-3.1-Minitron-4B-{name}-Base"]
+        assert (row["depth"], row["width"], row["mlp_width"], row["family"]) == (depth, width, mlp, "Llama-3")
+        config = {
+            "model_type": "llama", "architectures": ["LlamaForCausalLM"], "num_hidden_layers": depth,
+            "hidden_size": width, "intermediate_size": mlp, "num_attention_heads": 32, "num_key_value_heads": 8,
+            "head_dim": 128, "vocab_size": 128_256, "tie_word_embeddings": False,
+        }  # fmt: skip
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(config), encoding="utf-8")
+        counted = read_shape(str(path)).parameters
+        assert counted is not None and counted.total == pytest.approx(row["parameters"], abs=5e4)
 
 
 def shape(name: str, depth: int, parameters: int | None) -> Shape:

@@ -25,6 +25,8 @@ def found() -> Comparison:
 @pytest.fixture(scope="module")
 def real(shared: Path) -> pd.DataFrame:
     models = pd.read_csv(shared / "data" / "scores" / "models.csv")
+    # The compiled table gives pruned models the tokens of their distillation alone; the list leaves those out.
+    models.loc[models["repo_id"].str.startswith("nvidia/Minitron"), "training_tokens_t"] = np.nan
     scores = pd.read_csv(shared / "data" / "scores" / "mmlu_pro.csv")
     scores = scores[(scores["protocol"] == "open-llm-leaderboard-v2") & (scores["base_or_instruct"] == "base")]
     scores = scores[~scores["flag"].fillna("").str.contains("SUSPECT|SUPERSEDED")]
@@ -67,7 +69,7 @@ def test_plain_correlations(found: Comparison, real: pd.DataFrame) -> None:
 
 def test_partial_correlations(found: Comparison, real: pd.DataFrame) -> None:
     told = real.dropna(subset=["training_tokens_t"])
-    assert len(told) == 54
+    assert len(told) == 52
     for key, column in (("ratio", "ratio"), ("depth", "num_hidden_layers"), ("deviation_law", "deviation")):
         assert of(found, key, "size") == pytest.approx(partial(real, column, "size"), abs=2e-3)
         expected = partial(told, column, "size", "training_tokens_t")
