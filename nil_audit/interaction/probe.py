@@ -15,6 +15,8 @@ from nil_audit.progress import quiet_libraries
 BLOCKS = 16
 """K: a probe is cut into 16 blocks of windows, which the jackknife leaves out one at a time."""
 
+_SAMPLE = 20_000  # characters that tell how many a token has
+_MARGIN = 256  # tokens behind the last one needed in which the end of a piece may show
 _WIKITEXT = ("Salesforce/wikitext", "wikitext-103-raw-v1", "test", "text")
 _ALTERNATIVES = "use --probe builtin (shipped, offline) or --probe FILE with a text file of your own"
 
@@ -124,9 +126,10 @@ def _dataset_text(name: str, dataset: str, config: str | None, split: str, colum
 
 
 def make_windows(probe: Probe, tokenizer: Any, *, tokens: int, window: int) -> Windows:
-    """Tokenise the whole text once, without special tokens, and cut it into windows in blocks.
+    """Cut the text's tokens, taken without special tokens, into windows in blocks.
 
     Window w holds the tokens w T to w T + T; the first floor(tokens / T) windows are used, fewer where the text ends.
+    The tokens are those of the whole text, of which no more is tokenised than they need.
 
     Args:
         probe: The text.
@@ -137,22 +140,21 @@ def make_windows(probe: Probe, tokenizer: Any, *, tokens: int, window: int) -> W
     Raises:
         ProbeError: The text or ``tokens`` gives fewer windows than blocks.
     """
-    encoded = tokenizer(
-        probe.text, add_special_tokens=False, return_offsets_mapping=bool(tokenizer.is_fast), verbose=False
-    )
+    asked = tokens // window
+    if asked < BLOCKS:
+        raise ProbeError(
+            f"{tokens:,} tokens make {asked} windows of {window}, but {BLOCKS} are needed for error bars; use "
+            f"--tokens {BLOCKS * window} or more, or a shorter --window."
+        )
+    encoded = _encode_beginning(probe.text, tokenizer, asked * window + 1)
     ids = np.asarray(encoded["input_ids"], dtype=np.int64)
-    asked, available = tokens // window, max(0, (len(ids) - 1) // window)
-    count = min(asked, available)
-    if count < BLOCKS:
-        if asked < BLOCKS:
-            raise ProbeError(
-                f"{tokens:,} tokens make {asked} windows of {window}, but {BLOCKS} are needed for error bars; use "
-                f"--tokens {BLOCKS * window} or more, or a shorter --window."
-            )
+    available = max(0, (len(ids) - 1) // window)
+    if available < BLOCKS:
         raise ProbeError(
             f"The probe {probe.name} has {len(ids):,} tokens for this model, but {BLOCKS} windows of {window} need "
             f"{BLOCKS * window + 1:,}; use a longer text, or --window {max(1, (len(ids) - 1) // BLOCKS)} or less."
         )
+    count = min(asked, available)
     rows = np.lib.stride_tricks.sliding_window_view(ids, window + 1)[: count * window : window]
     block_of = np.arange(count) * BLOCKS // count
     first_window = np.searchsorted(block_of, np.arange(BLOCKS + 1))
@@ -160,6 +162,46 @@ def make_windows(probe: Probe, tokenizer: Any, *, tokens: int, window: int) -> W
         tokens=np.ascontiguousarray(rows),
         block_of=block_of,
         block_bytes=np.diff(_bytes_before(probe.text, encoded, tokenizer, first_window * window)),
+    )
+
+
+def _encode_beginning(text: str, tokenizer: Any, needed: int) -> Any:
+    """The encoding of so much of a text that its first ``needed`` tokens are those of the whole, or of all of it.
+
+    What a token is depends on the text around it, so the last tokens of a piece need not be the whole text's. A piece
+    is therefore cut between lines or words, well behind the tokens that are needed, and a second, longer one must give
+    the same tokens and offsets up to there. Where they differ longer pieces are tried, at last the whole text.
+    """
+    wanted = needed + max(_MARGIN, needed // 16)
+    sample = min(_SAMPLE, len(text))
+    size = 1000 + wanted * sample // max(1, len(_encode(text[:sample], tokenizer)["input_ids"]))
+    while True:
+        first = _cut(text, size, size * 5 // 4)
+        second = _cut(text, size * 5 // 4 + 1, size * 3 // 2)
+        if first + second >= len(text):
+            return _encode(text, tokenizer)
+        shorter = _encode(text[:first], tokenizer)
+        if _same_beginning(shorter, _encode(text[:second], tokenizer), wanted):
+            return shorter
+        size *= 2
+
+
+def _encode(text: str, tokenizer: Any) -> Any:
+    return tokenizer(text, add_special_tokens=False, return_offsets_mapping=bool(tokenizer.is_fast), verbose=False)
+
+
+def _cut(text: str, low: int, high: int) -> int:
+    """Where a text may be cut, between two positions: behind a line, else before a word; at its end if nowhere."""
+    if (line := text.rfind("\n", low, high)) >= 0:
+        return line + 1
+    word = text.rfind(" ", low, high)
+    return word if word >= 0 else len(text)
+
+
+def _same_beginning(one: Any, other: Any, tokens: int) -> bool:
+    """Whether two encodings have so many tokens, and all of these alike."""
+    return len(one["input_ids"]) >= tokens and all(
+        one[key][:tokens] == other[key][:tokens] for key in ("input_ids", "offset_mapping") if key in one
     )
 
 

@@ -1,18 +1,139 @@
 """Text to windows in blocks, for every kind of probe."""
 
 import json
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerFast
 
 from nil_audit.errors import ProbeError
-from nil_audit.interaction.probe import BLOCKS, Probe, load_probe, make_windows
+from nil_audit.interaction import probe as probe_module
+from nil_audit.interaction.probe import BLOCKS, Probe, Windows, load_probe, make_windows
+from tests.conftest import SHARED
 from tests.tiny import byte_tokenizer, english
 
 TOKENIZER = byte_tokenizer()
+
+
+class Counting:
+    """A tokenizer that adds up the characters it is given."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.is_fast, self.decode, self.characters = inner, inner.is_fast, inner.decode, 0
+
+    def __call__(self, text: str, **options: Any) -> Any:
+        self.characters += len(text)
+        return self.inner(text, **options)
+
+
+def _sentencepiece(model: str) -> PreTrainedTokenizerFast:
+    """A tokenizer like SentencePiece's, trained on the shipped text: the whole text is one word to it."""
+    lines = load_probe("builtin").text.splitlines()
+    special = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    if model == "bpe":
+        inner = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
+        inner.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+        trainer: Any = trainers.BpeTrainer(vocab_size=800, special_tokens=special, show_progress=False)
+    else:
+        inner = Tokenizer(models.Unigram())
+        inner.normalizer = normalizers.NFKC()
+        trainer = trainers.UnigramTrainer(
+            vocab_size=600, special_tokens=["<unk>"], unk_token="<unk>", show_progress=False
+        )
+    inner.pre_tokenizer = pre_tokenizers.Metaspace(split=True)
+    inner.train_from_iterator(lines[:60], trainer)
+    inner.pre_tokenizer = None if model == "bpe" else pre_tokenizers.Metaspace(split=False)
+    return PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="<unk>")
+
+
+@cache
+def tokenizer_of(kind: str) -> Any:
+    if kind == "bytes":
+        return TOKENIZER
+    if kind == "slow":
+        return ByT5Tokenizer()
+    if kind in ("bpe", "unigram"):
+        return _sentencepiece(kind)
+    if not (folder := SHARED / "checkpoints" / kind).is_dir():
+        pytest.skip("needs the real checkpoints beside the repository")
+    return AutoTokenizer.from_pretrained(folder)
+
+
+KINDS = ("bytes", "slow", "bpe", "unigram", "gpt2-4x176", "llama-6x144", "neox-2x256", "qwen3-12x96")
+
+
+def windows_of_the_whole(probe: Probe, tokenizer: Any, **asked: int) -> Windows:
+    """What ``make_windows`` gives where all of the text is tokenised."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probe_module, "_encode_beginning", lambda text, inner, _: probe_module._encode(text, inner))
+        return make_windows(probe, tokenizer, **asked)
+
+
+def assert_same(found: Windows, expected: Windows) -> None:
+    assert np.array_equal(found.tokens, expected.tokens)
+    assert np.array_equal(found.block_of, expected.block_of)
+    assert np.array_equal(found.block_bytes, expected.block_bytes)
+
+
+PASSAGES = st.sampled_from(
+    (
+        load_probe("builtin").text,
+        "aaaa" * 2000,
+        " " * 3000,
+        "\n" * 1500,
+        "\t\t\r\n" * 500,
+        "the cat " * 1000,
+        "0123456789" * 500,
+        "中文字符没有空格한국어é́ﬁ" * 300,
+        "🙂\u200d👩\u200d👧" * 400,
+        "<|endoftext|>" * 50,
+    )
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(
+    parts=st.lists(st.tuples(PASSAGES, st.integers(0, 5000), st.integers(100, 15_000)), min_size=2, max_size=7),
+    window=st.integers(1, 40),
+)
+def test_tokens_of_the_beginning_are_those_of_the_whole_text(
+    kind: str, parts: list[tuple[str, int, int]], window: int
+) -> None:
+    text = "".join(passage[start : start + length] for passage, start, length in parts)
+    tokenizer, tokens = tokenizer_of(kind), BLOCKS * window * 2
+    try:
+        expected = windows_of_the_whole(probe_of(text), tokenizer, tokens=tokens, window=window)
+    except ProbeError:
+        return
+    assert_same(make_windows(probe_of(text), tokenizer, tokens=tokens, window=window), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_more_text_is_tokenised_than_the_tokens_need(kind: str) -> None:
+    tokenizer = Counting(tokenizer_of(kind))
+    probe = probe_of(load_probe("builtin").text * 6)
+    found = make_windows(probe, tokenizer, tokens=2048, window=128)
+    assert tokenizer.characters < len(probe.text) / 5
+    assert_same(found, windows_of_the_whole(probe, tokenizer.inner, tokens=2048, window=128))
+
+
+def test_a_tokenizer_that_looks_at_the_end_of_the_text_is_given_all_of_it() -> None:
+    class Odd(Counting):
+        def __call__(self, text: str, **options: Any) -> Any:
+            return {"input_ids": [(ord(letter) + len(text)) % 256 for letter in text]}
+
+    text = english(200_001)
+    odd = Odd(TOKENIZER)
+    odd.is_fast = False
+    found = make_windows(probe_of(text), odd, tokens=512, window=16)
+    assert found.tokens[0, 0] == (ord(text[0]) + len(text)) % 256
 
 
 def probe_of(text: str) -> Probe:
