@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from nil_audit.errors import DefectError, NilAuditError, TeamError
+from nil_audit.errors import DefectError, NilAuditError, SourceError, TeamError
 
 if TYPE_CHECKING:
     import torch
@@ -87,14 +87,19 @@ class Team:
                 error = raised
         return self._gather(made, error)[0]
 
-    def agree(self, mine: Any, otherwise: NilAuditError) -> None:
-        """Make sure that an object is the same on every process.
+    def agree(self, mine: Any, what: str) -> None:
+        """Make sure that something is the same on every process.
+
+        Args:
+            mine: This process's.
+            what: Its name, for people.
 
         Raises:
-            NilAuditError: ``otherwise``, where it is not.
+            SourceError: It is not.
         """
-        if any(one != mine for one in self.gather(mine)):
-            raise otherwise
+        everyone = self.gather(mine)
+        if any(one != everyone[0] for one in everyone):
+            raise SourceError(f"{what} is not the same on all machines of this launch; copy the same files to each.")
 
     def all_reduce(self, tensors: Sequence["torch.Tensor"]) -> None:
         """Turn each tensor into the sum over processes, in place, once every process has come this far.

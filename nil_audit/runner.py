@@ -1,4 +1,4 @@
-"""One task for each of many models, where the failure of one does not stop the others.
+"""One task for each of many models, where the failure of one does not stop the others; on one process or several.
 
 A module of its own, because the audit, the demo and the score share it.
 """
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from nil_audit.errors import DefectError, NilAuditError, TeamError, UsageError
-from nil_audit.processes import shared_fate
+from nil_audit.processes import Team, shared_fate
+from nil_audit.source import Source, resolve
 
 Result = TypeVar("Result")
 
@@ -38,11 +39,12 @@ class PartlyFailed(NilAuditError):  # noqa: N818 - the first part did not fail
     For another process of a launch it is the error alone: that one has a result of its own.
     """
 
-    def __init__(self, result: Any, error: NilAuditError) -> None:
+    def __init__(self, result: Any, error: Exception) -> None:
         """Keep a result with the error of what came after it."""
-        super().__init__(str(error))
-        self.result, self.error = result, error
-        self.exit_code = error.exit_code
+        self.result = result
+        self.error = error if isinstance(error, NilAuditError) else DefectError.of(error)
+        super().__init__(str(self.error))
+        self.exit_code = self.error.exit_code
 
     def __reduce__(self) -> tuple[type[NilAuditError], tuple[str]]:
         return type(self.error), (str(self.error),)
@@ -77,7 +79,7 @@ def run_each(
                 raise
             if isinstance(error, PartlyFailed):
                 results[name] = error.result
-            interrupted = isinstance(error, TeamError)
+            interrupted = isinstance(error.error if isinstance(error, PartlyFailed) else error, TeamError)
             failures[name] = _sentence(name, error)
             on_failure(failures[name])
         else:
@@ -92,3 +94,26 @@ def _sentence(name: str, error: Exception) -> str:
     said = str(error if isinstance(error, NilAuditError) else DefectError.of(error))
     named = re.search(rf"(?<![\w/.-]){re.escape(name)}(?![\w/-])", said)
     return said if named else f"{name}: {said}"
+
+
+def resolve_together(name: str) -> Source:
+    """The source of a model, as ``nil_audit.source.resolve`` finds it, for all processes of a launch.
+
+    Of a Hub id it is the commit that the first of them finds. A folder is read by each where it runs; whether the
+    weights are the same too, their digests tell.
+
+    Raises:
+        NilAuditError: See ``resolve``.
+        SourceError: A machine of the launch has no such folder, or one with another configuration.
+    """
+    team = Team.join()
+    source: Source = team.broadcast(lambda: resolve(name))
+    if source.kind == "local" and team.size > 1:
+        mine: Source | None = source
+        try:
+            mine = source if team.rank == 0 else resolve(name)
+        except NilAuditError:
+            mine = None
+        team.agree(mine and mine.config, name)
+        return mine or source
+    return source

@@ -1,6 +1,7 @@
 """The audit of one model: from its name to a record, measuring only what is not already known."""
 
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -11,9 +12,12 @@ from nil_audit import __version__
 from nil_audit.auditing.record import Record, estimates, find_record, keep_record
 from nil_audit.files import plain
 from nil_audit.law.studies import studies, verdict
+from nil_audit.processes import Team, shared_fate
 from nil_audit.progress import Progress, silent
+from nil_audit.runner import resolve_together
+from nil_audit.score.answers import kept_scores
 from nil_audit.shape.architecture import Shape, read_shape
-from nil_audit.source import Source, resolve
+from nil_audit.source import Source
 from nil_audit.weights import Dtype
 
 if TYPE_CHECKING:
@@ -61,8 +65,8 @@ class Subject:
 
     @cached_property
     def source(self) -> Source:
-        """The place and the commit that the name leads to."""
-        return resolve(self.name)
+        """The place and the commit that the name leads to, the same on every process."""
+        return resolve_together(self.name)
 
     @cached_property
     def shape(self) -> Shape:
@@ -98,11 +102,12 @@ def audit(name: str, *, progress: Progress = silent, **settings: Any) -> Record:
     Raises:
         NilAuditError: What is wrong with the model, the probe or the settings, and what to do.
     """
-    return audit_subject(Subject(name, Settings(**settings)), progress=progress)
+    with shared_fate():
+        return audit_subject(Subject(name, Settings(**settings)), progress=progress)
 
 
 def shape_record(name: str, shape: Shape) -> Record:
-    """The part of an audit that needs no weights: shape, verdict and published scores."""
+    """The part of an audit that needs no weights: shape, verdict, and published scores of what is on the Hub."""
     from nil_audit.catalog.scores import published_for
 
     return Record(
@@ -111,24 +116,31 @@ def shape_record(name: str, shape: Shape) -> Record:
         model={"name": name, "source": shape.source, "revision": shape.revision},
         shape=shape,
         verdict=verdict_document(shape),
-        scores=tuple(published_for(name)),
+        scores=tuple(published_for(name)) if shape.source != "local" else (),
         environment=environment(),
         notes=shape.notes,
     )
 
 
 def audit_subject(subject: Subject, *, progress: Progress = silent) -> Record:
-    """``audit`` of a subject, which keeps its loaded model for whatever comes next (a benchmark run)."""
+    """``audit`` of a subject, which keeps its loaded model for whatever comes next (a benchmark run).
+
+    Under several processes the first alone looks for what is kept, so that a cache on each machine is no matter, and
+    all make sure that they measure the same. To be called within ``shared_fate``.
+    """
     from nil_audit.interaction.measure import window_length
     from nil_audit.interaction.metrics import ESTIMATOR_VERSION
     from nil_audit.interaction.probe import load_probe
 
+    team = Team.join()
     settings = subject.settings
     base = shape_record(subject.name, subject.shape)
+    digest = subject.source.digest
+    team.agree(digest, subject.name)
     probe = load_probe(settings.probe)
     window = window_length(settings.window, subject.shape.context)
     key = {
-        "digest": subject.source.digest,
+        "digest": digest,
         "probe": probe.sha256,
         "window": window,
         "tokens": settings.tokens,
@@ -137,12 +149,15 @@ def audit_subject(subject: Subject, *, progress: Progress = silent) -> Record:
         "robust": settings.robust,
         "estimator": ESTIMATOR_VERSION,
     }
-    kept = None if settings.fresh else find_record(key)
+    team.agree(key, f"The probe {probe.name}, or nil-audit itself,")
+    measured = team.broadcast(lambda: kept_scores(digest))
+    base = replace(base, scores=(*({**row, "model": subject.name} for row in measured), *base.scores))
+    kept = team.broadcast(lambda: None if settings.fresh else find_record(key))
     if kept is not None:
         renamed = {**kept.model, "name": subject.name, "source": base.model["source"]}
         return replace(kept, model=renamed, shape=base.shape, verdict=base.verdict, scores=base.scores, kept=True)
     record = _measured(base, subject, probe, window, progress)
-    trouble = keep_record(record, key)
+    trouble = team.broadcast(lambda: keep_record(record, key))
     return record if trouble is None else replace(record, notes=(*record.notes, trouble))
 
 
@@ -187,7 +202,7 @@ def _measured(base: Record, subject: Subject, probe: "Probe", window: int, progr
 
 
 def score_subject(subject: Subject, record: Record, plan: "Plan", *, progress: Progress = silent) -> Record:
-    """The record with a measured MMLU-Pro score before its published ones; answers that are kept are not asked again.
+    """The record with a measured MMLU-Pro score before the others; answers that are kept are not asked again.
 
     Args:
         subject: Its model is loaded once for audit and score, and not at all where every answer is kept.
@@ -210,7 +225,14 @@ def score_subject(subject: Subject, record: Record, plan: "Plan", *, progress: P
         fresh=subject.settings.fresh,
         progress=progress,
     )
-    return replace(record, scores=(result.to_dict(), *record.scores))
+    row = result.to_dict()
+    return replace(record, scores=(row, *(one for one in record.scores if not _says_less(one, row))))
+
+
+def _says_less(kept: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether a kept score is of the same setting as a new one, and of no more questions."""
+    same = kept["origin"] == new["origin"] and (kept["protocol"], kept["dtype"]) == (new["protocol"], new["dtype"])
+    return same and kept["questions"] <= new["questions"]
 
 
 def _interaction_document(found: "Interaction") -> dict[str, Any]:

@@ -2,17 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
-from nil_audit.errors import NilAuditError
 from nil_audit.processes import Team
 from nil_audit.progress import Progress, silent
 from nil_audit.score.answers import CategoryKey, CategoryResult, find, keep, keep_score
 from nil_audit.score.plan import Plan
 from nil_audit.score.protocols import CATEGORIES
 from nil_audit.score.result import ScoreResult
-
-T = TypeVar("T")
 
 
 def run_plan(
@@ -28,7 +25,8 @@ def run_plan(
     """Score one model by a plan, loading it only when some answer is not kept.
 
     Under several processes each takes whole categories, so that every question is asked once and in the same
-    batch as by one process; the first process keeps the answers after each round of categories.
+    batch as by one process; the first process keeps the answers after each round of categories. An error on one ends
+    the run on all, before their next batch. To be called within ``nil_audit.processes.shared_fate``.
 
     Args:
         plan: What to ask, and how.
@@ -40,32 +38,32 @@ def run_plan(
         progress: Opens a progress display.
 
     Raises:
+        SourceError: Machines of the launch hold other files.
         MeasurementError: The context is shorter than any question, or memory ran out.
     """
     team = Team.join()
+    team.agree(identity, name)
     keys = plan.keys(identity, dtype)
+    team.agree(keys, "MMLU-Pro, or lm-eval,")
     results: dict[str, CategoryResult] = {} if fresh else team.broadcast(lambda: _kept(keys))
     reused, unkept = len(results), None
     waiting = sorted(keys.keys() - results.keys(), key=lambda category: (-len(plan.questions[category]), category))
     if waiting:
         from nil_audit.score.harness import require_room, run_category
 
-        lm = None
-
-        def load() -> None:
-            nonlocal lm
-            lm = build()
-            require_room(lm, plan, name)
-
-        def ask(start: int) -> CategoryResult | None:
-            mine = waiting[start + team.rank : start + team.rank + 1]
-            return run_category(lm, plan, mine[0], advance=advance) if mine else None
-
-        _everyone(team, load)
+        lm = build()
+        require_room(lm, plan, name)
         with progress(f"MMLU-Pro {plan.protocol.name}, {name}", plan.size) as advance:
-            advance(sum(len(result.answers) for result in results.values()))
+
+            def go_on(steps: int) -> None:
+                team.check()
+                advance(steps)
+
+            go_on(sum(len(result.answers) for result in results.values()))
             for start in range(0, len(waiting), team.size):
-                for rank, result in enumerate(_everyone(team, ask, start)):
+                mine = waiting[start + team.rank : start + team.rank + 1]
+                asked = run_category(lm, plan, mine[0], advance=go_on) if mine else None
+                for rank, result in enumerate(team.gather(asked)):
                     if result is None:
                         continue
                     results[result.category] = result
@@ -90,17 +88,3 @@ def run_plan(
 def _kept(keys: Mapping[str, CategoryKey]) -> dict[str, CategoryResult]:
     """The categories whose answers are on disk."""
     return {category: result for category, key in keys.items() if (result := find(key))}
-
-
-def _everyone(team: Team, step: Callable[..., T], *arguments: Any) -> list[T]:
-    """What a step gives on each process; where it fails on one all raise its error, so that none waits for it."""
-    mine: T | NilAuditError
-    try:
-        mine = step(*arguments)
-    except NilAuditError as error:
-        mine = error
-    outcomes = team.gather(mine)
-    for outcome in outcomes:
-        if isinstance(outcome, NilAuditError):
-            raise outcome
-    return outcomes
