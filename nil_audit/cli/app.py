@@ -19,9 +19,10 @@ from nil_audit.cli.audit import audit
 from nil_audit.cli.candidate import candidate
 from nil_audit.cli.compare import compare
 from nil_audit.cli.demo import demo
+from nil_audit.cli.output import Output, prepare_streams
 from nil_audit.cli.score import score
 from nil_audit.errors import EXIT_INTERRUPTED, NilAuditError, UsageError
-from nil_audit.processes import is_first
+from nil_audit.report.render.characters import printable
 
 COMMANDS = {command.__name__: command for command in (audit, score, compare, candidate, demo)}
 ROOT_OPTIONS = ("--help", "-h", "--version", "--install-completion", "--show-completion")
@@ -111,14 +112,14 @@ for _name, _command in COMMANDS.items():
 def main() -> None:
     """Run the command: exit code 0 all well, 1 some model failed, 2 the command was wrong, 130 interrupted."""
     debug = "--debug" in sys.argv or bool(os.environ.get("NIL_AUDIT_DEBUG"))
+    prepare_streams()
     try:
         app(prog_name="nil-audit")
     except NilAuditError as error:
         if debug:
-            traceback.print_exc()
-        if is_first():
-            sys.stderr.write(f"Error: {error}\n")
+            sys.stderr.write(printable(traceback.format_exc()))
+        Output().error(str(error))
         sys.exit(error.exit_code)
     except (_InterruptedError, KeyboardInterrupt):
-        sys.stderr.write("Interrupted: nothing half-written is left; the same command goes on where it can.\n")
+        Output().tell("Interrupted: nothing half-written is left; the same command goes on where it can.")
         sys.exit(EXIT_INTERRUPTED)

@@ -167,8 +167,7 @@ def audit(
         page,
         audit_files(records),
         document,
-        failures=failures,
-        asked=len(asked),
+        outcome=outcome,
         out=out,
         details=details,
     )

@@ -7,7 +7,7 @@ import typer
 
 from nil_audit.cli.options import AsJson, Debug, Quiet
 from nil_audit.cli.output import Output
-from nil_audit.cli.results import command_line, write_out
+from nil_audit.cli.results import command_line, deliver
 from nil_audit.errors import UsageError
 from nil_audit.files import check_writable
 
@@ -65,11 +65,10 @@ def compare(
         count, first = len(found.excluded), found.excluded[0]
         left_out = "1 model is" if count == 1 else f"{count} models are"
         output.note(f"{left_out} left out; {first.what}: {first.reason}")
+    page, files = None, {}
     if out is not None or not as_json:
         from nil_audit.report.comparison.page import comparison_files, comparison_page
 
         page = comparison_page(found, command=command_line(), draw=out is not None)
-        output.show(page)
-        if out is not None:
-            write_out(output, out, "report", page, comparison_files(found, command_line()))
-    output.document(found.to_dict())
+        files = comparison_files(found, command_line())
+    deliver(output, "report", page, files, found.to_dict(), out=out)

@@ -49,9 +49,8 @@ def demo(
         return record
 
     outcome = run_each([model], measure, on_failure=output.error)
-    found, failures = outcome.results, outcome.failures
-    records = list(found.values())
+    records = list(outcome.results.values())
     page = audit_page(records, command=command_line()) if records else None
-    document = with_failures({"records": records}, failures)
-    finish(output, "audit", page, audit_files(records), document, failures=failures, asked=1, out=out, details=True)
+    document = with_failures({"records": records}, outcome.failures)
+    finish(output, "audit", page, audit_files(records), document, outcome=outcome, out=out, details=True)
     output.note("Next: nil-audit YOUR-MODEL (a Hub id or a folder), or nil-audit --help.")

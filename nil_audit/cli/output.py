@@ -1,22 +1,40 @@
 """The one place where commands print: results to stdout, everything else to stderr.
 
-Of the processes of a launch only the first speaks.
+Of the processes of a launch only the first speaks. Nothing that a text holds commands the terminal, and what the
+stream's encoding lacks is written in ASCII.
 """
 
+import io
+import json
+import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import IO, TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
+from rich.text import Text
 
-from nil_audit.files import json_text
+from nil_audit.errors import NilAuditError
+from nil_audit.files import json_text, plain
 from nil_audit.processes import is_first
+from nil_audit.report.render.characters import IN_ASCII, clean, fitted, printable
 
 if TYPE_CHECKING:
     from nil_audit.report.render.page import Page
+
+_NARROWEST = 20
+"""Columns that a page needs at least."""
+
+
+def prepare_streams() -> None:
+    """Let stdout and stderr write what their encoding lacks in ASCII, whoever prints (the help, a traceback)."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=IN_ASCII)
 
 
 @dataclass(kw_only=True)
@@ -25,43 +43,68 @@ class Output:
 
     Attributes:
         as_json: Put one JSON document on stdout and nothing else there.
-        quiet: No progress and no notes on stderr; errors stay.
+        quiet: Of a page its headline alone; no progress and no notes on stderr; errors stay.
     """
 
     as_json: bool = False
     quiet: bool = False
 
     def __post_init__(self) -> None:
-        self._out = Console(file=sys.stdout, highlight=False, soft_wrap=False)
-        self._err = Console(file=sys.stderr, highlight=False)
+        # A stream that was closed before Python started is None.
+        self._out = Console(file=sys.stdout or io.StringIO(), highlight=False, soft_wrap=False)
+        self._err = Console(file=sys.stderr or io.StringIO(), highlight=False)
 
     def show(self, page: "Page", *, details: bool = False) -> None:
-        """Print a page for people on stdout, with its details or without; nothing under ``as_json``."""
-        if not self.as_json and is_first():
-            from nil_audit.report.render.terminal import render_terminal
+        """Print a page for people on stdout, with its details or without; nothing under ``as_json``.
 
-            self._out.print(render_terminal(page, self._out.width, details=details), crop=False)
+        Raises:
+            NilAuditError: Stdout cannot be written.
+        """
+        if self.as_json or not is_first():
+            return
+        from nil_audit.report.render.terminal import render_terminal
+
+        if self.quiet:
+            page = replace(page, answer=page.answer[: page.headlines], sections=())
+        width = max(self._out.width, _NARROWEST)
+        shown = render_terminal(page, width, details=details, encoding=self._out.encoding)
+        _write(self._out, shown, width=width, crop=False)
 
     def document(self, document: Any) -> None:
-        """Print one JSON document on stdout under ``as_json``; nothing otherwise."""
+        """Print one JSON document on stdout under ``as_json``; nothing otherwise.
+
+        Raises:
+            NilAuditError: Stdout cannot be written.
+        """
         if self.as_json and is_first():
-            sys.stdout.write(json_text(document))
+            in_utf8 = self._out.encoding.startswith("utf")
+            # JSON has its own way to write in ASCII what an encoding lacks, which every reader understands
+            text = json_text(document) if in_utf8 else json.dumps(plain(document), indent=1, allow_nan=False) + "\n"
+            _send(self._out.file, text)
 
     def note(self, sentence: str) -> None:
-        """Print a remark on stderr."""
-        if not self.quiet and is_first():
-            self._err.print(sentence, style="dim", markup=False, soft_wrap=True)
+        """Print a remark on stderr; not under ``quiet``."""
+        if not self.quiet:
+            self._say(sentence, "dim")
+
+    def tell(self, sentence: str) -> None:
+        """Print on stderr what has to be known under ``quiet`` too."""
+        self._say(sentence, "bold")
 
     def error(self, sentence: str) -> None:
         """Print what was wrong and what to do, on stderr."""
+        self._say(f"Error: {sentence}", "bold red")
+
+    def _say(self, sentence: str, style: str) -> None:
         if is_first():
-            self._err.print(f"Error: {sentence}", style="bold red", markup=False, soft_wrap=True)
+            with suppress(NilAuditError):  # stderr itself cannot be written: there is nowhere to say so
+                _write(self._err, Text(clean(sentence), style=style), soft_wrap=True)
 
     @contextmanager
     def progress(self, description: str, total: int) -> Iterator[Callable[[int], object]]:
         """Show a bar with the time left on stderr; yields a function that advances it by a number of steps."""
         bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
             TimeRemainingColumn(),
@@ -70,5 +113,49 @@ class Output:
             disable=self.quiet or not self._err.is_terminal or not is_first(),
         )
         with bar:
-            task = bar.add_task(description, total=total)
+            task = bar.add_task(fitted(clean(description), self._err.encoding), total=total)
             yield lambda steps: bar.advance(task, steps)
+
+
+class _Harmless:
+    """What is rendered, without characters that command a terminal and in an encoding's characters alone."""
+
+    def __init__(self, inner: RenderableType) -> None:
+        self.inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for text, style, _ in console.render(self.inner, options):
+            yield Segment(fitted(printable(text), console.encoding), style)
+
+
+def _write(console: Console, what: RenderableType, **how: Any) -> None:
+    """Print where a console prints."""
+    with console.capture() as captured:
+        console.print(_Harmless(what), **how)
+    _send(console.file, captured.get())
+
+
+def _send(stream: IO[str], text: str) -> None:
+    """Write a text and see that it arrives; whoever closed the pipe to read no more is not told.
+
+    Raises:
+        NilAuditError: The stream cannot be written.
+    """
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        _discard(stream)
+    except OSError as error:
+        _discard(stream)
+        raise NilAuditError(
+            f"Standard output cannot be written ({error.strerror}); free some space or send it somewhere else."
+        ) from error
+
+
+def _discard(stream: IO[str]) -> None:
+    """Send what a stream still holds nowhere, or Python would complain about it when it ends."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

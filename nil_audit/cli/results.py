@@ -3,14 +3,16 @@
 import shlex
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from nil_audit.cli.output import Output
-from nil_audit.errors import EXIT_SOME_FAILED
+from nil_audit.errors import EXIT_INTERRUPTED, EXIT_SOME_FAILED
 from nil_audit.processes import Team, is_first
+from nil_audit.runner import Outcome
 
 if TYPE_CHECKING:
     from nil_audit.report.render.page import Page
@@ -26,21 +28,45 @@ def with_failures(document: Mapping[str, Any], failures: Mapping[str, str]) -> d
     return {**document, "failed": [{"model": name, "error": said} for name, said in failures.items()]}
 
 
-def write_out(output: Output, out: Path, name: str, page: "Page", files: Mapping[str, Any]) -> None:
-    """Write a report's folder and say so; of several processes the first alone does.
+def deliver(
+    output: Output,
+    name: str,
+    page: "Page | None",
+    files: Mapping[str, Any],
+    document: Mapping[str, Any],
+    *,
+    out: Path | None,
+    details: bool = False,
+) -> None:
+    """Write a report's folder, then show it: what is printed may be lost, to a closed pipe or a full device.
+
+    Of several processes the first alone does either.
 
     Args:
-        output: Where it is said.
-        out: The folder.
+        output: Where it is shown.
         name: Of the report's files.
-        page: The report.
+        page: The report; None where there is none, as under ``--json`` without a folder.
         files: What is written beside it (see `nil_audit.report.render.folder.write_report`).
+        document: What ``--json`` prints.
+        out: Folder to write to, or None.
+        details: Show the details too.
+
+    Raises:
+        NilAuditError: The folder or stdout cannot be written.
     """
-    if is_first():
+    written = ""
+    if page is not None and out is not None and is_first():
         from nil_audit.report.render.folder import write_report
 
         paths = write_report(out, name, page, files)
-        output.note(f"Written: {paths[0]} and {len(paths) - 1} more files.")
+        written = f"Written: {paths[0]} and {len(paths) - 1} more files."
+    try:
+        if page is not None:
+            output.show(page, details=details)
+        output.document(document)
+    finally:
+        if written:
+            output.note(written)
 
 
 def finish(
@@ -50,34 +76,68 @@ def finish(
     files: Mapping[str, Any],
     document: Mapping[str, Any],
     *,
-    failures: Mapping[str, str],
-    asked: int,
+    outcome: Outcome[Any],
     out: Path | None,
     details: bool = False,
 ) -> None:
-    """Show and write what was measured, and leave the team of processes.
+    """Write and show what a run of many models gave, and leave the team of processes.
 
     Args:
         output: Where it is shown.
         name: Of the report's files.
-        page: The report; None where every model failed.
+        page: The report; None where no model has a result.
         files: What is written beside it.
         document: What ``--json`` prints.
-        failures: The error sentence of every model that failed.
-        asked: Models in all.
+        outcome: What became of every model.
         out: Folder to write to, or None.
         details: Show the details too.
 
     Raises:
-        typer.Exit: With code 1 where a model failed.
+        typer.Exit: With code 1 where a model failed, with code 130 where the run was interrupted.
+        NilAuditError: The folder or stdout cannot be written.
     """
-    if page is not None:
-        output.show(page, details=details)
-        if out is not None:
-            write_out(output, out, name, page, files)
-    output.document(document)
-    Team.join().leave()
-    if failures:
-        if asked > 1:
-            output.note(f"{len(failures)} of {asked} models failed.")
+    try:
+        if sentence := kept_words(outcome.results, datetime.now().astimezone()):
+            output.note(sentence)
+        deliver(output, name, page, files, document, out=out, details=details)
+    finally:
+        Team.join().leave()
+    if outcome.failures and outcome.asked > 1:
+        output.note(f"{len(outcome.failures)} of {outcome.asked} models failed.")
+    if outcome.interrupted:
+        done = len(outcome.results)
+        kept = f" {'That is' if done == 1 else 'Those are'} {'shown' if out is None else f'in {out}'}." if done else ""
+        output.tell(
+            f"Interrupted when {done} of {outcome.asked} {'model was' if outcome.asked == 1 else 'models were'} done."
+            f"{kept} The same command goes on with the rest."
+        )
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if outcome.failures:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def kept_words(results: Mapping[str, Any], now: datetime) -> str:
+    """Which results were measured by an earlier run, and when, in a sentence; empty where all are new.
+
+    Args:
+        results: By model; a kept one says so (``kept``) and when it was measured (``created``, ISO 8601).
+        now: The time, in the zone that the user is told times in.
+    """
+    times = {
+        name: datetime.fromisoformat(one.created).astimezone(now.tzinfo)
+        for name, one in results.items()
+        if getattr(one, "kept", False)
+    }
+    if not times:
+        return ""
+    if len(times) == 1:
+        name, time = next(iter(times.items()))
+        return f"{name}: measured {_when(time, now)}; --fresh measures again."
+    first, last = (_when(time, now) for time in (min(times.values()), max(times.values())))
+    span = first if first == last else f"{first} to {last}"
+    return f"{len(times)} of {len(results)} results are kept ones, measured {span}; --fresh measures again."
+
+
+def _when(time: datetime, now: datetime) -> str:
+    days = (now.date() - time.date()).days
+    return f"{time:%H:%M} {'today' if days == 0 else 'yesterday'}" if days in (0, 1) else f"{time:%Y-%m-%d}"

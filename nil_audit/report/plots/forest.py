@@ -10,7 +10,8 @@ from matplotlib.ticker import MultipleLocator
 from nil_audit.report.plots.palette import INK, LINE, MUTED
 from nil_audit.report.plots.points import text_size
 from nil_audit.report.plots.style import SIGNED, new_figure, plot_style
-from nil_audit.report.render.text import clean, estimate_text
+from nil_audit.report.render.characters import clean
+from nil_audit.report.render.text import estimate_text
 from nil_audit.stats.estimate import Estimate
 
 Row = tuple[str, Estimate]

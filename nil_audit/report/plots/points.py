@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nil_audit.report.plots.labels import place_labels
 from nil_audit.report.plots.palette import INK, MUTED, PAPER
 from nil_audit.report.plots.style import HALO, steps
-from nil_audit.report.render.text import short_name
+from nil_audit.report.render.text import short_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,7 +123,8 @@ def label_points(
     points = to_points.transform(pixels) * 72.0
     area = Bbox(to_points.transform(axes.get_window_extent().get_points()) * 72.0)
     bounds = (area.x0 + 2, area.y0 + 2, area.x1 - 1, area.y1 - headroom)
-    texts = {index: short_name(names[index]) for index in notable}
+    short = short_names(names[index] for index in notable)
+    texts = {index: short[names[index]] for index in notable}
     sizes = {index: text_size(text, LABEL_SIZE) for index, text in texts.items()}
     placed = place_labels(points, sizes, bounds, radius=radius, most=most)
     unit = figure.dpi_scale_trans

@@ -16,8 +16,9 @@ from markupsafe import Markup, escape
 
 from nil_audit import __version__
 from nil_audit.report.plots.palette import THEMED
+from nil_audit.report.render.characters import printable
 from nil_audit.report.render.page import Page
-from nil_audit.report.render.text import ARXIV, printable
+from nil_audit.report.render.text import ARXIV
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 
+from nil_audit.report.render.characters import clean, printable
 from nil_audit.report.render.page import Aside, Block, Bullets, Cell, Figure, KeyNumber, Listing, Page, Prose, Table
-from nil_audit.report.render.text import ARXIV, clean
+from nil_audit.report.render.text import ARXIV
 
 LONGEST = 200
 """Rows of the longest table that is printed whole."""
@@ -58,8 +59,9 @@ def _block(block: Block) -> Iterator[str]:
         case Aside():
             yield "\n".join([f"> **{escaped(block.title)}**", ">", *(f"> - {linked(item)}" for item in block.items)])
         case Listing():
-            fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", block.text)), default=0))
-            yield f"{fence}text\n{block.text}\n{fence}"
+            text = printable(block.text)
+            fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+            yield f"{fence}text\n{text}\n{fence}"
         case Figure():
             words = re.sub(r"\\?([\[\]])", r"\\\1", escaped(block.description))
             yield f"![{words}](plots/{block.name}.png)"

@@ -179,6 +179,7 @@ class Page:
         title: The question it answers.
         kicker: What it is about, in a few words above the title.
         answer: The answer in words, one string a paragraph; the first is set large.
+        headlines: How many paragraphs of the answer say all of it in short.
         numbers: The key numbers of the first screen.
         sections: Everything else.
         footer: Where it comes from: program, version, what it was made of.
@@ -187,6 +188,7 @@ class Page:
     title: str
     kicker: str
     answer: tuple[str, ...]
+    headlines: int = 1
     numbers: tuple[KeyNumber, ...] = ()
     sections: tuple[Section, ...] = ()
     footer: tuple[str, ...] = ()

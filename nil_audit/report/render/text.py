@@ -5,10 +5,12 @@ A number that is None or NaN is printed as `MISSING` by every function.
 
 import math
 import re
-import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeGuard
 
+from nil_audit.report.render.characters import clean, printable
 from nil_audit.stats.estimate import Estimate
 
 MISSING = "–"
@@ -17,36 +19,85 @@ ARXIV = re.compile(r"\barXiv[: ](\d{4}\.\d{4,5})\b")
 """A paper's number: renderers link it."""
 
 
-def printable(text: str) -> str:
-    """A text from outside without control and invisible formatting characters; white space stays.
-
-    Such characters are not allowed in XML, or turn the direction of what follows.
-    """
-    return "".join(
-        character
-        for character in text
-        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn")
-    )
-
-
-def clean(text: str) -> str:
-    """A text from outside on one line: printable, runs of white space made one space."""
-    return " ".join(printable(" ".join(text.split())).split())
-
-
-def short_name(name: str, most: int = 26) -> str:
-    """A model's name for a plot: without its organisation, at most ``most`` characters."""
-    text = clean(name).rstrip("/").rpartition("/")[2] or clean(name)
-    return text if len(text) <= most else text[: most - 1] + "…"
+_SNAPSHOT = re.compile(r"(?:.*/)?models--([^/]+)/snapshots/([0-9a-f]{40})(/.*)?")
 
 
 def display_name(name: str, parts: int = 1) -> str:
-    """A model's name in a report: of a path that exists its last ``parts``, otherwise the name itself."""
-    path = Path(name)
-    if not path.exists():
-        return name
-    # A folder may be given as ".."; a file of the Hub's cache is a link to one whose name is a number.
-    return "/".join((path.resolve() if path.is_dir() else path.absolute()).parts[-parts:])
+    """A model's name in a report that shows no other: of a path that exists its last ``parts``, else the name."""
+    return _endings(name, parts)[0]
+
+
+def display_names(names: Iterable[str]) -> dict[str, str]:
+    """The names of several models in a report: each its shortest ending that no other has.
+
+    A Hub id stays as it is, a folder is called by as many of its last parts as tell it from the others, and a
+    snapshot in the Hub's cache by its id and commit: "org/name@abcdef1".
+    """
+    return _distinct({name: _endings(name) for name in names})
+
+
+def short_names(names: Iterable[str], most: int = 26) -> dict[str, str]:
+    """The names of several models in a plot: without organisation where that is enough, at most ``most`` characters."""
+    endings = {}
+    for name, shown in display_names(names).items():
+        parts = shown.rstrip("/").split("/")
+        endings[name] = [_cut("/".join(parts[-count:]), most, most - 1) for count in range(1, len(parts) + 1)]
+        endings[name].append(_cut(shown, most, most // 2))
+    return _distinct(endings)
+
+
+def _cut(text: str, most: int, kept: int) -> str:
+    """A text of at most ``most`` characters: of a longer one the first ``kept``, and as much of its end."""
+    return text if len(text) <= most else f"{text[:kept]}…{text[len(text) - (most - kept - 1) :]}"
+
+
+def _endings(name: str, parts: int = 1) -> list[str]:
+    """What a model may be called, from the shortest: from the last ``parts`` of a path that exists upwards."""
+    found = [name]
+    if path := _existing(name):
+        # A folder may be given as ".."; a file of the Hub's cache is a link to one whose name is a number.
+        whole = path.resolve() if path.is_dir() else path.absolute()
+        found = ["/".join(whole.parts[-count:]) for count in range(min(parts, len(whole.parts)), len(whole.parts))]
+        if snapshot := _SNAPSHOT.fullmatch(whole.as_posix()):
+            repository, commit, rest = snapshot[1].replace("--", "/", 1), snapshot[2], snapshot[3] or ""
+            rest = rest.removesuffix("/config.json")
+            found = [f"{repository}@{commit[:7]}{rest}", f"{repository}@{commit}{rest}"]
+        found += [whole.as_posix(), name]
+    # At the end names that differ in nothing that can be seen.
+    found.append("".join(one if printable(one) else ascii(one)[1:-1] for one in name))
+    return [shown for one in found if (shown := clean(one))] or ["model"]
+
+
+def _existing(name: str) -> Path | None:
+    """The path that a name is, or None where nothing is there or nothing could be: no such user, too long a name."""
+    try:
+        path = Path(name).expanduser()
+        return path if path.exists() else None
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
+def _distinct(endings: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """For each name the first of its endings that no other name has; names that share all are numbered."""
+    place = dict.fromkeys(endings, 0)
+    while True:
+        shown = {name: endings[name][place[name]] for name in endings}
+        counts = Counter(shown.values())
+        longer = [name for name in endings if counts[shown[name]] > 1 and place[name] + 1 < len(endings[name])]
+        if not longer:
+            break
+        for name in longer:
+            place[name] += 1
+    taken = Counter(shown.values())
+    for name, text in shown.items():
+        number = 2
+        while taken[shown[name]] > 1:
+            if not taken[numbered := f"{text} ({number})"]:
+                taken[text] -= 1
+                taken[numbered] += 1
+                shown[name] = numbered
+            number += 1
+    return shown
 
 
 def with_minus_signs(text: str) -> str:

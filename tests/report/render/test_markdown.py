@@ -22,7 +22,7 @@ from nil_audit.report.render.page import (
     Section,
     Table,
 )
-from nil_audit.report.render.text import clean
+from nil_audit.report.render.characters import clean
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -25,7 +25,7 @@ from nil_audit.report.render.page import (
     table,
 )
 from nil_audit.report.render.terminal import render_terminal
-from nil_audit.report.render.text import clean
+from nil_audit.report.render.characters import clean
 
 WIDTHS = [60, 80, 118, 168]
 HOSTILE = ["[bold]evil[/bold]", "[/]", "a\x1b[31mred", "two\nlines", "模型/反\u202e", "\\[x]", ":smile: [link=x]"]

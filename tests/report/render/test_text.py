@@ -18,7 +18,6 @@ from nil_audit.report.render.text import (
     p_value,
     percent,
     points,
-    short_name,
     signed,
     with_minus_signs,
 )
@@ -78,13 +77,6 @@ def test_clean_text_is_one_line_that_xml_allows(text):
     assert "\n" not in shown and shown == shown.strip()
     escaped = shown.replace("&", "&amp;").replace("<", "&lt;")
     assert (ElementTree.fromstring(f"<t>{escaped}</t>").text or "") == shown
-
-
-def test_short_names_lose_their_organisation_and_their_tail():
-    assert short_name("Qwen/Qwen2.5-0.5B") == "Qwen2.5-0.5B"
-    assert short_name("folder/checkpoint/") == "checkpoint"
-    assert len(short_name("x" * 99)) == 26
-    assert short_name("a/b\u202eevil\x00") == "bevil"
 
 
 @pytest.mark.parametrize("missing", [None, math.nan])
