@@ -5,7 +5,6 @@ commit. ``HF_ENDPOINT``, ``HF_HOME``, ``HF_HUB_OFFLINE`` and the user's stored t
 which is asked for everything that concerns the Hub.
 """
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -14,12 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nil_audit.errors import CheckpointError, ConfigError, SourceError, first_line
+from nil_audit.folder import FolderState, read_object
 
 CONFIG_NAME = "config.json"
-PICKLED = (".bin", ".pt", ".pth", ".ckpt")
-"""Suffixes of weights that can run code when loaded."""
-
-_CONTENT = {".safetensors", ".json", ".model", ".txt", ".tiktoken", ".py", *PICKLED}
+ADAPTER_NAME = "adapter_config.json"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9_][\w.-]*)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _REVISION = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w./-]*")
@@ -51,10 +48,37 @@ class Source:
         """What equal weights share: "git:COMMIT" on the Hub, "sha256:..." over the files of a folder.
 
         Raises:
-            CheckpointError: The source is a configuration file, which has no weights.
+            CheckpointError: The source is a configuration file, which has no weights; the folder cannot be read, or its
+                configuration is no longer the one that was resolved.
         """
         self.require_weights()
-        return f"git:{self.revision}" if self.folder is None else f"sha256:{_folder_digest(self.folder)}"
+        return f"git:{self.revision}" if self.folder is None else f"sha256:{self._folder_state.sha256}"
+
+    def check_unchanged(self) -> None:
+        """Refuse a folder that has been written to since `digest` was taken: what was read of it may be of two models.
+
+        Files whose size, times and inode are as they were are not read again.
+
+        Raises:
+            CheckpointError: The folder's digest is another now.
+        """
+        if self.folder is not None and self._folder_state.has_changed():
+            raise self._changed()
+
+    @cached_property
+    def _folder_state(self) -> FolderState:
+        assert self.folder is not None
+        state = FolderState.read(self.name, self.folder)
+        # as text, because NaN is not equal to itself
+        if json.dumps(_parse(self.name, self.folder / CONFIG_NAME)) != json.dumps(self.config):
+            raise self._changed()
+        return state
+
+    def _changed(self) -> CheckpointError:
+        return CheckpointError(
+            f"The files of {self.name} changed while they were read, so the numbers could be of two models; wait until"
+            " nothing writes to the folder, and start again."
+        )
 
     def require_weights(self) -> None:
         """Refuse a source that can have no weights.
@@ -81,15 +105,15 @@ def resolve(name: str) -> Source:
         SourceError: There is no such folder, id or revision; the repository is gated; there is no network.
         ConfigError: The folder has no config.json, or it is not a JSON object.
     """
-    if not name.strip():
-        raise SourceError("The model's name is empty; give a Hub id, a local folder or a config file.")
-    path = Path(name).expanduser()
-    if path.is_dir() and not (path / CONFIG_NAME).is_file():
+    path, kind = _on_disk(name)
+    if kind == "folder" and not (path / CONFIG_NAME).is_file():
+        if (path / ADAPTER_NAME).is_file():
+            raise is_adapter(name, path / ADAPTER_NAME)
         raise ConfigError(
             f"The folder {name} has no {CONFIG_NAME}; name a folder that a model was saved to with save_pretrained."
         )
-    if path.is_dir() or path.is_file():
-        file = path / CONFIG_NAME if path.is_dir() else path
+    if kind is not None:
+        file = path / CONFIG_NAME if kind == "folder" else path
         folder = file.parent if file.name == CONFIG_NAME else None
         config = _parse(name, file)
         return Source(
@@ -115,14 +139,34 @@ def resolve(name: str) -> Source:
     )
 
 
-def _folder_digest(folder: Path) -> str:
-    """Sha256 over names and contents of the files that decide what a checkpoint computes."""
-    total = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.suffix in _CONTENT:
-            with path.open("rb") as file:
-                total.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return total.hexdigest()
+def _on_disk(name: str) -> tuple[Path, Literal["folder", "file"] | None]:
+    """The path that a name is, and what lies there.
+
+    Raises:
+        SourceError: The name is empty, or no path can be called so.
+    """
+    if not name.strip():
+        raise SourceError("The model's name is empty; give a Hub id, a local folder or a config file.")
+    shown = name.encode("utf-8", "backslashreplace").decode()
+    if shown != name or "\0" in name:
+        raise SourceError(f"The name {shown!a} is not valid text (UTF-8); rename the folder, and give its new name.")
+    try:
+        path = Path(name).expanduser()
+        return path, "folder" if path.is_dir() else "file" if path.is_file() else None
+    except RuntimeError as error:
+        raise SourceError(f"{name} begins in the home folder of a user who is not known here; write it out.") from error
+    except OSError as error:
+        raise SourceError(f"Cannot look for {name} ({error.strerror}); check the name and its permissions.") from error
+
+
+def is_adapter(name: str, file: Path) -> ConfigError:
+    """The error for an adapter without the weights that it adapts."""
+    base = read_object(file, f"The {ADAPTER_NAME} of {name}").get("base_model_name_or_path")
+    known = isinstance(base, str) and base
+    return ConfigError(
+        f"{name} is a PEFT adapter{f' of {base}' if known else ''}, which has no weights of its own; merge it into its"
+        f" base (merge_and_unload, then save_pretrained) and name that folder, or name {base if known else 'its base'}."
+    )
 
 
 def _fetch_config(repo_id: str, revision: str | None) -> Path:
@@ -172,6 +216,8 @@ def _fetch_config(repo_id: str, revision: str | None) -> Path:
             f"{repo_id} has no revision {revision!r}; see {constants.ENDPOINT}/{repo_id}/commits/main for those it has."
         ) from error
     except errors.RemoteEntryNotFoundError as error:
+        if (adapter := _adapter_config(repo_id, revision)) is not None:
+            raise is_adapter(asked, adapter) from error
         raise ConfigError(
             f"The Hub model {asked} has no {CONFIG_NAME}; choose a model in Hugging Face format."
         ) from error
@@ -200,24 +246,20 @@ def _fetch_config(repo_id: str, revision: str | None) -> Path:
         ) from error
 
 
+def _adapter_config(repo_id: str, revision: str | None) -> Path | None:
+    """The adapter's configuration in a repository that has no other; None where there is none."""
+    from huggingface_hub import errors, hf_hub_download
+
+    try:
+        return Path(hf_hub_download(repo_id, ADAPTER_NAME, revision=revision))
+    except (errors.HfHubHTTPError, errors.HTTPError, errors.LocalEntryNotFoundError, OSError):
+        return None
+
+
 def _parse(name: str, file: Path) -> dict[str, Any]:
     """Parse a configuration file.
 
     Raises:
         ConfigError: It cannot be read, is not JSON, or is not a JSON object.
     """
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"Cannot read {file} ({error.strerror}); check its permissions.") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        where = f" (line {error.lineno}: {error.msg})" if isinstance(error, json.JSONDecodeError) else ""
-        raise ConfigError(f"The config of {name} is not valid JSON{where}; download or save it again.") from error
-    if not isinstance(config, dict):
-        raise ConfigError(
-            f"The config of {name} is a JSON {_JSON_NAMES[type(config)]}, not an object; name a model's {CONFIG_NAME}."
-        )
-    return config
-
-
-_JSON_NAMES = {list: "array", str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
+    return read_object(file, f"The config of {name}", f"name a model's {CONFIG_NAME}")

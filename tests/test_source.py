@@ -95,6 +95,105 @@ def test_a_folder_is_known_by_the_files_that_decide_what_it_computes(folder: Pat
     assert resolve(str(folder)).digest != first
 
 
+def test_files_in_subfolders_count_where_the_index_names_them(folder: Path) -> None:
+    """Otherwise other weights would be the same checkpoint."""
+    (folder / "parts").mkdir()
+    (folder / "parts" / "one.safetensors").write_bytes(b"one")
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere" / "other.safetensors").write_bytes(b"other")
+    index = {"metadata": {}, "weight_map": {"a": "parts/one.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    first = resolve(str(folder)).digest
+    (folder / "elsewhere" / "other.safetensors").write_bytes(b"another")
+    assert resolve(str(folder)).digest == first
+    (folder / "parts" / "one.safetensors").write_bytes(b"two")
+    assert resolve(str(folder)).digest != first
+
+
+def test_code_in_subfolders_counts(folder: Path) -> None:
+    (folder / "modeling.py").write_text("from .parts import block")
+    (folder / "parts").mkdir()
+    (folder / "parts" / "block.py").write_text("block = 1")
+    first = resolve(str(folder)).digest
+    (folder / "parts" / "block.py").write_text("block = 2")
+    assert resolve(str(folder)).digest != first
+
+
+def test_a_file_whose_name_is_not_text_has_a_digest(folder: Path) -> None:
+    (folder / os.fsdecode(b"caf\xe9.json")).write_text("{}")
+    assert resolve(str(folder)).digest.startswith("sha256:")
+
+
+def old(file: Path) -> None:
+    """Date a file back, as one that was written a while ago."""
+    os.utime(file, (1_700_000_000, 1_700_000_000))
+
+
+def test_a_folder_that_is_written_to_is_told(folder: Path) -> None:
+    """Also where size and time of change are as they were."""
+    weights = folder / "model.safetensors"
+    weights.write_bytes(b"weights of step 1")
+    old(weights)
+    found = resolve(str(folder))
+    _ = found.digest
+    found.check_unchanged()
+    (folder / "notes.md").write_text("nothing that a model reads")
+    weights.touch()
+    found.check_unchanged()
+    weights.write_bytes(b"weights of step 2")
+    old(weights)
+    with pytest.raises(CheckpointError, match=r"The files of .*model changed while they were read.*start again"):
+        found.check_unchanged()
+    fresh = resolve(str(folder))
+    _ = fresh.digest
+    (folder / "added.safetensors").write_bytes(b"more")
+    with pytest.raises(CheckpointError, match="changed while they were read"):
+        fresh.check_unchanged()
+
+
+def test_files_that_nobody_touched_are_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = resolve(str(folder))
+    _ = found.digest
+    monkeypatch.setattr("nil_audit.folder._RECENT", -3600.0)
+    monkeypatch.setattr("nil_audit.folder._digest", lambda *_: pytest.fail("read again"))
+    found.check_unchanged()
+
+
+def test_a_config_that_changed_after_it_was_resolved_is_told(folder: Path) -> None:
+    found = resolve(str(folder))
+    (folder / "config.json").write_text(json.dumps(CONFIG | {"num_hidden_layers": 2}))
+    with pytest.raises(CheckpointError, match="changed while they were read"):
+        _ = found.digest
+
+
+@pytest.mark.parametrize("base", ["org/base", None, 3])
+def test_an_adapter_is_told_with_its_base(tmp_path: Path, base: Any) -> None:
+    adapter = {"peft_type": "LORA", "base_model_name_or_path": base}
+    folder = write(tmp_path / "lora", adapter, name="adapter_config.json")
+    of = " of org/base" if base == "org/base" else ""
+    with pytest.raises(ConfigError) as error:
+        resolve(str(folder))
+    assert str(error.value) == (
+        f"{folder} is a PEFT adapter{of}, which has no weights of its own; merge it into its base (merge_and_unload,"
+        f" then save_pretrained) and name that folder, or name {'org/base' if of else 'its base'}."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("x" * 300, "Cannot look for xxx.*File name too long"),
+        ("~no_such_user/x", "~no_such_user/x begins in the home folder of a user who is not known here"),
+        ("caf\udce9", r"The name 'caf.+udce9' is not valid text \(UTF-8\); rename the folder"),
+        ("a\0b", "is not valid text"),
+    ],
+)
+def test_a_name_that_no_path_can_have(name: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words) as error:
+        resolve(name)
+    str(error.value).encode()
+
+
 def test_existing_folder_wins_over_a_hub_id(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder.parent)
     assert resolve("model").kind == "local"
@@ -109,7 +208,8 @@ def test_existing_folder_wins_over_a_hub_id(folder: Path, monkeypatch: pytest.Mo
         ("[1, 2]", "a JSON array, not an object"),
         ("null", "a JSON null, not an object"),
         ("3", "a JSON number, not an object"),
-        ("[" * 100_000, "not valid JSON"),
+        ("[" * 100_000, "not valid JSON (it is nested too deep)"),
+        ('{"hidden_size": ' + "9" * 5000 + "}", "not valid JSON (a number has thousands of digits)"),
     ],
 )
 def test_file_that_is_no_config(tmp_path: Path, content: str, words: str) -> None:
@@ -155,6 +255,8 @@ def test_hub(hub: Hub, folder: Path, tmp_path: Path) -> None:
     hub.add("org/gated", folder, gated=True)
     hub.add("org/weights-only", write(tmp_path / "bare", "nothing", name="README.md"))
     hub.add("org/broken", write(tmp_path / "broken", '{"a": '))
+    adapter = {"peft_type": "LORA", "base_model_name_or_path": "org/model"}
+    hub.add("org/adapter", write(tmp_path / "adapter", adapter, name="adapter_config.json"))
     answers = resolve_in_process(
         "org/model",
         "org/model@v2.0",
@@ -166,6 +268,7 @@ def test_hub(hub: Hub, folder: Path, tmp_path: Path) -> None:
         "org/weights-only",
         "org/broken",
         "org/mo--del",
+        "org/adapter",
         environment=hub.environment(tmp_path / "home"),
     )
     assert answers[:4] == [
@@ -175,7 +278,15 @@ def test_hub(hub: Hub, folder: Path, tmp_path: Path) -> None:
         ["hub", "old-style", main, 3],
     ]
     kinds, sentences = zip(*answers[4:], strict=True)
-    assert kinds == ("SourceError", "SourceError", "SourceError", "ConfigError", "ConfigError", "SourceError")
+    assert kinds == (
+        "SourceError",
+        "SourceError",
+        "SourceError",
+        "ConfigError",
+        "ConfigError",
+        "SourceError",
+        "ConfigError",
+    )
     for sentence, words in zip(
         sentences,
         (
@@ -185,6 +296,7 @@ def test_hub(hub: Hub, folder: Path, tmp_path: Path) -> None:
             "org/weights-only has no config.json",
             "org/broken is not valid JSON",
             "'org/mo--del' is not a valid Hub id",
+            "org/adapter is a PEFT adapter of org/model, which has no weights of its own; merge it",
         ),
         strict=True,
     ):
@@ -192,7 +304,7 @@ def test_hub(hub: Hub, folder: Path, tmp_path: Path) -> None:
         assert "\n" not in sentence
         assert sentence.endswith(".")
     fetched = {request.rsplit("/", 1)[-1] for request in hub.requests}
-    assert fetched == {"config.json"}
+    assert fetched == {"config.json", "adapter_config.json"}
 
 
 def test_cache_serves_what_was_fetched_without_a_network(hub: Hub, folder: Path, tmp_path: Path) -> None:

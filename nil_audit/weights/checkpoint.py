@@ -6,10 +6,11 @@ from typing import Any
 import torch
 
 from nil_audit.errors import CheckpointError, SourceError, first_line
+from nil_audit.folder import PICKLED
 from nil_audit.processes import Team
 from nil_audit.progress import quiet_libraries
 from nil_audit.shape.architecture import Shape
-from nil_audit.source import PICKLED, Source
+from nil_audit.source import Source
 from nil_audit.weights import Dtype, check_device
 
 
