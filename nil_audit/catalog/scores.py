@@ -48,7 +48,7 @@ def _table() -> "DataFrame":
     with files("nil_audit.catalog").joinpath("scores.csv").open(encoding="utf-8") as file:
         table = pd.read_csv(
             file,
-            dtype={"questions": "Int64", "data": str},
+            dtype={"questions": "Int64", "data": "str"},
             converters={"accuracy": float},
             keep_default_na=False,
             na_values={"questions": [""]},

@@ -189,7 +189,7 @@ def _from_hub(split: str, revision: str | None) -> tuple[list[Row], str | None]:
     import datasets
 
     try:
-        found = datasets.load_dataset(HUB_ID, split=split, revision=revision)
+        table = datasets.load_dataset(HUB_ID, split=split, revision=revision)
     except Exception as error:  # the libraries below raise a dozen kinds; each means: not here, not reachable
         at = f" at revision {revision}" if revision else ""
         raise SourceError(
@@ -198,10 +198,10 @@ def _from_hub(split: str, revision: str | None) -> tuple[list[Row], str | None]:
             "test and validation as parquet or JSON."
         ) from error
     # without a network the library gives whatever revision it has, so what was read is asked
-    commits = {at[1] for name in found.info.download_checksums or () if (at := re.search(f"@({_COMMIT})/", name))}
+    commits = {at[1] for name in table.info.download_checksums or () if (at := re.search(f"@({_COMMIT})/", name))}
     if revision and re.fullmatch(_COMMIT, revision) and commits - {revision}:
         raise SourceError(
             f"MMLU-Pro is on this machine at revision {min(commits)}, not at {revision}; connect to the network to "
             "fetch that, or choose the one that is here with --data-revision."
         )
-    return found.to_list(), min(commits, default=revision)
+    return table.to_list(), min(commits, default=revision)

@@ -4,6 +4,7 @@ lm-eval's task files, prompts, batching, log-likelihoods and metrics are used as
 come from a checked ``Benchmark`` instead of a download, and every answer says whether its prompt was cut.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -47,7 +48,8 @@ def run_category(lm: Any, plan: Plan, category: str, *, advance: Callable[[int],
         One answer a question, in the plan's order.
 
     Raises:
-        MeasurementError: Memory ran out at this batch size.
+        MeasurementError: Memory ran out at this batch size, or a likelihood is not finite.
+        CheckpointError: The tokenizer gives ids that the embedding does not have.
     """
     start = time.perf_counter()
     protocol, questions = plan.protocol, plan.questions[category]
@@ -131,6 +133,8 @@ def _answer(lm: Any, protocol: Protocol, task: Any, sample: dict[str, Any]) -> A
         endings = [""]
     else:
         likelihoods = [response[0] for response in sample["filtered_resps"]]
+        if not all(map(math.isfinite, likelihoods)):
+            raise not_finite()
         chosen = LETTERS[max(range(options), key=likelihoods.__getitem__)]
         endings = [arguments[1] for arguments in sample["arguments"]]
     cut = _longest(lm, prompt, endings, room) > room
@@ -142,6 +146,18 @@ def _answer(lm: Any, protocol: Protocol, task: Any, sample: dict[str, Any]) -> A
         correct=bool(sample[protocol.metric]),
         cut=cut,
         question_cut=cut and _longest(lm, alone, endings, room) > room,
+    )
+
+
+def not_finite(dtype: Any = None) -> MeasurementError:
+    """The error of a model whose scores are not numbers, so that no answer is its own.
+
+    Args:
+        dtype: Of its weights, where known.
+    """
+    wider = "" if str(dtype) in ("torch.float32", "torch.float64") else "try --dtype float32, and "
+    return MeasurementError(
+        f"The scores of the answers are not finite on this text; {wider}check that the weights are not damaged."
     )
 
 

@@ -50,6 +50,11 @@ class ScoreResult:
         return max(part.created for part in self.categories)
 
     @property
+    def kept(self) -> bool:
+        """Whether every answer was found rather than given just now."""
+        return self.reused == len(self.categories)
+
+    @property
     def letters(self) -> dict[str, int]:
         """How often each letter was chosen, most often first."""
         chosen = Counter(answer.chosen for answer in self.answers if answer.chosen is not None)

@@ -291,6 +291,56 @@ def test_another_version_of_a_task_is_refused_before_the_questions_are_read(data
             plan_score(name, data=data / "nowhere")
 
 
+def _without_numbers(loaded: Loaded) -> Loaded:
+    """Finite weights whose logits are NaN: a final norm so large that the numbers overflow."""
+    model = copy.deepcopy(loaded[0])
+    with torch.no_grad():
+        model.model.norm.weight.fill_(3e38)
+        model.lm_head.weight.fill_(3e38)
+    return model, loaded[1]
+
+
+@pytest.mark.parametrize("protocol", ["leaderboard", "mc", "cot"])
+def test_scores_that_are_not_numbers_are_refused_and_not_kept(
+    protocol: str, loaded: Loaded, data: Path, cache: Path
+) -> None:
+    broken = _without_numbers(loaded)
+    assert all(torch.isfinite(weight).all() for weight in broken[0].parameters())
+    with pytest.raises(MeasurementError, match="not finite on this text; check that the weights are not damaged"):
+        _score(broken, protocol=protocol, data=data, questions=14)
+    assert list(cache.rglob("*.json")) == []
+
+
+def test_likelihoods_that_are_not_numbers_are_refused_whatever_the_engine(
+    loaded: Loaded, data: Path, cache: Path, monkeypatch: Any
+) -> None:
+    def speak(self: Any, requests: list[Any], **_: Any) -> list[tuple[float, bool]]:
+        return [(float("nan"), False)] * len(requests)
+
+    monkeypatch.setattr(hf.QuietHFLM, "loglikelihood", speak)
+    with pytest.raises(MeasurementError, match="not finite on this text; try --dtype float32, and check"):
+        _score(loaded, data=data)
+    assert list(cache.rglob("*.json")) == []
+
+
+@pytest.mark.parametrize("protocol", ["leaderboard", "cot"])
+def test_tokens_beyond_the_embedding_are_refused_in_a_sentence(protocol: str, loaded: Loaded, data: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    small = AutoModelForCausalLM.from_config(copy.deepcopy(loaded[0].config))
+    small.resize_token_embeddings(80)
+    with pytest.raises(CheckpointError, match=r"gives token \d+, but the model's vocabulary ends at 79: they do not"):
+        _score((small, loaded[1]), protocol=protocol, data=data, questions=14)
+
+
+def test_a_padding_token_beyond_the_embedding_is_not_padded_with(loaded: Loaded) -> None:
+    tokenizer = copy.deepcopy(loaded[1])
+    tokenizer.add_special_tokens({"pad_token": "<padding>"})
+    assert tokenizer.pad_token_id == 256
+    assert hf.wrap_model(loaded[0], tokenizer, batch_size=2).tokenizer.pad_token_id == 0
+    assert tokenizer.pad_token_id == 256
+
+
 def test_memory_that_runs_out_names_the_batch_size(loaded: Loaded, data: Path, monkeypatch: Any) -> None:
     def fail(*_: Any, **__: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
