@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nil_audit.budget.cost import DEFAULT_CONTEXT
+from nil_audit.budget import DEFAULT_CONTEXT
 from nil_audit.budget.counts import BlockCounts, Match, count_blocks, with_mlp_width
 from nil_audit.budget.template import Template
 from nil_audit.errors import ConfigError, UnsupportedArchitectureError

@@ -7,7 +7,6 @@ from nil_audit.shape.architecture import Shape
 
 BYTES_BF16 = 2
 BYTES_ADAM = 12  # float32 master weight and two moments, mixed-precision training with bf16 weights and gradients
-DEFAULT_CONTEXT = 4096
 
 
 @dataclass(frozen=True, kw_only=True)

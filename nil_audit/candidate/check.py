@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from nil_audit.budget import DEFAULT_CONTEXT
 from nil_audit.budget.alternatives import build, propose
-from nil_audit.budget.cost import DEFAULT_CONTEXT, Cost, cost
+from nil_audit.budget.cost import Cost, cost
 from nil_audit.budget.counts import BlockCounts, Match, count_blocks
 from nil_audit.budget.template import Template
 from nil_audit.candidate.recommendation import Recommendation, recommend, worst_case
@@ -145,7 +146,7 @@ def check_candidate(
         SourceError, ConfigError, UnsupportedArchitectureError: The config cannot be reached, read, or is not dense.
         UsageError: Tokens, tolerance or context out of range.
     """
-    _check_numbers(tokens, tolerance, context, match)
+    check_numbers(tokens=tokens, tolerance=tolerance, context=context, match=match)
     raw, shape = _read(config, name)
     total, counts, spent = None, None, None
     options: tuple[Option, ...] = ()
@@ -172,7 +173,12 @@ def check_candidate(
     )
 
 
-def _check_numbers(tokens: float | None, tolerance: float, context: int | None, match: str) -> None:
+def check_numbers(*, tokens: float | None, tolerance: float, context: int | None, match: str) -> None:
+    """Refuse settings of `check_candidate` that are out of range, before any config is read.
+
+    Raises:
+        UsageError: One of them is.
+    """
     if tokens is not None and not 0 < tokens < 1e18:
         raise UsageError(f"Training tokens are {tokens:g}, but must be above zero; give --tokens such as 20e9.")
     if not 0 < tolerance <= 0.5:

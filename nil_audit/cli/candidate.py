@@ -1,66 +1,72 @@
-"""``nil-audit candidate CONFIG``: check an architecture before it is trained."""
+"""``nil-audit candidate CONFIG ...``: check architectures before they are trained."""
 
 import gc
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nil_audit.cli.options import AsJson, Debug, Quiet
+from nil_audit.budget import DEFAULT_CONTEXT
+from nil_audit.cli.options import RESULTS, AsJson, Debug, Quiet, check_count, check_models, flag, value
 from nil_audit.cli.output import Output
-from nil_audit.cli.results import command_line, write_out
+from nil_audit.cli.results import command_line, deliver, finish, with_failures
 from nil_audit.errors import EXIT_SOME_FAILED, UsageError
 from nil_audit.files import check_writable, json_text, write_atomically
+from nil_audit.runner import Outcome, run_each
 
 if TYPE_CHECKING:
     from nil_audit.candidate.check import CandidateReport
 
-_SHAPE = "Shape from flags"
+SHAPE, BUDGET = "Shape from flags", "Budget and alternatives"
+_CONFIGS = "A config.json, a folder, a Hub id or id@revision; several give a table."
+_CONTEXT = f"Window length that FLOPs are counted at (default: {DEFAULT_CONTEXT}, or the model's own where shorter)."
 
 
 def candidate(
-    config: Annotated[
-        str | None, typer.Argument(metavar="[CONFIG]", help="A config.json, a folder, a Hub id or id@revision.")
-    ] = None,
-    model_type: Annotated[
-        str | None, typer.Option("--type", help="Model type, as llama.", rich_help_panel=_SHAPE)
-    ] = None,
-    depth: Annotated[int | None, typer.Option(help="Decoder blocks.", rich_help_panel=_SHAPE)] = None,
-    width: Annotated[int | None, typer.Option(help="Channels of the residual stream.", rich_help_panel=_SHAPE)] = None,
-    heads: Annotated[int | None, typer.Option(help="Query heads a block.", rich_help_panel=_SHAPE)] = None,
-    kv_heads: Annotated[
-        int | None, typer.Option(help="Key-value heads (default: as many as heads).", rich_help_panel=_SHAPE)
-    ] = None,
-    head_size: Annotated[
-        int | None, typer.Option(help="Channels a head (default: width / heads).", rich_help_panel=_SHAPE)
-    ] = None,
-    mlp: Annotated[int | None, typer.Option(help="Hidden width of the MLP.", rich_help_panel=_SHAPE)] = None,
-    vocab: Annotated[int | None, typer.Option(help="Rows of the embedding.", rich_help_panel=_SHAPE)] = None,
-    tied: Annotated[
-        bool, typer.Option("--tied", help="One matrix for input and output embedding.", rich_help_panel=_SHAPE)
-    ] = False,
+    context: typer.Context,
+    configs: Annotated[list[str] | None, typer.Argument(metavar="CONFIG", help=_CONFIGS)] = None,
+    model_type: Annotated[str | None, value("NAME", SHAPE, "Model type, as llama.", "--type")] = None,
+    depth: Annotated[int | None, value("N", SHAPE, "Decoder blocks.", "--depth", "--layers")] = None,
+    width: Annotated[int | None, value("N", SHAPE, "Channels of the residual stream.")] = None,
+    heads: Annotated[int | None, value("N", SHAPE, "Query heads a block.")] = None,
+    kv_heads: Annotated[int | None, value("N", SHAPE, "Key-value heads (default: as many as heads).")] = None,
+    head_size: Annotated[int | None, value("N", SHAPE, "Channels a head (default: width / heads).")] = None,
+    mlp: Annotated[int | None, value("N", SHAPE, "Hidden width of the MLP.")] = None,
+    vocab: Annotated[int | None, value("N", SHAPE, "Rows of the embedding.")] = None,
+    tied: Annotated[bool, flag("--tied", SHAPE, "One matrix for input and output embedding.")] = False,
     tokens: Annotated[
-        float | None, typer.Option(help="Training tokens, as 3e11 (default: 20 for each parameter).")
+        str | None, value("N", BUDGET, "Training tokens: 3e11, 300B (default: 20 for each parameter).")
     ] = None,
-    context: Annotated[
-        int | None, typer.Option(help="Window length that FLOPs are counted at (default: 4096 or the model's own).")
-    ] = None,
-    match: Annotated[str, typer.Option(help="What alternatives hold equal: body, total or flops.")] = "body",
-    tolerance: Annotated[float, typer.Option(help="How far their budget may differ, as a share.")] = 0.02,
+    length: Annotated[int | None, value("N", BUDGET, _CONTEXT, "--context")] = None,
+    match: Annotated[
+        str,
+        value(
+            "WHAT",
+            BUDGET,
+            "What alternatives hold equal: body, total or flops.",
+            autocompletion=lambda: ["body", "total", "flops"],
+        ),
+    ] = "body",
+    tolerance: Annotated[float, value("SHARE", BUDGET, "How far their budget may differ, as a share.")] = 0.02,
     write: Annotated[
-        Path | None, typer.Option(help="Folder for the config.json of the best alternative, ready to load.")
+        Path | None, value("DIR", RESULTS, "Folder for the config.json of the best alternative, ready to load.")
+    ] = None,
+    out: Annotated[
+        Path | None, value("DIR", RESULTS, "Folder for candidate.md, candidate.html, candidate.json.")
     ] = None,
     fail_outside: Annotated[
-        bool, typer.Option("--fail-outside", help="Exit code 1 where the verdict is outside, for use in CI.")
+        bool, flag("--fail-outside", RESULTS, "Exit code 1 where a verdict is outside, for use in CI.")
     ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for candidate.md, candidate.html and candidate.json.")
-    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Check an architecture before pretraining: verdict, cost, alternatives of its budget. No weights are needed.
+
+    Several configs give one table with a row each; a config that cannot be read fails alone.
 
     Examples:
 
@@ -70,9 +76,8 @@ def candidate(
 
         nil-audit candidate Qwen/Qwen2.5-0.5B --match total --write best/
 
-        nil-audit candidate config.json --fail-outside --quiet
+        nil-audit candidate configs/*/config.json --fail-outside --quiet
     """
-    output = Output(as_json=as_json, quiet=quiet)
     flags = {
         "type": model_type,
         "depth": depth,
@@ -84,57 +89,76 @@ def candidate(
         "vocab": vocab,
         "tied": tied or None,
     }
-    _check_source(config, flags)
-    if write is not None and config is not None and _is_source(write / "config.json", Path(config)):
-        raise UsageError(f"--write {write} would replace the candidate's own config.json; name another folder.")
+    asked = list(dict.fromkeys(configs or ()))
+    check_models(context, asked)
+    _check_source(asked, flags)
+    settings: dict[str, Any] = {"match": match, "tolerance": tolerance, "context": length}
+    settings["tokens"] = None if tokens is None else check_count(tokens)
+    if write is not None:
+        _check_write(write, asked)
     for folder in filter(None, (write, out)):
         check_writable(folder)
-    # looking for garbage among imported modules, now and at the end, would take a third of the time
-    gc.disable()
-    try:
-        from nil_audit.candidate.check import check_candidate
+    output = Output(as_json=as_json, quiet=quiet)
+    with _no_garbage_collection():
+        from nil_audit.candidate.check import check_candidate, check_numbers
 
-        raw, name, notes = (config, None, ()) if config is not None else _from_flags(flags)
-        report = check_candidate(
-            raw,
-            name=name,
-            tokens=tokens,
-            match=match,  # type: ignore[arg-type]
-            tolerance=tolerance,
-            context=context,
-            notes=notes,
-        )
-    finally:
-        gc.freeze()
-        gc.enable()
-    _show(report, output, out)
-    if write is not None:
-        output.note(_write(report, write))
-    if fail_outside and report.verdict.label == "outside":
-        output.note("The verdict is outside, and --fail-outside asks for exit code 1.")
+        check_numbers(**settings)
+
+        def measure(config: str) -> "CandidateReport":
+            return check_candidate(config, **settings)
+
+        if len(asked) > 1:
+            outcome = run_each(asked, measure, on_failure=output.error, debug=debug)
+            reports = list(outcome.results.values())
+        else:
+            reports = [measure(asked[0]) if asked else check_candidate(**_from_flags(flags), **settings)]
+    outside = sum(report.verdict.label == "outside" for report in reports)
+    if fail_outside and outside:
+        which = f"{outside} of {len(reports)} verdicts are" if len(asked) > 1 else "The verdict is"
+        output.note(f"{which} outside, and --fail-outside asks for exit code 1.")
+    if len(asked) > 1:
+        _show_many(outcome, output, out)
+    else:
+        _show(reports[0], output, out, write)
+    if fail_outside and outside:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _check_source(config: str | None, flags: dict[str, Any]) -> None:
+def _check_source(configs: list[str], flags: dict[str, Any]) -> None:
     given = [name for name, value in flags.items() if value is not None]
-    if config is not None and given:
+    if configs and given:
         raise UsageError(f"Give either a config or a shape from flags (--{given[0]}), not both.")
-    if config is None and not given:
+    if not configs and not given:
         raise UsageError(
             "Name a config.json, a folder or a Hub id, or give --type, --depth, --width, --heads, --vocab."
         )
-    if config is None and (
-        missing := [key for key in ("type", "depth", "width", "heads", "vocab") if flags[key] is None]
-    ):
+    if not configs and (missing := [key for key in ("type", "depth", "width", "heads", "vocab") if flags[key] is None]):
         raise UsageError(f"A shape from flags also needs {', '.join('--' + key for key in missing)}; add them.")
 
 
-def _is_source(target: Path, source: Path) -> bool:
-    """Whether a file is the config that is being checked."""
-    return target.exists() and any(one.exists() and one.samefile(target) for one in (source, source / "config.json"))
+def _check_write(folder: Path, configs: list[str]) -> None:
+    if len(configs) > 1:
+        raise UsageError(f"--write takes the best alternative of one config, and {len(configs)} are given; name one.")
+    target = folder / "config.json"
+    sources = [path for config in configs for path in (Path(config), Path(config) / "config.json")]
+    if target.exists() and any(path.exists() and path.samefile(target) for path in sources):
+        raise UsageError(
+            f"--write {shlex.quote(str(folder))} would replace the candidate's own config.json; name another folder."
+        )
 
 
-def _from_flags(flags: dict[str, Any]) -> tuple[dict[str, Any], str, tuple[str, ...]]:
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Looking for garbage among imported modules, now and at the end, would take a third of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _from_flags(flags: dict[str, Any]) -> dict[str, Any]:
     """The raw config, its name, and what has to be said about it."""
     from nil_audit.budget.template import config_from_flags
 
@@ -149,20 +173,33 @@ def _from_flags(flags: dict[str, Any]) -> tuple[dict[str, Any], str, tuple[str, 
         mlp_width=flags["mlp"],
         tied=bool(flags["tied"]),
     )
-    name = f"{flags['type']} {flags['depth']} x {flags['width']}"
-    return raw, name, (f"Everything that the flags do not say has {flags['type']}'s defaults in transformers.",)
+    note = f"Everything that the flags do not say has {flags['type']}'s defaults in transformers."
+    return {"config": raw, "name": f"{flags['type']} {flags['depth']} x {flags['width']}", "notes": (note,)}
 
 
-def _show(report: "CandidateReport", output: Output, out: Path | None) -> None:
-    """Print the report, and write it where a folder is given."""
+def _show(report: "CandidateReport", output: Output, out: Path | None, write: Path | None) -> None:
+    """Write what is asked for, and show the report."""
+    written = None if write is None else _write(report, write)
+    page, files = None, {}
     if out is not None or not output.as_json:
         from nil_audit.report.candidate import candidate_files, candidate_page
 
         page = candidate_page(report, command=command_line(), draw=out is not None)
-        output.show(page)
-        if out is not None:
-            write_out(output, out, "candidate", page, candidate_files(report, command_line()))
-    output.document(report.to_dict())
+        files = candidate_files(report, command_line())
+    deliver(output, "candidate", page, files, report.to_dict(), out=out)
+    if written is not None:
+        output.note(written)
+
+
+def _show_many(outcome: "Outcome[CandidateReport]", output: Output, out: Path | None) -> None:
+    """Write what is asked for, and show a table with a row a config."""
+    from nil_audit.report.candidates import candidates_document, candidates_page
+
+    reports = outcome.results
+    page = candidates_page(reports, command=command_line()) if reports else None
+    document = with_failures(candidates_document(reports), outcome.failures)
+    files = {"candidate.json": {**document, "command": command_line()}}
+    finish(output, "candidate", page, files, document, outcome=outcome, out=out)
 
 
 def _write(report: "CandidateReport", folder: Path) -> str:

@@ -38,9 +38,9 @@ def flag(name: str, panel: str, help: str) -> Any:
     return typer.Option(name, metavar="", help=help, rich_help_panel=panel)
 
 
-def value(metavar: str, panel: str, help: str, **more: Any) -> Any:
-    """An option that takes a value."""
-    return typer.Option(metavar=metavar, help=help, rich_help_panel=panel, **more)
+def value(metavar: str, panel: str, help: str, *names: str, **more: Any) -> Any:
+    """An option that takes a value; named after its parameter unless it is given names."""
+    return typer.Option(*names, metavar=metavar, help=help, rich_help_panel=panel, **more)
 
 
 def _dtypes() -> list[str]:
@@ -154,10 +154,8 @@ def refuse_without(context: typer.Context, needed: str, *options: str) -> None:
     """
     there = given(context)
     if needed not in there and (idle := [option for option in options if option in there]):
-        named = _listing(idle)
-        raise UsageError(
-            f"{named} {'does' if len(idle) == 1 else 'do'} nothing without {needed}; add {needed}, or leave {named} out."
-        )
+        named, verb = _listing(idle), "does" if len(idle) == 1 else "do"
+        raise UsageError(f"{named} {verb} nothing without {needed}; add {needed}, or leave {named} out.")
 
 
 def refuse_together(context: typer.Context, option: str, *others: str, because: str) -> None:

@@ -1,51 +1,26 @@
 """``nil-audit candidate`` as a user runs it."""
 
 import json
+import re
 import resource
+import shlex
 import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from transformers import AutoConfig
 
 from nil_audit.budget.template import config_from_flags
-from nil_audit.cli.app import main
 from nil_audit.shape.architecture import shape_from_config
+from tests.conftest import ROOT
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-Here = Callable[..., "Done"]
+Here = Callable[..., Any]
 SMALL = ("--type", "llama", "--depth", "6", "--width", "256", "--heads", "4", "--kv-heads", "2", "--mlp", "704")
 SMALL = (*SMALL, "--vocab", "4096", "--tied")
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command left behind."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def run_here(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Callable[..., Done]:
-    """Runs the command in this process, where torch is imported once for all tests."""
-
-    def run(*arguments: str | Path) -> Done:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("COLUMNS", "80")
-        monkeypatch.setattr(sys, "argv", ["nil-audit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        out, err = capsys.readouterr()
-        return Done(int(end.value.code or 0), out, err)
-
-    return run
 
 
 @pytest.fixture
@@ -145,6 +120,13 @@ def test_flags_give_the_shape_and_fail_outside_gives_the_exit_code(run_here: Her
         ((*SMALL, "--tolerance", "3"), 2, "between 0 and 0.5"),
         ((*SMALL, "--match", "layers"), 2, "choose body, total, flops"),
         ((*SMALL, "--out", "/dev/null/x"), 2, "name a folder that can be written to"),
+        ((*SMALL, "--tokens", "2x"), 2, "--tokens '2x' is not a number; write it as 131072, 131k"),
+        ((*SMALL, "--context", "0"), 2, "The context is 0"),
+        (("",), 2, "name is empty"),
+        (("a/config.json,b/config.json",), 2, "apart by spaces, not by commas; write a/config.json b/config.json."),
+        (("one", "two", "--write", "best"), 2, "--write takes the best alternative of one config, and 2 are given"),
+        (("one", "two", "--depth", "3"), 2, "not both"),
+        (("one", "two", "--tolerance", "3"), 2, "between 0 and 0.5"),
         (("no/such/config.json",), 1, "neither an existing folder or file nor a Hub id"),
     ],
 )
@@ -168,6 +150,86 @@ def test_a_budget_without_alternatives_cannot_be_written(run_here: Here, tmp_pat
     assert refused.returncode == 2
     assert "no alternative of this budget to write" in refused.stderr
     assert not (tmp_path / "best" / "config.json").exists()
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> dict[str, Path]:
+    """Configs by their verdicts, and a file that is none."""
+    found = {}
+    for label, depth in (("inside", 10), ("outside", 100)):
+        path = tmp_path / "configs" / label / "config.json"
+        path.parent.mkdir(parents=True)
+        config = config_from_flags("llama", depth=depth, width=256, heads=4, mlp_width=704, vocab_size=4096)
+        path.write_text(json.dumps(config), encoding="utf-8")
+        found[label] = path
+    found["none"] = tmp_path / "configs" / "notes.json"
+    found["none"].write_text("[]", encoding="utf-8")
+    return found
+
+
+def test_several_configs_are_rows_of_one_table_and_a_bad_one_fails_alone(
+    run_here: Here, several: dict[str, Path], tmp_path: Path
+) -> None:
+    done = run_here("candidate", *several.values(), "--out", tmp_path / "report")
+    assert done.returncode == 1
+    assert done.stdout.startswith("2 configs: 1 inside, 1 outside.")
+    assert "Outside: outside." in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    rows = [line.split() for line in done.stdout.splitlines() if " x 256" in line]
+    assert [(row[0], row[2], row[6]) for row in rows] == [("inside", "10", "inside"), ("outside", "100", "outside")]
+    assert str(several["none"]) in done.stderr
+    document = json.loads((tmp_path / "report" / "candidate.json").read_text(encoding="utf-8"))
+    assert [one["verdict"]["label"] for one in document["candidates"]] == ["inside", "outside"]
+    assert [one["model"] for one in document["failed"]] == [str(several["none"])]
+
+
+def test_several_configs_as_json_hold_what_each_alone_says(run_here: Here, several: dict[str, Path]) -> None:
+    both = [str(several[label]) for label in ("inside", "outside")]
+    found = json.loads(run_here("candidate", *both, "--json").stdout)
+    assert found["failed"] == []
+    for path, one in zip(both, found["candidates"], strict=True):
+        assert one.pop("config") == path
+        assert one == json.loads(run_here("candidate", path, "--json").stdout)
+
+
+def test_several_configs_fail_where_one_is_outside_and_that_is_asked_for(
+    run_here: Here, several: dict[str, Path]
+) -> None:
+    good, bad = several["inside"], several["outside"]
+    assert run_here("candidate", good, bad, "--quiet").returncode == 0
+    done = run_here("candidate", good, bad, "--fail-outside", "--quiet")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout == "2 configs: 1 inside, 1 outside.\nOutside: outside.\n"
+
+
+def test_the_hook_of_pre_commit_is_a_command_that_works(run_here: Here, several: dict[str, Path]) -> None:
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    program, *arguments = shlex.split(hook["entry"])
+    assert program == "nil-audit"
+    changed = [path for path in several.values() if re.search(hook["files"], path.as_posix())]
+    assert changed == [several["inside"], several["outside"]]
+    assert run_here(*arguments, *changed).returncode == 1
+    assert run_here(*arguments, changed[0]).returncode == 0
+
+
+def test_layers_and_tokens_as_people_write_them(run_here: Here) -> None:
+    flags = ["--layers" if flag == "--depth" else flag for flag in SMALL]
+    spelt = run_here("candidate", *flags, "--tokens", "2B", "--json")
+    assert spelt.returncode == 0, spelt.stderr
+    assert spelt.stdout == run_here("candidate", *SMALL, "--tokens", "2e9", "--json").stdout
+
+
+def test_the_command_is_printed_so_that_a_shell_takes_it_again(run_here: Here, wide: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "my configs (new)"
+    folder.mkdir()
+    wide.rename(folder / "config.json")
+    done = run_here("candidate", folder, "--out", tmp_path / "report")
+    assert done.returncode == 0, done.stderr
+    again = json.loads((tmp_path / "report" / "candidate.json").read_text(encoding="utf-8"))["command"]
+    assert shlex.split(again) == ["nil-audit", "candidate", str(folder), "--out", str(tmp_path / "report")]
+    assert again in (tmp_path / "report" / "candidate.md").read_text(encoding="utf-8")
+    refused = run_here("candidate", folder, "--write", folder)
+    assert f"--write '{folder}' would replace" in refused.stderr
 
 
 def test_a_7b_config_takes_seconds_and_json_is_one_document(run_command: Run, tmp_path: Path) -> None:
