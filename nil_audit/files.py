@@ -8,8 +8,9 @@ import platform
 import re
 import tempfile
 import time
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Any
 
 from nil_audit.errors import UsageError
 
+_FORMULA = re.compile("'*[=+\\-@\n＝＋－＠]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _LONGEST_NAME = 120
 _TEMPORARY = ".nil-audit-"
 _LONGEST_WRITE = 24 * 3600  # seconds; an older temporary file is nobody's, whoever made it
@@ -98,8 +101,44 @@ def plain(value: Any) -> Any:
 
 
 def json_text(document: Any) -> str:
-    """A document as every file and ``--json`` show it; UTF-8 can hold all of it."""
-    return _whole(json.dumps(plain(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n").decode()
+    """A document as every file and ``--json`` show it: in UTF-8, what cannot be seen as JSON's escapes."""
+    text = json.dumps(plain(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return "\n".join(_spelt_out(line, json.dumps) for line in text.split("\n"))
+
+
+def csv_text(table: Any) -> str:
+    r"""A data frame as every CSV file shows it, without its index: no spreadsheet runs what a cell says.
+
+    A text that would be taken for a formula gets an apostrophe in front, which `from_csv` takes off again; numbers,
+    negative ones too, stay as they are. What cannot be seen is spelt out ("\x1b").
+    """
+    safe = table.copy()
+    for name, column in table.items():
+        values = column.tolist()
+        if any(isinstance(value, str) for value in values):
+            safe[name] = [_csv_cell(value) if isinstance(value, str) else value for value in values]
+    safe.columns = [_csv_cell(str(name)) for name in table.columns]
+    return str(safe.to_csv(index=False, lineterminator="\n"))
+
+
+def from_csv(text: str) -> str:
+    """The text that a cell of `csv_text` stands for."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def _csv_cell(text: str) -> str:
+    seen = _spelt_out(text, ascii)
+    return f"'{seen}" if _FORMULA.match(seen) and not _NUMBER.fullmatch(seen) else seen
+
+
+def _spelt_out(text: str, quote: Callable[[str], str]) -> str:
+    """A text in which what cannot be seen, or commands a terminal, is escaped as ``quote`` does; line ends stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or one == "\n" or unicodedata.category(one) == "Zs" else quote(one)[1:-1]
+        for one in text
+    )
 
 
 def _whole(text: str) -> bytes:

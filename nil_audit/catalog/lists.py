@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nil_audit.errors import DataError, first_line
+from nil_audit.files import from_csv
 from nil_audit.shape.architecture import Parameters, Shape
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def read_model_list(path: Path | str) -> "pd.DataFrame":
             f"The model list {path} has no column 'model' (it has {', '.join(table.columns[:6])});"
             " name the column of Hub ids 'model'."
         )
-    table = table.apply(lambda column: column.str.strip())
+    table = table.apply(lambda column: column.str.strip().map(from_csv))
     return _checked(table, str(path))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nil_audit.files import json_text, write_atomically
+from nil_audit.files import csv_text, json_text, write_atomically
 from nil_audit.report.render.html import render_html
 from nil_audit.report.render.markdown import render_markdown
 from nil_audit.report.render.page import Figure, Page
@@ -40,4 +40,4 @@ def write_report(folder: Path, name: str, page: Page, files: Mapping[str, Any]) 
 def _content(data: Any) -> str | bytes:
     if isinstance(data, str | bytes):
         return data
-    return str(data.to_csv(index=False, lineterminator="\n")) if hasattr(data, "to_csv") else json_text(data)
+    return csv_text(data) if hasattr(data, "to_csv") else json_text(data)
