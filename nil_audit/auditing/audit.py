@@ -226,6 +226,7 @@ def score_subject(subject: Subject, record: Record, plan: "Plan", *, progress: P
         progress=progress,
     )
     row = result.to_dict()
+    Team.join().gather(None)  # an error up to here is one of the score on every process
     return replace(record, scores=(row, *(one for one in record.scores if not _says_less(one, row))))
 
 

@@ -1,0 +1,295 @@
+"""Several processes in which something fails on purpose: many runs in a row, in the processes of one launch.
+
+``python -m torch.distributed.run --standalone --nproc_per_node 2 -m tests.launched PLAN RESULTS`` reads the runs from
+the file PLAN; each process writes what became of each run into the folder RESULTS. ``launch`` does it, and ``faulty``
+says how a run differs from one that nobody disturbed.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import wraps
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nil_audit.errors import MeasurementError, UsageError
+
+STEPS = {
+    "resolve": "nil_audit.runner:resolve",
+    "shape": "nil_audit.auditing.audit:read_shape",
+    "probe": "nil_audit.interaction.probe:load_probe",
+    "find": "nil_audit.auditing.audit:find_record",
+    "load": "nil_audit.weights.checkpoint:load_checkpoint",
+    "windows": "nil_audit.interaction.measure:make_windows",
+    "gradients": "nil_audit.interaction.measure:window_gradients",
+    "reduction": "nil_audit.interaction.measure:WindowTotals.all_reduce",
+    "products": "nil_audit.interaction.measure:WindowTotals.products",
+    "document": "nil_audit.auditing.audit:_interaction_document",
+    "keep": "nil_audit.auditing.audit:keep_record",
+    "answers": "nil_audit.score.run:_kept",
+    "wrap": "nil_audit.score.engines:wrapped",
+    "batch": "nil_audit.score.engines.hf:QuietHFLM._model_call",
+    "category": "nil_audit.score.harness:run_category",
+    "result": "nil_audit.score.result:ScoreResult.to_dict",
+}
+"""Where a process can fail, in the order in which it comes there."""
+
+FIRST_ALONE = ("find", "keep", "answers")
+"""Steps that the first process alone takes."""
+
+OF_SCORE = ("answers", "wrap", "batch", "category", "result")
+"""Steps after the audit, which is kept where they fail."""
+
+ERRORS: dict[str, Callable[[], BaseException]] = {
+    "ours": lambda: MeasurementError("It cannot be measured; leave it out."),
+    "usage": lambda: UsageError("An option is wrong; correct it."),
+    "defect": lambda: ZeroDivisionError("division by zero"),
+    "system": lambda: OSError(5, "Input/output error"),
+    "interrupt": KeyboardInterrupt,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One process fails at one model, in one step, at the ``time``-th time that it comes there."""
+
+    rank: int
+    model: str
+    step: str
+    error: str = "ours"
+    time: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run: the models, the cache of each process, and what fails.
+
+    Attributes:
+        models: Folders, in their order.
+        caches: The cache folder of each process.
+        faults: What fails.
+        mmlu_pro: Folder of the questions that are asked after each audit; None: no score.
+    """
+
+    models: tuple[str, ...]
+    caches: tuple[str, ...]
+    faults: tuple[Fault, ...] = ()
+    mmlu_pro: str | None = None
+
+
+@dataclass
+class _Now:
+    """What this process is at."""
+
+    rank: int = 0
+    model: str = ""
+    faults: tuple[Fault, ...] = ()
+    met: dict[str, int] = field(default_factory=dict)
+
+    def come(self, step: str) -> None:
+        """Fail where it is this process's turn."""
+        self.met[step] = self.met.get(step, 0) + 1
+        for fault in self.faults:
+            if (fault.rank, fault.model, fault.step, fault.time) == (self.rank, self.model, step, self.met[step]):
+                raise ERRORS[fault.error]()
+
+
+@contextmanager
+def _failing(now: _Now) -> Iterator[None]:
+    """Every step asks whether it is to fail."""
+    changed = []
+    for step, place in STEPS.items():
+        module, _, path = place.partition(":")
+        owner: Any = import_module(module)
+        *parts, name = path.split(".")
+        for part in parts:
+            owner = getattr(owner, part)
+        original = getattr(owner, name)
+
+        @wraps(original)
+        def stumbling(*arguments: Any, _original: Any = original, _step: str = step, **options: Any) -> Any:
+            now.come(_step)
+            return _original(*arguments, **options)
+
+        setattr(owner, name, stumbling)
+        changed.append((owner, name, original))
+    try:
+        yield
+    finally:
+        for owner, name, original in changed:
+            setattr(owner, name, original)
+
+
+def perform(run: Run, settings: Mapping[str, Any], *, rank: int = 0) -> dict[str, Any]:
+    """One run on this process, as the command ``audit`` does it.
+
+    Returns:
+        "results" (records), "failures", "interrupted"; or "error", what ended the run.
+    """
+    from nil_audit.auditing.audit import Settings, Subject, audit_subject, score_subject
+    from nil_audit.runner import PartlyFailed, run_each
+    from nil_audit.score.plan import plan_score
+
+    os.environ["NIL_AUDIT_CACHE"] = run.caches[rank]
+    now = _Now(rank=rank, faults=run.faults)
+    plan = None if run.mmlu_pro is None else plan_score("mc", data=Path(run.mmlu_pro))
+
+    def measure(name: str) -> dict[str, Any]:
+        now.model, now.met = name, {}
+        subject = Subject(name, Settings(**settings))
+        record = audit_subject(subject)
+        if plan is None:
+            return record.to_dict()
+        try:
+            return score_subject(subject, record, plan).to_dict()
+        except Exception as error:
+            raise PartlyFailed(record.to_dict(), error) from error
+
+    with _failing(now):
+        try:
+            outcome = run_each(run.models, measure, on_failure=lambda _: None)
+        except UsageError as error:
+            return {"error": str(error)}
+    return {"results": outcome.results, "failures": outcome.failures, "interrupted": outcome.interrupted}
+
+
+def launch(
+    runs: Sequence[Run], settings: Mapping[str, Any], folder: Path, *, processes: int, timeout: float
+) -> list[list[dict[str, Any]]]:
+    """Perform runs one after another in the processes of one launch.
+
+    Returns:
+        Of each run what became of it on each process.
+
+    Raises:
+        subprocess.TimeoutExpired: They hang.
+        AssertionError: The launch itself failed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = folder / "plan.json"
+    plan.write_text(json.dumps({"settings": dict(settings), "runs": [asdict(run) for run in runs]}))
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes))
+    process = subprocess.Popen(
+        [sys.executable, *launcher, "-m", "tests.launched", str(plan), str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+        env=os.environ | {"ACCELERATE_USE_CPU": "true"},
+    )
+    try:
+        said, _ = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.terminate()  # the launcher ends its processes
+        process.communicate(timeout=60)
+        raise
+    assert process.returncode == 0, said
+    return [
+        [json.loads((folder / f"{index}-{rank}.json").read_text()) for rank in range(processes)]
+        for index in range(len(runs))
+    ]
+
+
+def differences(run: Run, found: Sequence[Mapping[str, Any]], alone: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What is wrong with a run, in words; nothing where all went as it must.
+
+    Every model that nothing happened to is measured as one process alone measures it; every process says the same; a
+    model that something happened to has failed, in all but the audit where only its score did; nothing that is kept is
+    a mixture.
+
+    Args:
+        run: What was asked.
+        found: What became of it on each process.
+        alone: The record of each model by one process that nobody disturbed.
+    """
+    wrong = []
+    told = [{**one, "results": sorted(one["results"])} if "results" in one else dict(one) for one in found]
+    if any(one != told[0] for one in told):
+        wrong.append(f"the processes differ: {told}")
+    ending = next((name for name in run.models if _ends(run, name)), None)
+    reached = run.models if ending is None else run.models[: run.models.index(ending)]
+    if "error" in found[0]:
+        return wrong if ending == run.models[0] else [*wrong, f"ended by {found[0]['error']}"]
+    if found[0]["interrupted"] != (ending is not None):
+        wrong.append(f"interrupted: {found[0]['interrupted']}")
+    met = {fault.model: fault.step for fault in run.faults}
+    failing = [name for name in reached if name in met]
+    if sorted(found[0]["failures"]) != sorted(failing):
+        wrong.append(f"failed: {found[0]['failures']}, not {failing}")
+    for name in reached:
+        record = found[0]["results"].get(name)
+        whole = name not in met
+        if record is None and (whole or _audited(run, name)):
+            wrong.append(f"{name} has no record")
+        elif record is not None:
+            if not (whole or _audited(run, name)):
+                wrong.append(f"{name} has a record though it failed")
+            wrong.extend(
+                f"{name}: {one}" for one in unlike(record, alone[str(Path(name))], scored=whole and bool(run.mmlu_pro))
+            )
+    digests = {record["model"]["digest"]: record for record in alone.values()}
+    for cache in set(run.caches):
+        for file in Path(cache).glob("records/*.json"):
+            kept = json.loads(file.read_text())
+            wrong.extend(f"kept: {one}" for one in unlike(kept, digests[kept["model"]["digest"]], scored=False))
+    return wrong
+
+
+def _ends(run: Run, name: str) -> bool:
+    """Whether the run ends at a model: by Ctrl-C, or by a wrong command before anything is done."""
+    kinds = {fault.error for fault in run.faults if fault.model == name}
+    return "interrupt" in kinds or ("usage" in kinds and name == run.models[0] and not _audited(run, name))
+
+
+def _audited(run: Run, name: str) -> bool:
+    """Whether whatever happens to a model happens after its audit."""
+    return all(fault.step in OF_SCORE for fault in run.faults if fault.model == name)
+
+
+def unlike(found: Mapping[str, Any], alone: Mapping[str, Any], *, scored: bool) -> list[str]:
+    """Numbers of a record that are not those of another one of the same model, beyond the order of a sum."""
+    wrong = []
+    mine, other = found["interaction"], alone["interaction"]
+    for key in ("gram", "diagonal_gram", "trace", "embedding_square", "tokens"):
+        if not np.allclose(mine["products"][key], other["products"][key], rtol=1e-4, atol=0):
+            wrong.append(f"{key} differs")
+    if not np.allclose(mine["block_loss"], other["block_loss"], rtol=1e-5, atol=0):
+        wrong.append("the loss differs")
+    if found["model"]["digest"] != alone["model"]["digest"]:
+        wrong.append("the digest differs")
+    if scored and _answered(found) != _answered(alone):
+        wrong.append("the score differs")
+    return wrong
+
+
+def _answered(record: Mapping[str, Any]) -> Any:
+    """What a score says, without what may differ between runs that ask the same."""
+    gone = ("seconds", "categories_reused", "processes", "created", "categories", "model")
+    row = record["scores"][0]
+    categories = [{key: value for key, value in one.items() if key not in gone} for one in row["categories"]]
+    return {key: value for key, value in row.items() if key not in gone}, categories
+
+
+def main() -> None:
+    """Perform the runs of a plan as one of several processes."""
+    from nil_audit.processes import Team
+
+    plan, folder = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
+    team = Team.join()
+    for index, one in enumerate(plan["runs"]):
+        faults = tuple(Fault(**fault) for fault in one.pop("faults"))
+        run = Run(**{**one, "faults": faults})
+        found = perform(run, plan["settings"], rank=team.rank)
+        (folder / f"{index}-{team.rank}.json").write_text(json.dumps(found))
+    team.leave()
+
+
+if __name__ == "__main__":
+    main()
