@@ -5,7 +5,17 @@ neither torch nor transformers.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nil_audit.auditing.audit import audit as audit
+    from nil_audit.auditing.record import read_record as read_record
+    from nil_audit.candidate.check import check_candidate as check_candidate
+    from nil_audit.comparison.compare import compare as compare
+    from nil_audit.errors import NilAuditError as NilAuditError
+    from nil_audit.shape.architecture import Shape as Shape
+    from nil_audit.shape.architecture import read_shape as read_shape
+    from nil_audit.stats.estimate import Estimate as Estimate
 
 __version__ = "0.1.0"
 

@@ -59,16 +59,20 @@ def shipped_list(name: str = DEFAULT) -> "pd.DataFrame":
     """
     path = lists_folder() / f"{name.removesuffix('.csv')}.csv"
     if not path.is_file() or path.parent != lists_folder():
-        names = ", ".join(sorted(one.stem for one in lists_folder().glob("*.csv")))
-        raise DataError(f"There is no model list {name!r}; nil-audit ships {names or 'none here'}.")
+        raise DataError(f"There is no model list {name!r}; nil-audit ships {_shipped_names()}.")
     return read_model_list(path)
+
+
+def _shipped_names() -> str:
+    return ", ".join(sorted(one.stem for one in lists_folder().glob("*.csv"))) or "none here"
 
 
 def read_model_list(path: Path | str) -> "pd.DataFrame":
     """Read and check a model list.
 
     Args:
-        path: A CSV file with a header.
+        path: A CSV file with a header; "model_lists/NAME.csv" is one that ships with nil-audit where no such file is
+            there.
 
     Returns:
         One row a model, the file's columns, numbers as numbers (NaN where empty), text as text ("" where empty).
@@ -82,8 +86,15 @@ def read_model_list(path: Path | str) -> "pd.DataFrame":
     import pandas as pd
 
     path = Path(path)
+    if path.parent == Path("model_lists") and not path.exists():
+        path = lists_folder() / path.name if (lists_folder() / path.name).is_file() else path
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"There is no model list {path}; check the path, or name one that ships with nil-audit"
+            f" (model_lists/NAME.csv: {_shipped_names()})."
+        ) from error
     except OSError as error:
         raise DataError(f"The model list {path} cannot be read ({error.strerror}); check the path.") from error
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:

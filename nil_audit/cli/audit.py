@@ -33,7 +33,7 @@ from nil_audit.cli.options import (
 )
 from nil_audit.cli.output import Output
 from nil_audit.cli.results import command_line, finish, with_failures
-from nil_audit.errors import NilAuditError, SourceError
+from nil_audit.errors import DefectError, NilAuditError, SourceError
 from nil_audit.files import cache_trouble, check_writable
 from nil_audit.runner import PartlyFailed, run_each
 from nil_audit.score.protocols import DEFAULT
@@ -148,8 +148,9 @@ def audit(
             return record
         try:
             return score_subject(subject, record, plan, progress=output.progress)
-        except NilAuditError as error:
-            raise PartlyFailed(record, error) from error
+        except Exception as error:
+            known = error if isinstance(error, NilAuditError) else DefectError.of(error)
+            raise PartlyFailed(record, known) from error
 
     outcome = run_each(asked, measure, on_failure=output.error, debug=debug)
     found, failures = outcome.results, outcome.failures

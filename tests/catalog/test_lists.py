@@ -145,7 +145,7 @@ def test_bad_lists_are_refused_in_a_sentence(tmp_path: Path, text: str, words: s
 
 
 def test_a_list_that_is_not_there_or_not_text(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="There is no model list"):
         read_model_list(tmp_path / "none.csv")
     (tmp_path / "list.csv").write_bytes(b"\xff\xfe\x00m\x00o")
     with pytest.raises(DataError, match="not a CSV table in UTF-8"):

@@ -8,14 +8,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.mmlu import answering_checkpoint, mmlu_rows, write_mmlu
 from tests.tiny import byte_tokenizer, checkpoint_folder, english
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Here = Callable[..., Any]
 SMALL = ("--window", "16", "--tokens", "512")
 
 
@@ -265,17 +268,76 @@ def test_a_window_longer_than_one_models_context_fails_that_model_alone(run_comm
     assert "context of 64" in done.stderr
 
 
-def test_wrong_options_are_exit_code_2(run_command: Run, model: Path, tmp_path: Path) -> None:
+def test_what_one_model_lacks_never_ends_the_run_for_all(
+    run_here: Here, model: Path, probe: Path, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("This file is no checkpoint.")
+    short = answering_checkpoint(tmp_path / "short", context=8)
+    lone = tmp_path / "shape.json"
+    shutil.copy(model / "config.json", lone)
+    asked = (short, notes, lone, model)
+    done = run_here(*asked, "--probe", probe, *SMALL, "--json")
+    assert done.returncode == 1, done.stderr
+    document = json.loads(done.stdout)
+    assert [record["model"]["name"] for record in document["records"]] == [str(model)]
+    said = {one["model"]: one["error"] for one in document["failed"]}
+    assert list(said) == [str(name) for name in asked[:3]]
+    assert all(name in sentence and f"Error: {sentence}" in done.stderr for name, sentence in said.items())
+    assert "context of 8" in said[str(short)]
+
+
+def test_an_audit_is_kept_and_shown_where_mmlu_pro_fails(
+    run_here: Here, probe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_mmlu(tmp_path / "data", *mmlu_rows())
+    bad, good = (answering_checkpoint(tmp_path / name, context=256) for name in ("bad", "good"))
+    shutil.rmtree(bad)
+    answering_checkpoint(bad, context=16)
+    asked = (bad, good, "--probe", probe, *SMALL, "--mmlu-pro", "--data", data, "--questions", "14")
+    done = run_here(*asked, "--out", tmp_path / "out")
+    assert done.returncode == 1, done.stderr
+    assert re.search(r"Error: .*bad.* shorter than one question", done.stderr.replace("\n", " "))
+    assert "1 of 2 models failed." in done.stderr
+    rows = (tmp_path / "out" / "audit.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["model", "bad", "good"]
+    records = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "out" / "records").iterdir()}
+    assert records["bad"]["interaction"] and records["bad"]["scores"] == []
+    (score,) = records["good"]["scores"]
+    assert score["protocol"] == "leaderboard"
+    document = json.loads(run_here(*asked, "--json").stdout)
+    assert [record["model"]["name"] for record in document["records"]] == [str(bad), str(good)]
+    assert [one["model"] for one in document["failed"]] == [str(bad)]
+
+
+def test_a_defect_in_mmlu_pro_leaves_the_audit_too(
+    run_here: Here, model: Path, probe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nil_audit.auditing import audit
+
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise IndexError("list index out of range")
+
+    data = write_mmlu(tmp_path / "data", *mmlu_rows())
+    monkeypatch.setattr(audit, "score_subject", fail)
+    done = run_here(model, "--probe", probe, *SMALL, "--mmlu-pro", "--data", data)
+    assert done.returncode == 1
+    assert "tiny-llama" in done.stdout and "Efficiency" in done.stdout
+    assert "IndexError" in done.stderr and "--debug" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_wrong_options_are_exit_code_2(run_here: Here, model: Path, tmp_path: Path) -> None:
     wall = tmp_path / "wall"
     wall.write_text("a file, not a folder")
     for arguments, words in (
         (("--dtype", "int3"), "int3"),
         (("--out", str(wall / "folder")), "Cannot write to"),
         (("--device", "toaster", "--probe", "builtin", *SMALL), "toaster"),
-        (("--mmlu-pro", "--shape-only"), "--mmlu-pro needs the weights"),
+        (("--mmlu-pro", "--shape-only"), "--shape-only reads no weights"),
+        (("--window", "0"), "greater than or equal to 1"),
         (("--no-such-option",), "No such option"),
     ):
-        done = run_command(model, *arguments)
+        done = run_here(model, *arguments)
         assert done.returncode == 2, (arguments, done.stderr)
         assert words in done.stderr, arguments
         assert done.stdout == ""
