@@ -37,6 +37,7 @@ def deliver(
     *,
     out: Path | None,
     details: bool = False,
+    then: str = "",
 ) -> None:
     """Write a report's folder, then show it: what is printed may be lost, to a closed pipe or a full device.
 
@@ -50,6 +51,7 @@ def deliver(
         document: What ``--json`` prints.
         out: Folder to write to, or None.
         details: Show the details too.
+        then: What can be done with what was written, in a sentence.
 
     Raises:
         NilAuditError: The folder or stdout cannot be written.
@@ -59,7 +61,7 @@ def deliver(
         from nil_audit.report.render.folder import write_report
 
         paths = write_report(out, name, page, files)
-        written = f"Written: {paths[0]} and {len(paths) - 1} more files."
+        written = f"Written: {paths[0]} and {len(paths) - 1} more files. {then}".rstrip()
     try:
         if page is not None:
             output.show(page, details=details)
@@ -79,6 +81,7 @@ def finish(
     outcome: Outcome[Any],
     out: Path | None,
     details: bool = False,
+    then: str = "",
 ) -> None:
     """Write and show what a run of many models gave, and leave the team of processes.
 
@@ -91,6 +94,7 @@ def finish(
         outcome: What became of every model.
         out: Folder to write to, or None.
         details: Show the details too.
+        then: What can be done with what was written, in a sentence.
 
     Raises:
         typer.Exit: With code 1 where a model failed, with code 130 where the run was interrupted.
@@ -99,7 +103,7 @@ def finish(
     try:
         if sentence := kept_words(outcome.results, datetime.now().astimezone()):
             output.note(sentence)
-        deliver(output, name, page, files, document, out=out, details=details)
+        deliver(output, name, page, files, document, out=out, details=details, then=then)
     finally:
         Team.join().leave()
     if outcome.failures and outcome.asked > 1:
@@ -132,12 +136,13 @@ def kept_words(results: Mapping[str, Any], now: datetime) -> str:
         return ""
     if len(times) == 1:
         name, time = next(iter(times.items()))
-        return f"{name}: measured {_when(time, now)}; --fresh measures again."
-    first, last = (_when(time, now) for time in (min(times.values()), max(times.values())))
+        return f"{name}: measured {when(time, now)}; --fresh measures again."
+    first, last = (when(time, now) for time in (min(times.values()), max(times.values())))
     span = first if first == last else f"{first} to {last}"
     return f"{len(times)} of {len(results)} results are kept ones, measured {span}; --fresh measures again."
 
 
-def _when(time: datetime, now: datetime) -> str:
+def when(time: datetime, now: datetime) -> str:
+    """A time as people say it on that day or the next: "14:18 today"; later the date."""
     days = (now.date() - time.date()).days
     return f"{time:%H:%M} {'today' if days == 0 else 'yesterday'}" if days in (0, 1) else f"{time:%Y-%m-%d}"

@@ -1,77 +1,116 @@
 """``nil-audit score MODEL ...``: run MMLU-Pro, or list what others have published."""
 
+import shlex
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nil_audit.cli.options import AllowPickle, AsJson, Debug, Device, Dtype, Quiet, TrustRemoteCode, check_dtype
+from nil_audit.cli.options import (
+    MMLU_PRO,
+    RESULTS,
+    SETTINGS,
+    AllowPickle,
+    AsJson,
+    Data,
+    DataRevision,
+    Debug,
+    Device,
+    Dtype,
+    Fresh,
+    Protocol,
+    Questions,
+    Quiet,
+    TrustRemoteCode,
+    check_device,
+    check_dtype,
+    check_models,
+    flag,
+    given,
+    refuse_together,
+    value,
+)
 from nil_audit.cli.output import Output
-from nil_audit.cli.results import command_line, finish, with_failures
+from nil_audit.cli.results import command_line, deliver, finish, when, with_failures
 from nil_audit.errors import UsageError
 from nil_audit.files import cache_trouble, check_writable
-from nil_audit.runner import run_each
+from nil_audit.runner import resolve_together, run_each
 from nil_audit.score.protocols import DEFAULT
 
 if TYPE_CHECKING:
     from nil_audit.score.result import ScoreResult
 
+_RUNNING = (
+    *("--protocol", "--questions", "--data", "--data-revision", "--batch-size", "--backend", "--dtype", "--device"),
+    *("--fresh", "--allow-pickle", "--trust-remote-code"),
+)
+"""Options that say what is asked, and of what."""
+
 
 def score(
+    context: typer.Context,
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL...", help="Hub id, id@revision, local folder, or a model list (.csv)."),
+        typer.Argument(metavar="MODEL", help="Hub id, id@revision, local folder, or a model list (.csv)."),
     ] = None,
-    protocol: Annotated[
-        str,
-        typer.Option(help="leaderboard (Open LLM Leaderboard v2, comparable with published scores), mc or cot."),
-    ] = DEFAULT,
-    questions: Annotated[
-        int | None, typer.Option(min=1, help="A sample stratified by category, the same for every model.")
+    protocol: Protocol = DEFAULT,
+    questions: Questions = None,
+    data: Data = None,
+    data_revision: DataRevision = None,
+    published: Annotated[
+        bool, flag("--published", MMLU_PRO, "List published scores (of the models named, or all); runs nothing.")
+    ] = False,
+    batch_size: Annotated[
+        int | None, value("N", SETTINGS, "Questions a forward pass; part of the result (default 8).", min=1)
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder with a local copy (parquet or JSON).")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Questions a forward pass; part of the result.")] = 8,
-    backend: Annotated[str, typer.Option(help="hf, or vllm where that is installed.")] = "hf",
+    backend: Annotated[str, value("NAME", SETTINGS, "hf, or vllm where that is installed.")] = "hf",
     dtype: Dtype = "float32",
     device: Device = "auto",
-    published: Annotated[
-        bool, typer.Option("--published", help="List published scores (of the models named, or all); runs nothing.")
-    ] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for scores.html, .md, .json, .csv and each answer.")] = None,
-    as_json: AsJson = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Ask again, whatever is kept.")] = False,
+    fresh: Fresh = False,
     allow_pickle: AllowPickle = False,
     trust_remote_code: TrustRemoteCode = False,
+    out: Annotated[Path | None, value("DIR", RESULTS, "Folder for scores.html, .md, .json, .csv, each answer.")] = None,
+    as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Run MMLU-Pro through lm-eval: accuracy with its error, above chance, by category.
 
-    Answers are kept by model and category: a run that was stopped goes on where it was, and one that is known is
-    not repeated. Works under 'accelerate launch' with several processes.
+    Answers are kept by model and category: a run that was stopped goes on where it was, and none is asked twice.
+    Works under 'accelerate launch' with several processes.
 
     Examples:
 
         nil-audit score Qwen/Qwen2.5-0.5B --questions 1400
 
-        nil-audit score ./my-checkpoint --data mmlu_pro/ --protocol leaderboard
+        nil-audit score ./my-checkpoint --data mmlu_pro/ --protocol mc
 
         accelerate launch --num_processes 4 -m nil_audit score Qwen/Qwen2.5-7B --dtype bfloat16
 
         nil-audit score --published EleutherAI/pythia-410m
     """
+    refuse_together(context, "--published", *_RUNNING, because="runs nothing")
+    refuse_together(context, "--data", "--data-revision", because="reads a folder")
+    if backend == "vllm" and (idle := sorted(given(context) & {"--batch-size", "--device", "--allow-pickle"})):
+        raise UsageError(
+            f"vLLM decides for itself, so {' and '.join(idle)} cannot go with --backend vllm; leave it out."
+        )
+    check_models(context, models or [])
+    weights = check_dtype(dtype)
+    if out is not None:
+        check_writable(out)
+    check_device(device)
+
     from nil_audit.catalog.lists import expand_models
 
     output = Output(as_json=as_json, quiet=quiet)
     if published:
-        _list_published(expand_models(models or []), output)
+        _list_published(expand_models(models or []), output, out)
         return
     if not models:
         raise UsageError("Name a model to score, or list published scores with --published.")
-    weights = check_dtype(dtype)
-    if out is not None:
-        check_writable(out)
     if trouble := cache_trouble():
         output.note(trouble)
 
@@ -79,13 +118,24 @@ def score(
     from nil_audit.report.score import score_files, score_page
     from nil_audit.score.plan import plan_score
     from nil_audit.score.run import run_plan
-    from nil_audit.source import resolve
 
     asked = expand_models(models)
-    plan = plan_score(protocol, data=data, questions=questions, batch_size=batch_size, backend=backend)
+    plan = plan_score(
+        protocol,
+        data=data,
+        data_revision=data_revision,
+        questions=questions,
+        batch_size=batch_size,
+        backend=backend,
+    )
+    for note in plan.notes:
+        output.note(note)
+    on_hub: set[str] = set()
 
     def measure(name: str) -> "ScoreResult":
-        source = resolve(name)
+        source = resolve_together(name)
+        if source.kind == "hub":
+            on_hub.add(name)
 
         def load() -> Any:
             from nil_audit.score.engines import build
@@ -99,40 +149,51 @@ def score(
                 trust_remote_code=trust_remote_code,
             )
 
-        return run_plan(
-            plan, load, identity=source.digest, name=name, dtype=dtype, fresh=fresh, progress=output.progress
+        result = run_plan(
+            plan, load, identity=source.digest, name=name, dtype=weights, fresh=fresh, progress=output.progress
         )
+        if result.kept_until and not result.kept:
+            now = datetime.now().astimezone()
+            time = when(datetime.fromisoformat(result.kept_until).astimezone(), now)
+            of = f"{result.reused} of {len(result.categories)} categories"
+            output.note(f"{name}: {of} were measured {time}; --fresh measures all again.")
+        if result.unkept:
+            output.note(result.unkept)
+        return result
 
     outcome = run_each(asked, measure, on_failure=output.error, debug=debug)
-    results, failures = outcome.results, outcome.failures
+    results = outcome.results
     scores = [result.to_dict() for result in results.values()]
-    known = {name: rows for name in results if (rows := published_for(name))}
-    document = with_failures({"scores": scores, "published": known}, failures)
+    known = {name: rows for name in results if name in on_hub and (rows := published_for(name))}
+    document = with_failures({"scores": scores, "published": known}, outcome.failures)
     named = [{**row, "model": name} for name, rows in known.items() for row in rows]
     answers = {name: result.answers for name, result in results.items()}
     finish(
         output,
         "scores",
-        score_page(scores, named, command=command_line()) if scores else None,
+        score_page(scores, answers, named, command=command_line()) if scores else None,
         score_files(scores, answers, document) if scores else {},
         document,
-        failures=failures,
-        asked=len(asked),
+        outcome=outcome,
         out=out,
+        then=f"Next: nil-audit compare {shlex.quote(str(out))}",
     )
 
 
-def _list_published(models: Iterable[str], output: Output) -> None:
-    """List published scores, those known to be wrong marked; a model without any is said to have none."""
+def _list_published(models: Iterable[str], output: Output, out: Path | None) -> None:
+    """List published scores, those known to be wrong marked; a model without any is said to have none.
+
+    A folder has none, whatever it is called.
+    """
     from nil_audit.catalog.scores import published_for, published_scores
-    from nil_audit.report.score import published_page
+    from nil_audit.report.score import published_files, published_page
 
     names = list(models) or sorted(set(published_scores(include_flagged=True)["model"]), key=str.lower)
-    known = {name: published_for(name, include_flagged=True) for name in names}
+    known = {name: [] if Path(name).exists() else published_for(name, include_flagged=True) for name in names}
     for name, found in known.items():
         if not found:
             output.note(f"No published score of {name} is known; 'nil-audit score {name}' measures one.")
     rows = [{**row, "model": name} for name, found in known.items() for row in found]
-    if rows:
-        output.show(published_page(rows))
-    output.document({"published": rows})
+    document = {"published": rows}
+    page = published_page(rows) if rows else None
+    deliver(output, "published", page, published_files(rows, document) if rows else {}, document, out=out)

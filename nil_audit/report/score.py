@@ -4,13 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nil_audit.catalog.scores import PROTOCOL_TITLES
-from nil_audit.files import safe_name
+from nil_audit.files import distinct_names
 from nil_audit.report.render.page import Block, Bullets, Cell, Listing, Page, Section, Table, table
-from nil_audit.report.render.text import MISSING, display_name, estimate_text, percent
+from nil_audit.report.render.text import MISSING, display_names, estimate_text, percent
 from nil_audit.score.answers import Answer
+from nil_audit.score.result import answer_numbers
 from nil_audit.stats.estimate import Estimate
 
 Row = Mapping[str, Any]
+
+FEWEST = 30
+"""Questions that a category needs for a row of its own: with fewer its error is a guess."""
 
 _COLUMNS = ("Asked", "Accuracy %", "Chance %", "Above chance [95%]")
 _LIES = {"at": "covers", "above": "lies above", "below": "lies below"}
@@ -21,17 +25,21 @@ _FLAT = (
 )
 
 
-def score_page(scores: Sequence[Row], published: Sequence[Row], *, command: str) -> Page:
+def score_page(
+    scores: Sequence[Row], answers: Mapping[str, Sequence[Answer]], published: Sequence[Row], *, command: str
+) -> Page:
     """All that is known of the models scored: in all, by category, and as others have published it.
 
     Args:
         scores: Score rows of one protocol (see ``ScoreResult.to_dict``), at least one.
+        answers: Of each model by its name, in the order of the row's categories.
         published: Published scores of the same models, as for ``published_page``.
         command: That made the scores.
     """
-    results: list[Block] = [_summary(scores)]
+    shown = display_names(score["model"] for score in scores)
+    results: list[Block] = [_summary(scores, shown)]
     for score in scores:
-        results.append(_categories(score))
+        results.append(_categories(score, shown[score["model"]], answers[score["model"]]))
         if score["notes"]:
             results.append(Bullets(items=tuple(score["notes"])))
     differences = tuple(scores[0]["task"]["differences"])
@@ -43,7 +51,8 @@ def score_page(scores: Sequence[Row], published: Sequence[Row], *, command: str)
     return Page(
         title="MMLU-Pro",
         kicker="Accuracy, and what it is worth above guessing",
-        answer=tuple(map(_in_words, scores)),
+        answer=tuple(_in_words(score, shown[score["model"]]) for score in scores),
+        headlines=len(scores),
         sections=(
             Section(name="results", title="Results", blocks=tuple(results)),
             *([others] if published else []),
@@ -70,52 +79,73 @@ def published_page(rows: Sequence[Row]) -> Page:
     return Page(title="MMLU-Pro", kicker="Scores that others have published", answer=(answer,), sections=(section,))
 
 
+def published_files(rows: Sequence[Row], document: Any) -> dict[str, Any]:
+    """The files beside that page, by path: the document that ``--json`` prints, and the rows as a table."""
+    import pandas as pd
+
+    return {"published.json": document, "published.csv": pd.DataFrame([dict(row) for row in rows])}
+
+
 def score_files(scores: Sequence[Row], answers: Mapping[str, Sequence[Answer]], document: Any) -> dict[str, Any]:
     """The files beside the page, by path: the document, its numbers as a table, every answer.
 
     Args:
         scores: Score rows.
-        answers: Of each model.
+        answers: Of each model by its name.
         document: That ``--json`` prints.
     """
     import pandas as pd
 
-    rows = [{**score, **part} for score in scores for part in ({"category": "all"}, *score["categories"])]
+    shown = display_names(answers)
+    files = distinct_names(shown.values())
+    rows = [
+        {**score, **part, "model": shown[score["model"]]}
+        for score in scores
+        for part in ({"category": "all"}, *score["categories"])
+    ]
     return {
         "scores.json": document,
         "scores.csv": pd.json_normalize(rows, sep="_")[list(_FLAT)],
-        **{f"answers/{safe_name(model)}.csv": pd.DataFrame(list(given)) for model, given in answers.items()},
+        **{f"answers/{files[shown[model]]}.csv": pd.DataFrame(list(given)) for model, given in answers.items()},
     }
 
 
-def _in_words(score: Row) -> str:
+def _in_words(score: Row, name: str) -> str:
     """What an accuracy is worth, in a sentence."""
     against = score["against_chance"]
     return (
-        f"{display_name(score['model'])} is {against} chance: the 95% interval of its accuracy, "
+        f"{name} is {against} chance: the 95% interval of its accuracy, "
         f"{percent(score['low'])} to {percent(score['high'])}, {_LIES[against]} what guessing gives, "
         f"{percent(score['chance'])}."
     )
 
 
-def _summary(scores: Sequence[Row]) -> Table:
+def _summary(scores: Sequence[Row], shown: Mapping[str, str]) -> Table:
     """One row a model."""
     leaderboard = scores[0]["normalised"] is not None
     return table(
         f"MMLU-Pro, {scores[0]['task']['title']}",
         ("Model", *_COLUMNS, *(["Normalised %"] if leaderboard else [])),
         [
-            (display_name(row["model"]), *_cells(row), *([_bare_percent(row["normalised"])] if leaderboard else []))
+            (shown[row["model"]], *_cells(row), *([_bare_percent(row["normalised"])] if leaderboard else []))
             for row in scores
         ],
     )
 
 
-def _categories(score: Row) -> Table:
+def _categories(score: Row, name: str, answers: Sequence[Answer]) -> Block:
     """One row a category of one model; prompts cut and texts unread only where there are any."""
+    few = [row["category"] for row in score["categories"] if row["questions"] < FEWEST]
+    if len(few) == len(score["categories"]):
+        return Bullets(
+            items=(f"{name}: {_provenance(score)}. No category has {FEWEST} questions; the files have each of them.",)
+        )
     cut, unread = bool(score["prompts_cut"]), score["unparsed"] is not None
+    rows = [row for row in score["categories"] if row["category"] not in few or len(few) == 1]
+    if len(few) > 1:
+        rows.append(_together(score, few, answers))
     return table(
-        f"{display_name(score['model'])}, by category",
+        f"{name}, by category",
         ("Category", *_COLUMNS, *["Cut"] * cut, *["Unread"] * unread),
         [
             (
@@ -124,10 +154,24 @@ def _categories(score: Row) -> Table:
                 *[str(row["prompts_cut"])] * cut,
                 *([str(row["unparsed"]["count"])] if unread else []),
             )
-            for row in score["categories"]
+            for row in rows
         ],
-        note=_provenance(score),
+        note=_provenance(score)
+        + (f". Categories of fewer than {FEWEST} questions share a row; the files have each." if len(few) > 1 else ""),
     )
+
+
+def _together(score: Row, few: Sequence[str], answers: Sequence[Answer]) -> Row:
+    """Several categories as one row, with accuracy, error and chance of their answers."""
+    names = [row["category"] for row in score["categories"] for _ in range(row["questions"])]
+    chosen = [(answer, name) for answer, name in zip(answers, names, strict=True) if name in few]
+    return {
+        "category": f"others ({len(few)} categories)",
+        "questions_available": sum(row["questions_available"] for row in score["categories"] if row["category"] in few),
+        **answer_numbers(
+            [answer for answer, _ in chosen], [name for _, name in chosen], generated=score["unparsed"] is not None
+        ),
+    }
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -166,15 +210,21 @@ def _provenance(score: Row) -> str:
         f"context {score['context']:,}",
         *([f"at most {score['generated']:,} tokens generated"] if score["generated"] else []),
         f"{score['seconds']:.0f} s",
-        f"data {score['data']['sha256'][:12]}",
+        f"questions of {score['data']['edition']}, {_data_source(score['data'])}",
         *([f"sample of seed {score['sample']['seed']}"] if score["sample"] else []),
     ]
     return ", ".join(parts)
 
 
+def _data_source(data: Row) -> str:
+    """Where the questions are from: the Hub's commit, or the hash of a folder's content."""
+    return f"{data['source']}@{data['revision'][:12]}" if data["revision"] else f"content {data['sha256'][:12]}"
+
+
 def _published(rows: Sequence[Row]) -> Iterator[Block]:
     """One table a protocol, then the sources that their numbers stand for."""
-    sources = list(dict.fromkeys(row["source"] for row in rows))
+    editions = {row["source"]: row["data"] for row in rows}
+    sources = list(editions)
     for protocol, title in PROTOCOL_TITLES.items():
         cells = [
             (
@@ -193,4 +243,8 @@ def _published(rows: Sequence[Row]) -> Iterator[Block]:
         if cells:
             yield table(f"Protocol {protocol}. {title}", ("Model", "Accuracy %", "Dtype", "Date", "Source"), cells)
     flags = dict.fromkeys(f"! not used, {row['model']}: {row['flag']}" for row in rows if row["flag"])
-    yield Bullets(items=(*(f"[{number}] {source}" for number, source in enumerate(sources, 1)), *flags))
+    said = (
+        f"[{number}] {source}{f'; questions of {edition}' if edition else ''}"
+        for number, (source, edition) in enumerate(editions.items(), 1)
+    )
+    yield Bullets(items=(*said, *flags))

@@ -198,7 +198,7 @@ def _from_hub(split: str, revision: str | None) -> tuple[list[Row], str | None]:
             "test and validation as parquet or JSON."
         ) from error
     # without a network the library gives whatever revision it has, so what was read is asked
-    commits = {at[1] for name in table.info.download_checksums or () if (at := re.search(f"@({_COMMIT})/", name))}
+    commits = {match[1] for name in table.info.download_checksums or () if (match := re.search(f"@({_COMMIT})/", name))}
     if revision and re.fullmatch(_COMMIT, revision) and commits - {revision}:
         raise SourceError(
             f"MMLU-Pro is on this machine at revision {min(commits)}, not at {revision}; connect to the network to "

@@ -51,14 +51,17 @@ class Plan:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of every score must know: that it is of another edition than the published ones."""
-        if not self.protocol.name.startswith("leaderboard-"):
+        """What a reader of every score must know: why it cannot be compared with published ones, and how it could."""
+        name = self.protocol.name
+        if name == DEFAULT:
             return ()
-        return (
-            f"The questions are those of January 2026, without spaces before the options: {self.protocol.name} cannot "
-            "be compared with published leaderboard scores; for one that can, ask the questions of 2024, with "
-            f"--data-revision {REVISIONS['2024']}.",
-        )
+        if self.protocol.group == protocol_named(DEFAULT).group:
+            return (
+                f"The questions are those of January 2026, without spaces before the options: {name} cannot be "
+                f"compared with published {DEFAULT} scores; for one that can, ask those of 2024 with --data-revision "
+                f"{REVISIONS['2024']}.",
+            )
+        return (f"No score by {name} is published; --protocol {DEFAULT} gives one that published scores compare with.",)
 
     @property
     def size(self) -> int:

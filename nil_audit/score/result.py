@@ -55,6 +55,11 @@ class ScoreResult:
         return self.reused == len(self.categories)
 
     @property
+    def kept_until(self) -> str | None:
+        """When the last of the answers that an earlier run had given was given; None where there are none."""
+        return sorted(part.created for part in self.categories)[self.reused - 1] if self.reused else None
+
+    @property
     def letters(self) -> dict[str, int]:
         """How often each letter was chosen, most often first."""
         chosen = Counter(answer.chosen for answer in self.answers if answer.chosen is not None)

@@ -1,6 +1,7 @@
 """Scores as a page: what the terminal, HTML and Markdown show of several models, unread texts and published rows."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,13 +20,18 @@ from nil_audit.score.protocols import CATEGORIES, PROTOCOLS
 from nil_audit.score.result import ScoreResult
 
 
-def _result(name: str, protocol: str, right: int, *, chosen: str | None = "A") -> ScoreResult:
-    """Twenty questions of ten options a category, ``right`` of them answered rightly."""
-    rows = tuple({"question_id": i, "category": CATEGORIES[i // 20]} for i in range(280))
-    questions = {category: rows[20 * place : 20 * (place + 1)] for place, category in enumerate(CATEGORIES)}
+def _result(
+    name: str, protocol: str, right: int, *, chosen: str | None = "A", sizes: Sequence[int] = (40,) * 14
+) -> ScoreResult:
+    """Questions of ten options by category, of every twenty the first ``right`` answered rightly."""
+    questions = {
+        category: tuple({"question_id": 100 * place + i, "category": category} for i in range(size))
+        for place, (category, size) in enumerate(zip(CATEGORIES, sizes, strict=True))
+    }
+    rows = tuple(row for part in questions.values() for row in part)
 
     def answer(number: int) -> Answer:
-        correct = number % 20 < right
+        correct = number % 100 % 20 < right
         return Answer(
             question_id=number,
             options=10,
@@ -73,12 +79,13 @@ def _tables(page: Page) -> list[Table]:
     ("right", "against", "lies"), [(0, "below", "below"), (2, "at", "covers"), (9, "above", "above")]
 )
 def test_the_first_sentence_says_what_an_accuracy_is_worth(right: int, against: str, lies: str) -> None:
-    row = _result("org/model", "leaderboard", right, chosen="B").to_dict()
-    page = score_page([row], [], command="nil-audit score org/model")
+    result = _result("org/model", "leaderboard", right, chosen="B")
+    row = result.to_dict()
+    page = score_page([row], {"org/model": result.answers}, [], command="nil-audit score org/model")
     assert page.answer[0].startswith(f"org/model is {against} chance: the 95% interval of its accuracy")
     assert lies in page.answer[0]
     summary, categories = _tables(page)
-    assert [cell.text for cell in summary.rows[0]][1] == "280"
+    assert [cell.text for cell in summary.rows[0]][1] == "560"
     assert summary.columns[-1].label == "Normalised %"
     assert summary.rows[0][3].text == f"{against} 10.0"
     assert [row[0].text for row in categories.rows] == list(CATEGORIES)
@@ -86,14 +93,15 @@ def test_the_first_sentence_says_what_an_accuracy_is_worth(right: int, against: 
 
 
 def test_several_models_share_a_table_and_unread_texts_are_counted() -> None:
-    rows = [_result(name, "cot", right, chosen=None).to_dict() for name, right in (("a/one", 8), ("b/two", 12))]
-    page = score_page(rows, [], command="nil-audit score a/one b/two --protocol cot")
+    results = [_result(name, "cot", right, chosen=None) for name, right in (("a/one", 8), ("b/two", 12))]
+    rows, answers = [one.to_dict() for one in results], {one.name: one.answers for one in results}
+    page = score_page(rows, answers, [], command="nil-audit score a/one b/two --protocol cot")
     summary, first, second = _tables(page)
     assert [row[0].text for row in summary.rows] == ["a/one", "b/two"]
-    assert {row[-1].text for row in first.rows} == {"12"}
-    assert {row[-1].text for row in second.rows} == {"8"}
+    assert {row[-1].text for row in first.rows} == {"24"}
+    assert {row[-1].text for row in second.rows} == {"16"}
     printed = " ".join(_printed(page, 80).split())
-    assert "In 168 of 280 generated texts no answer was found" in printed
+    assert "In 336 of 560 generated texts no answer was found" in printed
     assert "at most 2,048 tokens generated" in printed
     assert "nil-audit score a/one" not in printed
     for rendered in (render_html(page), render_markdown(page)):
@@ -123,6 +131,47 @@ def test_files_hold_the_whole_first_and_every_answer() -> None:
     assert list(files) == ["scores.json", "scores.csv", "answers/org--model.csv"]
     table = files["scores.csv"]
     assert list(table["category"]) == ["all", *CATEGORIES]
-    assert table["correct"].iloc[0] == table["correct"].iloc[1:].sum() == 9 * 14
+    assert table["correct"].iloc[0] == table["correct"].iloc[1:].sum() == 9 * 2 * 14
     assert table["above_chance_value"].iloc[0] == pytest.approx(0.45 - 0.1)
-    assert len(files["answers/org--model.csv"]) == 280
+    assert len(files["answers/org--model.csv"]) == 560
+
+
+def test_categories_of_few_questions_share_a_row_with_numbers_of_their_own() -> None:
+    result = _result("org/model", "mc", 9, sizes=(40,) * 5 + (10,) * 9)
+    row, answers = result.to_dict(), {"org/model": result.answers}
+    _, categories = _tables(score_page([row], answers, [], command="nil-audit score org/model"))
+    *large, others = [[cell.text for cell in cells] for cells in categories.rows]
+    assert [cells[0] for cells in large] == list(CATEGORIES[:5])
+    # 90 answers, 9 of 10 right in each of 9 strata: the error is sqrt(9 x 10 x 0.1) / 90
+    assert others[:3] == ["others (9 categories)", "90", f"90.0 ± {100 * (9 * 10 * 0.1) ** 0.5 / 90:.1f}"]
+    assert "fewer than 30 questions share a row" in categories.note
+    assert len(score_files([row], answers, {})["scores.csv"]) == 15
+
+    one = _result("org/model", "mc", 9, sizes=(40,) * 13 + (29,))
+    page = score_page([one.to_dict()], {"org/model": one.answers}, [], command="nil-audit score org/model")
+    assert [cells[0].text for cells in _tables(page)[1].rows] == list(CATEGORIES)
+    few = _result("org/model", "mc", 9, sizes=(10,) * 14)
+    page = score_page([few.to_dict()], {"org/model": few.answers}, [], command="nil-audit score org/model")
+    assert len(_tables(page)) == 1
+    assert "No category has 30 questions" in _printed(page, 200)
+
+
+def test_two_folders_of_one_name_are_told_apart_in_tables_and_files(tmp_path: Path) -> None:
+    folders = [tmp_path / run / "model" for run in ("first", "second")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    results = [_result(str(folder), "mc", right) for folder, right in zip(folders, (9, 12), strict=True)]
+    rows, answers = [one.to_dict() for one in results], {one.name: one.answers for one in results}
+    page = score_page(rows, answers, [], command="nil-audit score first/model second/model")
+    assert [row[0].text for row in _tables(page)[0].rows] == ["first/model", "second/model"]
+    files = score_files(rows, answers, {})
+    written = {name: int(files[name]["correct"].sum()) for name in files if name.startswith("answers/")}
+    assert written == {"answers/first--model.csv": 9 * 28, "answers/second--model.csv": 12 * 28}
+    assert str(tmp_path) not in files["scores.csv"].to_csv()
+
+
+def test_names_that_a_file_system_takes_for_one_keep_their_own_answers() -> None:
+    results = [_result(name, "mc", right) for name, right in (("org/model", 9), ("org/Model", 12))]
+    files = score_files([one.to_dict() for one in results], {one.name: one.answers for one in results}, {})
+    written = [name for name in files if name.startswith("answers/")]
+    assert len({name.lower() for name in written}) == 2
