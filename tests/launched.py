@@ -1,16 +1,18 @@
-"""Several processes in which something fails on purpose: many runs in a row, in the processes of one launch.
+"""Teams of processes in which something fails on purpose: many runs in a row, in the same processes.
 
-``python -m torch.distributed.run --standalone --nproc_per_node 2 -m tests.launched PLAN RESULTS`` reads the runs from
-the file PLAN; each process writes what became of each run into the folder RESULTS. ``launch`` does it, and ``faulty``
-says how a run differs from one that nobody disturbed.
+``launch`` starts one process that loads the libraries, once, and divides into teams; each process of a team writes what
+became of each run into a file. ``differences`` says how a run differs from one that nobody disturbed.
 """
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import wraps
 from importlib import import_module
@@ -161,40 +163,48 @@ def perform(run: Run, settings: Mapping[str, Any], *, rank: int = 0) -> dict[str
 
 
 def launch(
-    runs: Sequence[Run], settings: Mapping[str, Any], folder: Path, *, processes: int, timeout: float
-) -> list[list[dict[str, Any]]]:
-    """Perform runs one after another in the processes of one launch.
+    teams: Mapping[int, Sequence[Run]], settings: Mapping[str, Any], folder: Path, *, timeout: float
+) -> dict[int, list[list[dict[str, Any]]]]:
+    """Perform runs one after another in teams of processes, all teams at once.
+
+    Args:
+        teams: The runs of each team, by its number of processes.
+        settings: Of every audit.
+        folder: For plans and results.
+        timeout: Seconds after which all are killed.
 
     Returns:
-        Of each run what became of it on each process.
+        Of each team and run what became of it on each process.
 
     Raises:
         subprocess.TimeoutExpired: They hang.
-        AssertionError: The launch itself failed.
+        AssertionError: A process ended otherwise than it should.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    plan = folder / "plan.json"
-    plan.write_text(json.dumps({"settings": dict(settings), "runs": [asdict(run) for run in runs]}))
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes))
+    plans = {str(size): [asdict(run) for run in runs] for size, runs in teams.items()}
+    (folder / "plan.json").write_text(json.dumps({"settings": dict(settings), "teams": plans}))
     process = subprocess.Popen(
-        [sys.executable, *launcher, "-m", "tests.launched", str(plan), str(folder)],
+        [sys.executable, "-m", "tests.launched", str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         cwd=Path(__file__).parent.parent,
-        env=os.environ | {"ACCELERATE_USE_CPU": "true"},
+        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
     )
     try:
         said, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        process.terminate()  # the launcher ends its processes
-        process.communicate(timeout=60)
-        raise
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 0, said
-    return [
-        [json.loads((folder / f"{index}-{rank}.json").read_text()) for rank in range(processes)]
-        for index in range(len(runs))
-    ]
+    return {
+        size: [
+            [json.loads((folder / f"{size}-{rank}-{index}.json").read_text()) for rank in range(size)]
+            for index in range(len(runs))
+        ]
+        for size, runs in teams.items()
+    }
 
 
 def differences(run: Run, found: Sequence[Mapping[str, Any]], alone: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -277,18 +287,54 @@ def _answered(record: Mapping[str, Any]) -> Any:
     return {key: value for key, value in row.items() if key not in gone}, categories
 
 
-def main() -> None:
-    """Perform the runs of a plan as one of several processes."""
+def _work(folder: Path, size: int, rank: int, port: int) -> None:
+    """Perform the runs of a team as one of its processes."""
+    if size > 1:
+        os.environ |= {
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": str(size),
+            "LOCAL_WORLD_SIZE": str(size),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+        }
     from nil_audit.processes import Team
 
-    plan, folder = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
-    team = Team.join()
-    for index, one in enumerate(plan["runs"]):
+    plan = json.loads((folder / "plan.json").read_text())
+    for index, one in enumerate(plan["teams"][str(size)]):
         faults = tuple(Fault(**fault) for fault in one.pop("faults"))
-        run = Run(**{**one, "faults": faults})
-        found = perform(run, plan["settings"], rank=team.rank)
-        (folder / f"{index}-{team.rank}.json").write_text(json.dumps(found))
-    team.leave()
+        found = perform(Run(**one, faults=faults), plan["settings"], rank=rank)
+        (folder / f"{size}-{rank}-{index}.json").write_text(json.dumps(found))
+    Team.join().leave()
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def main() -> None:
+    """Load the libraries, divide into the processes of every team, and wait for them."""
+    folder = Path(sys.argv[1])
+    for place in STEPS.values():
+        import_module(place.partition(":")[0])
+    from transformers import GPT2LMHeadModel, LlamaForCausalLM  # noqa: F401
+
+    children = []
+    for size in map(int, json.loads((folder / "plan.json").read_text())["teams"]):
+        port = _free_port()
+        for rank in range(size):
+            if (child := os.fork()) == 0:
+                try:
+                    _work(folder, size, rank, port)
+                except BaseException:
+                    traceback.print_exc()
+                    os._exit(1)
+                os._exit(0)
+            children.append(child)
+    if max(os.waitpid(child, 0)[1] for child in children):
+        raise SystemExit("A process of a team failed.")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import torch
 from nil_audit.errors import CheckpointError, MeasurementError, UsageError
 from nil_audit.progress import quiet_libraries
 from nil_audit.score import harness
-from nil_audit.score.answers import CategoryResult, find, keep, keep_score, kept_scores
+from nil_audit.score.answers import find, keep, keep_score, kept_scores
 from nil_audit.score.engines import hf, wrapped
 from nil_audit.score.plan import plan_score
 from nil_audit.score.protocols import CATEGORIES, LETTERS, PROTOCOLS, generation_length
