@@ -84,7 +84,7 @@ class TerminalTable:
         """The tables that it is cut into: positions of columns with their widths, the first column in each.
 
         Each holds as many columns as fit, in order. None where a column would break a number or a word even alone
-        beside the first, and where there would be no more than one number to a part and many parts.
+        beside the first, where there would be many parts of a single number, and where each would repeat sentences.
         """
         first, others = self.least[0], range(1, len(self.heads))
         widest = max((self.least[one] for one in others), default=-_GAP)
@@ -98,7 +98,8 @@ class TerminalTable:
             if sum(least[other] + _GAP for other in parts[-1]) + least[one] > width:
                 parts.append([0])
             parts[-1].append(one)
-        if 2 < len(parts) == len(others):
+        wraps = any(cell_len(row[0][0]) > first and not _is_path(row[0][0]) for row in self.rows)
+        if (len(parts) > 1 and wraps) or 2 < len(parts) == len(others):
             return None
         return [_widened({one: (least[one], self.most[one]) for one in part}, width) for part in parts]
 

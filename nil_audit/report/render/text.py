@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeGuard
 
-from nil_audit.report.render.characters import clean, printable
+from nil_audit.report.render.characters import clean
 from nil_audit.stats.estimate import Estimate
 
 MISSING = "–"
@@ -64,7 +64,7 @@ def _endings(name: str, parts: int = 1) -> list[str]:
             found = [f"{repository}@{commit[:7]}{rest}", f"{repository}@{commit}{rest}"]
         found += [whole.as_posix(), name]
     # At the end names that differ in nothing that can be seen.
-    found.append("".join(one if printable(one) else ascii(one)[1:-1] for one in name))
+    found.append("".join(one if one.isprintable() else ascii(one)[1:-1] for one in name))
     return [shown for one in found if (shown := clean(one))] or ["model"]
 
 
@@ -88,15 +88,15 @@ def _distinct(endings: Mapping[str, Sequence[str]]) -> dict[str, str]:
             break
         for name in longer:
             place[name] += 1
-    taken = Counter(shown.values())
+    taken = set(shown.values())
+    seen: set[str] = set()
     for name, text in shown.items():
-        number = 2
-        while taken[shown[name]] > 1:
-            if not taken[numbered := f"{text} ({number})"]:
-                taken[text] -= 1
-                taken[numbered] += 1
-                shown[name] = numbered
+        number = 1
+        while shown[name] in seen:
             number += 1
+            numbered = f"{text} ({number})"
+            shown[name] = numbered if numbered not in taken else text
+        seen.add(shown[name])
     return shown
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from nil_audit.report.render.characters import clean
 from nil_audit.report.render.markdown import EXCERPT, LONGEST, escaped, linked, render_markdown
 from nil_audit.report.render.page import (
     Aside,
@@ -22,7 +23,6 @@ from nil_audit.report.render.page import (
     Section,
     Table,
 )
-from nil_audit.report.render.characters import clean
 
 HOSTILE = [
     "<script>alert(1)</script>",

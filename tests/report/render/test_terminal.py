@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from nil_audit.report.render.cells import verdict_cell
+from nil_audit.report.render.characters import clean
 from nil_audit.report.render.page import (
     Aside,
     Block,
@@ -25,7 +26,6 @@ from nil_audit.report.render.page import (
     table,
 )
 from nil_audit.report.render.terminal import render_terminal
-from nil_audit.report.render.characters import clean
 
 WIDTHS = [60, 80, 118, 168]
 HOSTILE = ["[bold]evil[/bold]", "[/]", "a\x1b[31mred", "two\nlines", "模型/反\u202e", "\\[x]", ":smile: [link=x]"]

@@ -8,16 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nil_audit.report.render.characters import clean
 from nil_audit.report.render.text import (
-    clean,
     count,
     display_name,
+    display_names,
     error_text,
     estimate_text,
     interval,
     p_value,
     percent,
     points,
+    short_names,
     signed,
     with_minus_signs,
 )
@@ -131,3 +133,29 @@ def test_hyphens_that_mean_minus_become_minus_signs():
     assert with_minus_signs("from -0.3 (-2) to [-1, 4], a - b, top-1 and 2024-05") == (
         "from −0.3 (−2) to [−1, 4], a − b, top-1 and 2024-05"
     )
+
+
+def test_names_are_as_short_as_tells_them_apart(tmp_path: Path):
+    for folder in ("a/x/model", "b/x/model", "other"):
+        (tmp_path / folder).mkdir(parents=True)
+    names = [str(tmp_path / "a/x/model"), str(tmp_path / "b/x/model"), str(tmp_path / "other"), "org/model", "model"]
+    assert list(display_names(names).values()) == ["a/x/model", "b/x/model", "other", "org/model", "model"]
+    assert display_names(["a\u202eb", "ab", "a\x1bb"]) == {"a\u202eb": "a\\u202eb", "ab": "ab", "a\x1bb": "a\\x1bb"}
+    assert display_names(["a b", "a  b", "a \t b"]) == {"a b": "a b", "a  b": "a b (2)", "a \t b": "a \\t b"}
+
+
+@pytest.mark.parametrize("name", ["~no_such_user/x", "x" * 300, "x/" * 3000, "\x00", "\udcff", "a\x00/b"])
+def test_what_can_be_no_path_has_a_name_all_the_same(name):
+    assert display_name(name)
+
+
+def test_short_names_lose_their_organisation_where_that_is_enough():
+    assert short_names(["Qwen/Qwen2.5-0.5B", "folder/checkpoint/", "a/b\u202eevil\x00"]) == {
+        "Qwen/Qwen2.5-0.5B": "Qwen2.5-0.5B",
+        "folder/checkpoint/": "checkpoint",
+        "a/b\u202eevil\x00": "bevil",
+    }
+    assert list(short_names(["one/model", "two/model", "base"]).values()) == ["one/model", "two/model", "base"]
+    long = ["x" * 99 + end for end in ("-step1", "-step2")]
+    assert [text[-6:] for text in short_names(long).values()] == ["-step1", "-step2"]
+    assert all(len(text) == 26 for text in short_names(long).values())
