@@ -180,14 +180,45 @@ def _check_presence(config: Mapping[str, Any], read: Any, name: str) -> list[str
     for quantity, (meaning, _) in declared.NUMBERS.items():
         target = names.get(quantity, quantity)
         keys = tuple(dict.fromkeys((target, quantity, *(key for key, to in names.items() if to == target))))
-        if declared.declared(section if nested else config, keys, name) is not None:
+        if (said := declared.declared(section if nested else config, keys, name)) is not None:
+            if read.path and not nested:
+                _check_read_from_top(said, getattr(read.text, target, said), read, keys, name)
             continue
         if quantity in declared.PRINCIPAL and not nested:
+            _check_not_in_section(config, read, keys, name)
             raise declared.missing(name, quantity, keys)
         if isinstance(value := defaults.get(target), int):
             assumed.append(f"{meaning} ({value})")
     where = "text section of the config" if nested else "config"
     return [f"The {where} leaves {', '.join(assumed)} to the defaults of {read.text.model_type}."] if assumed else []
+
+
+def _check_read_from_top(said: int, found: Any, read: Any, keys: tuple[str, ...], name: str) -> None:
+    """Check that a number at the top of a multimodal config without a text section is the one that transformers reads.
+
+    Raises:
+        ConfigError: It reads another: the default of the section that is not there.
+    """
+    if declared.scalar(found) != said:
+        raise ConfigError(
+            f"The config of {name} has {keys[0]} = {said} at its top, where transformers does not read it: the type"
+            f" {read.full.model_type} has its language model in {'.'.join(read.path)}; move it there, or correct"
+            f" model_type (to {read.text.model_type} if it is a language model alone)."
+        )
+
+
+def _check_not_in_section(config: Mapping[str, Any], read: Any, keys: tuple[str, ...], name: str) -> None:
+    """Check that a number that is missing at the top does not stand in a section that transformers does not read.
+
+    Raises:
+        ConfigError: It does.
+    """
+    for prefix, section in declared.sections(config):
+        if prefix and any(section.get(key) is not None for key in keys):
+            raise ConfigError(
+                f"The config of {name} has its numbers in {prefix.rstrip('.')}, where transformers does not read them:"
+                f" the type {read.full.model_type} has no such section; move them to the top, or correct model_type."
+            )
 
 
 def _kv_heads(text: Any, heads: int | None) -> int | None:
@@ -217,7 +248,7 @@ def _from_raw(config: Mapping[str, Any], name: str) -> Shape:
         raise ConfigError(
             f"The config of {name} names neither a model_type nor an architecture; name a language model's config.json."
         )
-    for key in ("text_config", "llm_config", "language_config"):
+    for key in declared.TEXT_KEYS:
         section = config.get(key)
         if (
             not config.get("is_encoder_decoder")

@@ -13,6 +13,7 @@ from typing import Any
 
 from nil_audit.errors import ConfigError, first_line
 from nil_audit.progress import quiet_libraries
+from nil_audit.shape.declared import TEXT_KEYS
 
 
 def knows(model_type: Any) -> bool:
@@ -57,6 +58,7 @@ def transformers_config(config: Mapping[str, Any], name: str) -> TransformersCon
         (Path(folder) / "config.json").write_text(json.dumps(dict(config)), encoding="utf-8")
         try:
             full = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+            drop_foreign_sections(full)
             text = full.get_text_config(decoder=True)
         except Exception as error:  # whatever a config class raises on values that it cannot use
             raise ConfigError(
@@ -65,6 +67,13 @@ def transformers_config(config: Mapping[str, Any], name: str) -> TransformersCon
     if not hasattr(text, "model_type"):
         raise ConfigError(f"The text section of the config of {name} is not an object; correct or remove it.")
     return TransformersConfig(full=full, text=text, path=_path(full, text) or ())
+
+
+def drop_foreign_sections(full: Any) -> None:
+    """Take a text section out of a configuration whose class has none: its model is built from the rest."""
+    for key in TEXT_KEYS:
+        if key not in full.sub_configs and isinstance(getattr(full, key, None), dict):
+            delattr(full, key)
 
 
 def _path(config: Any, text: Any) -> tuple[str, ...] | None:

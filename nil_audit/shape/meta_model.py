@@ -34,7 +34,7 @@ class MetaModel:
     @cached_property
     def paths(self) -> tuple[str, ...]:
         """Paths of the decoder's modules, without those that turn images or sound into tokens."""
-        return tuple(path for path, _ in self.decoder.named_modules() if not _TOWER.search(path))
+        return tuple(path for path, _ in self.decoder.named_modules() if not TOWER.search(path))
 
     @cached_property
     def blocks(self) -> tuple[Any, ...]:
@@ -54,16 +54,25 @@ class MetaModel:
 
 
 # What phi4_multimodal, fuyu, git and their like call the parts that are not the language model.
-_TOWER = re.compile(r"vision|visual|image|img|audio|speech|vqmodel|embed_tokens_extend")
+TOWER = re.compile(r"vision|visual|image|img|audio|speech|vqmodel|embed_tokens_extend")
 
 
 def towers(decoder: Any) -> list[Any]:
     """The modules inside a decoder that turn images or sound into tokens."""
-    return [module for path, module in decoder.named_modules() if _TOWER.search(path)]
+    return [module for path, module in decoder.named_modules() if TOWER.search(path)]
 
 
 def _size(module: Any) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def held(model: Any, name: str, *, depth: int | None, text_only: bool) -> MetaModel:
+    """A model that is already there, as those that are built here are described.
+
+    Raises:
+        UnsupportedArchitectureError: It has no table that turns tokens into vectors.
+    """
+    return MetaModel(model=model, decoder=_decoder(model, name), depth=depth, text_only=text_only)
 
 
 def build_meta_model(config: TransformersConfig, name: str) -> MetaModel:

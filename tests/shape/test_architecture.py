@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from nil_audit.errors import ConfigError, UnsupportedArchitectureError
+from nil_audit.shape import declared
 from nil_audit.shape.architecture import Shape, read_shape, shape_from_config
 
 LLAMA: dict[str, Any] = {
@@ -278,3 +279,48 @@ def test_unknown_type_needs_no_torch(tmp_path: Path) -> None:
     """Importing the room costs nothing, and the words of an unknown type are read without torch."""
     code = "import sys; import nil_audit.shape.architecture; assert not {'torch', 'transformers'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, timeout=60)
+
+
+MINISTRAL: dict[str, Any] = {
+    "model_type": "ministral3",
+    "architectures": ["Ministral3ForCausalLM"],
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "num_hidden_layers": 3,
+    "head_dim": 8,
+    "vocab_size": 96,
+}
+
+
+def test_a_section_that_the_type_does_not_have_is_left_aside() -> None:
+    """Transformers builds a ministral3 from the top, whatever a text_config beside it says."""
+    shape = shape_from_config(MINISTRAL | {"text_config": MINISTRAL | {"num_hidden_layers": 5}})
+    assert (shape.model_type, shape.text_tower_of, shape.depth, shape.width) == ("ministral3", None, 3, 32)
+
+
+def test_numbers_in_a_section_that_the_type_does_not_have_are_told() -> None:
+    with pytest.raises(ConfigError) as error:
+        shape_from_config({"model_type": "ministral3", "text_config": MINISTRAL}, "it")
+    assert str(error.value) == (
+        "The config of it has its numbers in text_config, where transformers does not read them: the type ministral3"
+        " has no such section; move them to the top, or correct model_type."
+    )
+
+
+@pytest.mark.parametrize("model_type", ["mistral3", "llava", "gemma3"])
+def test_numbers_at_the_top_of_a_type_that_reads_a_section_are_told(model_type: str) -> None:
+    """Transformers would build the text section's defaults: 40 blocks of 5,120 channels instead of 3 of 32."""
+    with pytest.raises(
+        ConfigError, match=f"has num_hidden_layers = 3 at its top.* the type {model_type} has its"
+    ) as error:
+        shape_from_config(MINISTRAL | {"model_type": model_type}, "it")
+    assert "move it there, or correct model_type" in str(error.value)
+
+
+@pytest.mark.parametrize("key", declared.TEXT_KEYS)
+def test_every_name_of_a_text_section_is_read_of_an_unknown_type(key: str) -> None:
+    config = {"model_type": "unheard_of", "architectures": ["OmniForConditionalGeneration"], key: MINISTRAL}
+    shape = shape_from_config(config)
+    assert (shape.text_tower_of, shape.depth, shape.width) == ("unheard_of", 3, 32)
