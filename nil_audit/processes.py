@@ -9,7 +9,7 @@ of them fails, and wherever: none waits for one that has gone on, and no sum hol
 import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -132,11 +132,17 @@ class Team:
             self.gather(None)
 
     def leave(self) -> None:
-        """Take the team apart at the end of a run; nothing to do for a team of one, or for one that is lost."""
+        """Wait until every process has come to its end, and take the team apart.
+
+        A launcher ends all processes as soon as one ends with a failure, when the first may still be writing. Nothing
+        to do for a team of one, or for one that is lost.
+        """
         if self.size > 1 and not self._lost:
             from accelerate import PartialState
 
-            PartialState().destroy_process_group()
+            with suppress(TeamError):
+                self._exchange(_DONE, None, None)
+                PartialState().destroy_process_group()
         Team._joined = None
 
     @property

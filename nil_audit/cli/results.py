@@ -104,20 +104,27 @@ def finish(
         if sentence := kept_words(outcome.results, datetime.now().astimezone()):
             output.note(sentence)
         deliver(output, name, page, files, document, out=out, details=details, then=then)
+        if outcome.failures and outcome.asked > 1:
+            output.note(f"{len(outcome.failures)} of {outcome.asked} models failed.")
+        if outcome.interrupted:
+            output.tell(_interrupted_words(outcome, out))
     finally:
-        Team.join().leave()
-    if outcome.failures and outcome.asked > 1:
-        output.note(f"{len(outcome.failures)} of {outcome.asked} models failed.")
+        Team.join().leave()  # the last thing: a launcher ends the others when one process ends with a failure
     if outcome.interrupted:
-        done = len(outcome.results)
-        kept = f" {'That is' if done == 1 else 'Those are'} {'shown' if out is None else f'in {out}'}." if done else ""
-        output.tell(
-            f"Interrupted when {done} of {outcome.asked} {'model was' if outcome.asked == 1 else 'models were'} done."
-            f"{kept} The same command goes on with the rest."
-        )
         raise typer.Exit(EXIT_INTERRUPTED)
     if outcome.failures:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _interrupted_words(outcome: Outcome[Any], out: Path | None) -> str:
+    """How far an interrupted run came, and where that is."""
+    done = len(outcome.results)
+    where = "shown" if out is None else f"in {out}"
+    kept = f" {'That is' if done == 1 else 'Those are'} {where}." if done else ""
+    return (
+        f"Interrupted when {done} of {outcome.asked} {'model was' if outcome.asked == 1 else 'models were'} done."
+        f"{kept} The same command goes on with the rest."
+    )
 
 
 def kept_words(results: Mapping[str, Any], now: datetime) -> str:
@@ -137,8 +144,11 @@ def kept_words(results: Mapping[str, Any], now: datetime) -> str:
     if len(times) == 1:
         name, time = next(iter(times.items()))
         return f"{name}: measured {when(time, now)}; --fresh measures again."
-    first, last = (when(time, now) for time in (min(times.values()), max(times.values())))
-    span = first if first == last else f"{first} to {last}"
+    first, last = min(times.values()), max(times.values())
+    ends = [when(first, now), when(last, now)]
+    if first.date() == last.date():
+        ends[0] = ends[0] if ends[0] == ends[1] else ends[0].split()[0]  # "14:02 to 14:18 today"
+    span = " to ".join(dict.fromkeys(ends))
     return f"{len(times)} of {len(results)} results are kept ones, measured {span}; --fresh measures again."
 
 

@@ -1,4 +1,4 @@
-"""Two processes share the windows and give what one gives; only the first prints and writes."""
+"""Two processes share the windows and give what one gives; only the first prints and writes, and it is waited for."""
 
 import json
 import os
@@ -7,40 +7,75 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.tiny import checkpoint_folder, english
 
+LAUNCHER = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+ROOT = Path(__file__).parent.parent.parent
 
-def test_two_processes_measure_as_one(tmp_path: Path) -> None:
-    model = checkpoint_folder(tmp_path / "tiny")
-    probe = tmp_path / "probe.txt"
-    probe.write_text(english(2000))
-    arguments = [str(model), "--probe", str(probe), "--window", "16", "--tokens", "560", "--robust", "--json"]
+SLOW_WRITER = """
+import time
+from nil_audit.cli.app import main
+from nil_audit.report.render import folder
 
-    def run(launcher: tuple[str, ...], cache: str) -> dict:
-        done = subprocess.run(
-            [sys.executable, *launcher, "-m", "nil_audit", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=200,
-            env=os.environ | {"NIL_AUDIT_CACHE": str(tmp_path / cache)},
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stderr.count("35 windows (under 64)") == 1
-        (record,) = json.loads(done.stdout)["records"]
-        return record["interaction"]
+write_report = folder.write_report
 
-    alone = run((), "one")
-    together = run(("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"), "two")
-    assert (alone["cost"]["processes"], together["cost"]["processes"]) == (1, 2)
-    assert len(list((tmp_path / "two" / "records").iterdir())) == 1
-    for name in ("gram", "diagonal_gram", "trace", "embedding_square", "tokens"):
-        np.testing.assert_allclose(together["products"][name], alone["products"][name], rtol=1e-5)
-    np.testing.assert_allclose(together["block_loss"], alone["block_loss"], rtol=1e-6)
-    for share in ("first_positions_share", "heaviest_share"):
-        np.testing.assert_allclose(together["outliers"][share], alone["outliers"][share], rtol=1e-6)
-    np.testing.assert_allclose(
-        together["variants"]["direction"]["products"]["gram"],
-        alone["variants"]["direction"]["products"]["gram"],
-        rtol=1e-5,
+def write_slowly(*arguments):
+    time.sleep(3)
+    return write_report(*arguments)
+
+folder.write_report = write_slowly
+main()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model, one whose weights are cut short, and a probe text."""
+    checkpoint_folder(tmp_path / "tiny")
+    weights = checkpoint_folder(tmp_path / "broken", seed=1) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    (tmp_path / "probe.txt").write_text(english(2000))
+    (tmp_path / "slow_writer.py").write_text(SLOW_WRITER)
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str, cache: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        cwd=folder,
+        env=os.environ | {"NIL_AUDIT_CACHE": str(folder / cache), "PYTHONPATH": str(ROOT)},
     )
+
+
+def test_two_processes_measure_as_one_and_leave_together(folder: Path) -> None:
+    options = ("--probe", "probe.txt", "--window", "16", "--tokens", "560", "--robust", "--json")
+    done = run(folder, "-m", "nil_audit", "tiny", *options, cache="one")
+    assert done.returncode == 0, done.stderr
+    (alone,) = json.loads(done.stdout)["records"]
+
+    # a launcher ends every process once one has ended with a failure, whatever another still writes
+    done = run(folder, *LAUNCHER, "slow_writer.py", "audit", "broken", "tiny", *options, "--out", "out", cache="two")
+    assert done.returncode == 1
+    assert done.stderr.count("Error: The weights of broken are damaged") == 1
+    assert done.stderr.count("35 windows (under 64)") == 1
+    assert done.stderr.count("1 of 2 models failed.") == 1
+    assert (folder / "out" / "audit.html").is_file()
+    document = json.loads(done.stdout)
+    (together,) = document["records"]
+    assert [one["model"] for one in document["failed"]] == ["broken"]
+    assert len(list((folder / "two" / "records").iterdir())) == 1
+
+    one, two = alone["interaction"], together["interaction"]
+    assert (one["cost"]["processes"], two["cost"]["processes"]) == (1, 2)
+    for name in ("gram", "diagonal_gram", "trace", "embedding_square", "tokens"):
+        np.testing.assert_allclose(two["products"][name], one["products"][name], rtol=1e-5)
+    np.testing.assert_allclose(two["block_loss"], one["block_loss"], rtol=1e-6)
+    for share in ("first_positions_share", "heaviest_share"):
+        np.testing.assert_allclose(two["outliers"][share], one["outliers"][share], rtol=1e-6)
+    turned = [found["variants"]["direction"]["products"]["gram"] for found in (two, one)]
+    np.testing.assert_allclose(*turned, rtol=1e-5)
