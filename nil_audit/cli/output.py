@@ -50,9 +50,8 @@ class Output:
     quiet: bool = False
 
     def __post_init__(self) -> None:
-        # A stream that was closed before Python started is None.
-        self._out = Console(file=sys.stdout or io.StringIO(), highlight=False, soft_wrap=False)
-        self._err = Console(file=sys.stderr or io.StringIO(), highlight=False)
+        self._out = Console(file=_Held(sys.stdout), highlight=False, soft_wrap=False)
+        self._err = Console(file=_Held(sys.stderr), highlight=False)
 
     def show(self, page: "Page", *, details: bool = False) -> None:
         """Print a page for people on stdout, with its details or without; nothing under ``as_json``.
@@ -80,7 +79,7 @@ class Output:
             in_utf8 = self._out.encoding.startswith("utf")
             # JSON has its own way to write in ASCII what an encoding lacks, which every reader understands
             text = json_text(document) if in_utf8 else json.dumps(plain(document), indent=1, allow_nan=False) + "\n"
-            _send(self._out.file, text)
+            _send(sys.stdout, text)
 
     def note(self, sentence: str) -> None:
         """Print a remark on stderr; not under ``quiet``."""
@@ -103,14 +102,15 @@ class Output:
     @contextmanager
     def progress(self, description: str, total: int) -> Iterator[Callable[[int], object]]:
         """Show a bar with the time left on stderr; yields a function that advances it by a number of steps."""
+        speaks = self._err.is_terminal and not self.quiet and is_first()
         bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
             TimeRemainingColumn(),
-            console=self._err,
+            console=Console(file=sys.stderr) if speaks else self._err,
             transient=True,
-            disable=self.quiet or not self._err.is_terminal or not is_first(),
+            disable=not speaks,
         )
         with bar:
             task = bar.add_task(fitted(clean(description), self._err.encoding), total=total)
@@ -128,19 +128,46 @@ class _Harmless:
             yield Segment(fitted(printable(text), console.encoding), style)
 
 
+class _Held(io.StringIO):
+    """What is going to a stream, held until all of it is there, so that its arrival is in one place."""
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        super().__init__()
+        self.stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """The stream's."""
+        return getattr(self.stream, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        """Whether the stream is a terminal."""
+        return self.stream is not None and self.stream.isatty()
+
+    def take(self) -> str:
+        """What is held; it is held no longer."""
+        text = self.getvalue()
+        self.seek(0)
+        self.truncate()
+        return text
+
+
 def _write(console: Console, what: RenderableType, **how: Any) -> None:
-    """Print where a console prints."""
-    with console.capture() as captured:
-        console.print(_Harmless(what), **how)
-    _send(console.file, captured.get())
+    """Print where a console of held text prints."""
+    held = console.file
+    assert isinstance(held, _Held)
+    console.print(_Harmless(what), **how)
+    _send(held.stream, held.take())
 
 
-def _send(stream: IO[str], text: str) -> None:
+def _send(stream: IO[str] | None, text: str) -> None:
     """Write a text and see that it arrives; whoever closed the pipe to read no more is not told.
 
     Raises:
         NilAuditError: The stream cannot be written.
     """
+    if stream is None:  # closed before Python started
+        return
     try:
         stream.write(text)
         stream.flush()

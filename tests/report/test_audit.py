@@ -1,5 +1,6 @@
 """The audit's page and files: numbers with errors, widths, names that collide."""
 
+import copy
 import csv
 import io
 from collections.abc import Sequence
@@ -7,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rich.console import Console
 
 import nil_audit
@@ -119,6 +122,54 @@ def test_models_of_one_name_do_not_overwrite_each_other_or_leave_the_folder(reco
     paths = write_report(tmp_path / "out", "audit", page, audit_files(records))
     assert len(set(paths)) == 7
     assert all(path.resolve().is_relative_to(tmp_path / "out") for path in paths)
+
+
+METRICS = ("interaction_efficiency", "spread", "sensitivity", "aofe", "aofe_ratio", "excess", "kappa", "trace")
+PLACES = (
+    *(("estimates", kind, name) for kind in ("plugin", "unbiased") for name in METRICS),
+    *(("variants", variant, "estimates", "unbiased", name) for variant in ("late", "direction") for name in METRICS),
+    *(("loss", name) for name in ("loss_per_token", "loss_per_byte", "sensitivity_per_byte")),
+)
+"""Where a record holds a number that noise can leave undefined."""
+
+
+def _undefined(record: Record, places: Sequence[tuple[str, ...]]) -> Record:
+    """The record with these metrics undefined."""
+    interaction = copy.deepcopy(dict(record.interaction))
+    for *path, name in places:
+        where = interaction
+        for key in path:
+            where = where[key]
+        where[name] = dict.fromkeys(where[name])
+    return replace(record, interaction=interaction)
+
+
+def test_a_variant_that_noise_left_undefined_is_a_dash(record: Record) -> None:
+    for variant in ("late", "direction"):
+        place = ("variants", variant, "estimates", "unbiased", "aofe_ratio")
+        (line,) = [
+            line
+            for line in _shown([_undefined(record, [place])], 100)
+            if line.startswith("AOFE-ratio") and line.count("±") == 2
+        ]
+        assert line.count("–") == 1
+
+
+@given(places=st.sets(st.sampled_from(PLACES)))
+@settings(max_examples=20, deadline=None)
+def test_any_metrics_may_be_undefined(record: Record, places: set[tuple[str, ...]]) -> None:
+    bare = _undefined(record, sorted(places))
+    costs = dict.fromkeys(bare.interaction["cost"])
+    for one in (bare, replace(bare, interaction={**bare.interaction, "cost": costs}, superposition={"aofe": None})):
+        page = audit_page([one], command="nil-audit x")
+        assert "None" not in render_markdown(page) and "nan" not in "\n".join(_shown([one], 80, details=True))
+        assert len(audit_files([one])["audit.csv"]) == 1
+
+
+def test_quiet_is_told_every_verdict_of_a_few_models_and_the_count_of_many(record: Record) -> None:
+    few = [replace(record, model={**record.model, "name": f"org/{number}"}) for number in range(3)]
+    assert audit_page(few, command="x").headlines == 3
+    assert audit_page(few * 3, command="x").headlines == 1
 
 
 def test_robust_variants_and_details_are_shown(record: Record) -> None:

@@ -1,5 +1,7 @@
 """A report's folder: the page in both formats, plots, and data by the kind of what it is given."""
 
+import csv
+import io
 import json
 import math
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from nil_audit.catalog.lists import read_model_list
 from nil_audit.errors import UsageError
 from nil_audit.report.render.folder import write_report
 from nil_audit.report.render.page import Figure, Page, Prose, Section
@@ -39,6 +42,18 @@ def test_the_page_comes_first_then_plots_then_files_by_their_kind(tmp_path: Path
     assert read["report.html"].startswith(b"<!doctype html>") and b"plots/plot.png" in read["report.md"]
     again = write_report(tmp_path / "again", "report", PAGE, FILES)
     assert [path.read_bytes() for path in again] == list(read.values())
+
+
+def test_no_spreadsheet_runs_what_a_table_says_and_it_is_read_back(tmp_path: Path) -> None:
+    names = ["=cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(1)", "'=1", "\t=1", "\r=1", "＝1", "a=b", "-3", "x"]
+    frame = pd.DataFrame({"model": names, "=n": range(len(names)), "x": [-0.5] * len(names), "y": [-1, *[None] * 10]})
+    write_report(tmp_path, "report", PAGE, {"table.csv": frame, "list.csv": frame.drop(columns=["=n"])})
+    header, *rows = list(csv.reader(io.StringIO((tmp_path / "table.csv").read_text(encoding="utf-8"))))
+    assert header == ["model", "'=n", "x", "y"]
+    cells = [row[0] for row in rows]
+    assert cells == [*(f"'{name}" for name in names[:5]), "\\t=1", "\\r=1", "'＝1", "a=b", "-3", "x"]
+    assert [row[1:] for row in rows][:2] == [["0", "-0.5", "-1.0"], ["1", "-0.5", ""]]
+    assert list(read_model_list(tmp_path / "list.csv")["model"])[:5] == names[:5]
 
 
 def test_a_folder_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:

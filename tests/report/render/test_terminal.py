@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from nil_audit.report.render.cells import verdict_cell
-from nil_audit.report.render.characters import clean
+from nil_audit.report.render.characters import clean, fitted
 from nil_audit.report.render.page import (
     Aside,
     Block,
@@ -133,6 +133,66 @@ def test_no_text_makes_a_line_longer_than_the_terminal(rows, width):
     for left in (1, 3):
         lines = _lines(_page(table("C", ("Model", "A", "B"), rows, left=left)), width)
         assert max(map(cell_len, lines)) <= width
+
+
+@given(
+    st.lists(st.sampled_from(["Model", "R = L/d", "Above chance [95%]", "Sensitivity", ""]), min_size=2, max_size=9),
+    st.lists(st.sampled_from(["−0.5 [−10.99, −1.33]", "0.039", "58,231 ± 19,012", "12", "", "–"]), max_size=4),
+    st.sampled_from(["m", "organisation/model-with-a-long-name", "x" * 45, "a name of many words, all of them short"]),
+    st.integers(32, 120),
+    st.booleans(),
+)
+@settings(max_examples=150, deadline=None)
+def test_no_number_and_no_word_of_a_heading_is_broken(heads, numbers, name, width, plain):
+    rows = [(name, *(number for _ in heads[1:])) for number in numbers] or [(name, *("1" for _ in heads[1:]))]
+    console = Console(width=width, file=io.StringIO())
+    encoding = "ascii" if plain else "utf-8"
+    console.print(render_terminal(_page(table("C", heads, rows)), width, encoding=encoding), crop=False)
+    text = console.file.getvalue()
+    assert max(map(cell_len, text.splitlines())) <= width
+    for row in rows:
+        for number in row[1:]:
+            assert text.count(fitted(number, encoding)) >= 1
+    shown = {word for line in text.splitlines() for word in line.split()}
+    by_row = not any(line.startswith(heads[0] or "!") for line in text.splitlines()[3:])
+    assert {word for head in heads[by_row:] for word in head.split()} <= shown
+
+
+def test_a_narrow_terminal_is_told_a_table_row_by_row():
+    metrics = table(
+        "The paper's numbers",
+        ("Model", "AOFE", "AOFE-ratio", "Excess"),
+        [("org/one", "1,336 ± 332", "0.841 ± 0.016", "−0.0212 ± 0.0029"), ("two", "", "–", Cell(text="0.1"))],
+    )
+    lines = [line.rstrip() for line in _lines(_page(metrics), 34)]
+    assert lines[lines.index("org/one") :] == [
+        "org/one",
+        "  AOFE        1,336 ± 332",
+        "  AOFE-ratio  0.841 ± 0.016",
+        "  Excess      −0.0212 ± 0.0029",
+        "",
+        "two",
+        "  AOFE-ratio  –",
+        "  Excess      0.1",
+    ]
+    lines = [line.rstrip() for line in _lines(_page(metrics), 22)]
+    assert lines[lines.index("org/one") + 1 :][:6] == [
+        "  AOFE",
+        "  1,336 ± 332",
+        "  AOFE-ratio",
+        "  0.841 ± 0.016",
+        "  Excess",
+        "  −0.0212 ± 0.0029",
+    ]
+
+
+def test_sentences_are_not_repeated_in_every_part_of_a_table():
+    sentence = "The interval of the partial correlation, families left out whole, excludes zero."
+    rules = table(
+        "Rules", ("Rule", "Outcome", "On what"), [(sentence, "fails", "−0.11 [−0.30, +0.09], 113 models")], left=3
+    )
+    text = " ".join("\n".join(_lines(_page(rules), 40)).split())
+    assert text.count(sentence) == 1 and "Outcome fails On what −0.11 [−0.30, +0.09], 113 models" in text
 
 
 def test_the_answer_comes_first_and_figures_titles_and_footers_do_not_come():
