@@ -42,7 +42,7 @@ def _score(arguments: tuple[str, ...], folder: Path, cache: str) -> dict[str, An
 
 def _timeless(score: dict[str, Any]) -> dict[str, Any]:
     """A score without what may differ between runs that ask the same."""
-    gone = ("seconds", "categories_reused", "processes")
+    gone = ("created", "seconds", "categories_reused", "processes")
     rows = [{key: value for key, value in row.items() if key not in gone} for row in score["categories"]]
     return {key: value for key, value in score.items() if key not in gone} | {"categories": rows}
 
@@ -90,11 +90,11 @@ def test_a_run_killed_in_the_middle_and_resumed_gives_the_same(
     while len(kept) < 3:
         assert process.poll() is None, "the run ended before it could be killed"
         time.sleep(0.01)
-        kept = list((tmp_path / "cache").rglob("mc-*.json"))
+        kept = list((tmp_path / "cache").rglob("leaderboard-*.json"))
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    kept = list((tmp_path / "cache").rglob("mc-*.json"))
+    kept = list((tmp_path / "cache").rglob("leaderboard-*.json"))
     assert 3 <= len(kept) < 14
 
     resumed = _score(("-m", "nil_audit", *command), tmp_path, "cache")
