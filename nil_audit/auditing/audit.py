@@ -155,7 +155,9 @@ def audit_subject(subject: Subject, *, progress: Progress = silent) -> Record:
     kept = team.broadcast(lambda: None if settings.fresh else find_record(key))
     if kept is not None:
         renamed = {**kept.model, "name": subject.name, "source": base.model["source"]}
-        return replace(kept, model=renamed, shape=base.shape, verdict=base.verdict, scores=base.scores, kept=True)
+        # what was counted when its weights were loaded holds against what its config says of them
+        shape = replace(base.shape, tied=kept.shape.tied, parameters=kept.shape.parameters)
+        return replace(kept, model=renamed, shape=shape, verdict=verdict_document(shape), scores=base.scores, kept=True)
     record = _measured(base, subject, probe, window, progress)
     trouble = team.broadcast(lambda: keep_record(record, key))
     return record if trouble is None else replace(record, notes=(*record.notes, trouble))
@@ -189,6 +191,8 @@ def _measured(base: Record, subject: Subject, probe: "Probe", window: int, progr
         )
     return replace(
         base,
+        shape=checkpoint.shape,
+        verdict=verdict_document(checkpoint.shape),
         model={
             **base.model,
             "digest": subject.source.digest,

@@ -16,6 +16,7 @@ from nil_audit.shape.parameters import count, tied
 from nil_audit.source import Source
 from nil_audit.weights import Dtype, check_device
 from nil_audit.weights.files import WeightFiles, find_weights
+from nil_audit.weights.memory import require_memory
 from nil_audit.weights.quantised import check_floating, not_dequantised, packed, quantisation, refuse_stored_integers
 
 # What checkpoints hold besides weights: masks, positions and rotations that the model computes itself.
@@ -89,6 +90,7 @@ def load_checkpoint(
     """
     source.require_weights()
     placed = _device_map(shape, device, dtype)
+    require_memory(shape, dtype, device, source.name)
     _ = source.digest  # of what is there before anything is read
     with quiet_libraries():
         files = find_weights(source, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code)
@@ -109,7 +111,7 @@ def load_checkpoint(
         )
     return Checkpoint(
         source=source,
-        shape=replace(loaded, notes=tuple(notes)),
+        shape=loaded,
         model=model,
         tokenizer=tokenizer,
         dtype=dtype,

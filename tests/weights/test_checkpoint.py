@@ -9,12 +9,13 @@ import pytest
 import torch
 from transformers import LlavaConfig, LlavaForConditionalGeneration
 
+from nil_audit.auditing.audit import audit
 from nil_audit.errors import CheckpointError, UsageError
 from nil_audit.shape.architecture import read_shape
 from nil_audit.source import resolve
 from nil_audit.weights import DTYPES, checkpoint
 from nil_audit.weights.checkpoint import embedding_weight, load_checkpoint
-from tests.tiny import ARCHITECTURES, byte_tokenizer, checkpoint_folder, tiny_model
+from tests.tiny import ARCHITECTURES, byte_tokenizer, checkpoint_folder, english, tiny_model
 from tests.weights.edits import edit_json, edit_weights, load
 
 
@@ -234,3 +235,37 @@ def test_the_text_of_a_multimodal_checkpoint_loads_with_the_rest(tmp_path: Path)
     assert found.shape.text_tower_of == "llava"
     assert found.notes == ("Text tower of a llava checkpoint; the rest is not counted.",)
     assert type(found.model).__name__ == "LlavaForConditionalGeneration"
+
+
+def test_an_audit_counts_what_was_loaded_and_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIL_AUDIT_CACHE", str(tmp_path / "cache"))
+    folder = checkpoint_folder(tmp_path / "tiny")
+    untied = read_shape(str(folder))
+    tie(folder, other_head=True)
+    probe = tmp_path / "probe.txt"
+    probe.write_text(english(600))
+    settings = {"probe": str(probe), "window": 16, "tokens": 256, "device": "cpu"}
+    first, second = audit(str(folder), **settings), audit(str(folder), **settings)
+    assert (first.shape.tied, first.shape.parameters) == (False, untied.parameters)
+    assert second.shape == first.shape
+    assert second.verdict == first.verdict
+    assert second.notes == first.notes
+    assert any("its weights hold two" in note for note in second.notes)
+
+
+def test_an_audit_of_a_folder_that_changed_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIL_AUDIT_CACHE", str(tmp_path / "cache"))
+    folder = checkpoint_folder(tmp_path / "tiny")
+    probe = tmp_path / "probe.txt"
+    probe.write_text(english(600))
+    inner = checkpoint._load_model
+
+    def overwrite(*arguments: Any) -> Any:
+        loaded = inner(*arguments)
+        edit_weights(folder, lambda tensors: tensors["lm_head.weight"].add_(1))
+        return loaded
+
+    monkeypatch.setattr(checkpoint, "_load_model", overwrite)
+    with pytest.raises(CheckpointError, match="changed while they were read"):
+        audit(str(folder), probe=str(probe), window=16, tokens=256, device="cpu")
+    assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
