@@ -56,6 +56,7 @@ ERRORS: dict[str, Callable[[], BaseException]] = {
     "system": lambda: OSError(5, "Input/output error"),
     "interrupt": KeyboardInterrupt,
 }
+"""What a fault raises; under "kill" the process is killed instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,8 @@ class _Now:
         self.met[step] = self.met.get(step, 0) + 1
         for fault in self.faults:
             if (fault.rank, fault.model, fault.step, fault.time) == (self.rank, self.model, step, self.met[step]):
+                if fault.error == "kill":
+                    os.kill(os.getpid(), signal.SIGKILL)
                 raise ERRORS[fault.error]()
 
 
@@ -163,25 +166,25 @@ def perform(run: Run, settings: Mapping[str, Any], *, rank: int = 0) -> dict[str
 
 
 def launch(
-    teams: Mapping[int, Sequence[Run]], settings: Mapping[str, Any], folder: Path, *, timeout: float
-) -> dict[int, list[list[dict[str, Any]]]]:
+    teams: Mapping[str, Sequence[Run]], settings: Mapping[str, Any], folder: Path, *, timeout: float
+) -> dict[str, list[list[Any]]]:
     """Perform runs one after another in teams of processes, all teams at once.
 
     Args:
-        teams: The runs of each team, by its number of processes.
+        teams: The runs of each team, by a name; it has a process for each cache of its runs.
         settings: Of every audit.
         folder: For plans and results.
         timeout: Seconds after which all are killed.
 
     Returns:
-        Of each team and run what became of it on each process.
+        Of each team and run what became of it on each process; None where that was killed.
 
     Raises:
         subprocess.TimeoutExpired: They hang.
         AssertionError: A process ended otherwise than it should.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    plans = {str(size): [asdict(run) for run in runs] for size, runs in teams.items()}
+    plans = {team: [asdict(run) for run in runs] for team, runs in teams.items()}
     (folder / "plan.json").write_text(json.dumps({"settings": dict(settings), "teams": plans}))
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.launched", str(folder)],
@@ -198,13 +201,13 @@ def launch(
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 0, said
-    return {
-        size: [
-            [json.loads((folder / f"{size}-{rank}-{index}.json").read_text()) for rank in range(size)]
-            for index in range(len(runs))
+    found = {}
+    for team, runs in teams.items():
+        files = [
+            [folder / f"{team}-{rank}-{at}.json" for rank in range(len(run.caches))] for at, run in enumerate(runs)
         ]
-        for size, runs in teams.items()
-    }
+        found[team] = [[json.loads(file.read_text()) if file.exists() else None for file in each] for each in files]
+    return found
 
 
 def differences(run: Run, found: Sequence[Mapping[str, Any]], alone: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -287,7 +290,7 @@ def _answered(record: Mapping[str, Any]) -> Any:
     return {key: value for key, value in row.items() if key not in gone}, categories
 
 
-def _work(folder: Path, size: int, rank: int, port: int) -> None:
+def _work(folder: Path, team: str, size: int, rank: int, port: int) -> None:
     """Perform the runs of a team as one of its processes."""
     if size > 1:
         os.environ |= {
@@ -301,10 +304,10 @@ def _work(folder: Path, size: int, rank: int, port: int) -> None:
     from nil_audit.processes import Team
 
     plan = json.loads((folder / "plan.json").read_text())
-    for index, one in enumerate(plan["teams"][str(size)]):
+    for index, one in enumerate(plan["teams"][team]):
         faults = tuple(Fault(**fault) for fault in one.pop("faults"))
         found = perform(Run(**one, faults=faults), plan["settings"], rank=rank)
-        (folder / f"{size}-{rank}-{index}.json").write_text(json.dumps(found))
+        (folder / f"{team}-{rank}-{index}.json").write_text(json.dumps(found))
     Team.join().leave()
 
 
@@ -322,18 +325,19 @@ def main() -> None:
     from transformers import GPT2LMHeadModel, LlamaForCausalLM  # noqa: F401
 
     children = []
-    for size in map(int, json.loads((folder / "plan.json").read_text())["teams"]):
-        port = _free_port()
+    for team, runs in json.loads((folder / "plan.json").read_text())["teams"].items():
+        size, port = len(runs[0]["caches"]), _free_port()
         for rank in range(size):
             if (child := os.fork()) == 0:
                 try:
-                    _work(folder, size, rank, port)
+                    _work(folder, team, size, rank, port)
                 except BaseException:
                     traceback.print_exc()
                     os._exit(1)
                 os._exit(0)
             children.append(child)
-    if max(os.waitpid(child, 0)[1] for child in children):
+    ended = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    if set(ended) - {0, -signal.SIGKILL}:
         raise SystemExit("A process of a team failed.")
 
 

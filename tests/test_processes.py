@@ -69,35 +69,51 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def wrong(folder: Path) -> dict[int, list[str]]:
-    """What went wrong in teams of two and three, whose runs are compared with those of one process."""
+def teams(folder: Path) -> dict[str, list[Run]]:
+    """The runs of one process that nobody disturbs, and of teams to which something happens."""
     a, b, c = (str(folder / name) for name in "abc")
-    alone = [
-        Run(models=(a, b), caches=(str(folder / "alone"),)),
-        Run(models=(c,), caches=(str(folder / "alone"),), mmlu_pro=str(folder / "mmlu_pro")),
-    ]
-    teams = {1: alone, 2: _runs_of_two(folder), 3: _runs_of_three(folder)}
-    settings = {"probe": str(folder / "probe.txt"), "window": 16, "tokens": 512, "device": "cpu", "batch_size": 4}
-    found = launch(teams, settings, folder / "results", timeout=240)
-    assert [one[0]["failures"] for one in found[1]] == [{}, {}]
-    records: dict[str, Any] = found[1][0][0]["results"] | found[1][1][0]["results"]
+    alone = (str(folder / "alone"),)
+    killed = Fault(rank=0, model=b, step="gradients", time=2, error="kill")
     return {
-        size: [
-            f"{run.faults}: {said}"
-            for run, each in zip(teams[size], found[size], strict=True)
-            if (said := differences(run, each, records))
-        ]
-        for size in (2, 3)
+        "one": [Run(models=(a, b), caches=alone), Run(models=(c,), caches=alone, mmlu_pro=str(folder / "mmlu_pro"))],
+        "two": _runs_of_two(folder),
+        "three": _runs_of_three(folder),
+        "killed": [Run(models=(a, b, c), caches=(str(folder / "killed"),) * 2, faults=(killed,))],
     }
 
 
-def test_two_processes_whichever_fails_wherever(wrong: dict[int, list[str]]) -> None:
-    assert not wrong[2], "\n".join(wrong[2])
+@pytest.fixture(scope="module")
+def found(folder: Path, teams: dict[str, list[Run]]) -> dict[str, list[Any]]:
+    """What became of every run on every process."""
+    settings = {"probe": str(folder / "probe.txt"), "window": 16, "tokens": 512, "device": "cpu", "batch_size": 4}
+    return launch(teams, settings, folder / "results", timeout=240)
 
 
-def test_three_processes_each_with_a_cache_of_its_own(wrong: dict[int, list[str]], folder: Path) -> None:
-    assert not wrong[3], "\n".join(wrong[3])
+@pytest.mark.parametrize("team", ["two", "three"])
+def test_whichever_fails_wherever(team: str, teams: dict[str, list[Run]], found: dict[str, list[Any]]) -> None:
+    alone = [one for (one,) in found["one"]]
+    assert [one["failures"] for one in alone] == [{}, {}]
+    records = alone[0]["results"] | alone[1]["results"]
+    wrong = [
+        f"{run.faults}: {said}"
+        for run, each in zip(teams[team], found[team], strict=True)
+        if (said := differences(run, each, records))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_first_process_alone_keeps_records(folder: Path, found: dict[str, list[Any]]) -> None:
+    assert len(found["three"]) == 6
     assert [len(list((folder / f"three-0-{rank}").glob("records/*"))) for rank in range(3)] == [2, 0, 2]
+
+
+def test_a_process_that_is_killed_ends_the_run_with_what_is_finished(folder: Path, found: dict[str, list[Any]]) -> None:
+    killed, other = found["killed"][0]
+    assert killed is None
+    assert other["interrupted"]
+    assert list(other["results"]) == [str(folder / "a")]
+    gone = "Another process of this run is gone; start the command again, which goes on from what is kept."
+    assert other["failures"] == {str(folder / "b"): f"{folder / 'b'}: {gone}"}
 
 
 def test_one_process_needs_no_torch_and_shares_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
