@@ -2,13 +2,26 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from nil_audit.catalog.scores import MMLU_PRO_CHANCE, MMLU_PRO_QUESTIONS, normalised
 from nil_audit.errors import DataError, SourceError, first_line
-from nil_audit.score.protocols import CATEGORIES, PROTOCOLS, SHOTS, Protocol
+from nil_audit.score.protocols import CATEGORIES, PROTOCOLS, REVISIONS, SHOTS, Protocol, on_edition
+
+FIRST_OF_2026 = date(2026, 2, 1)
+"""From this day a run that names no revision of the questions is taken to have asked those of January 2026."""
+
+
+def is_lm_eval_result(document: Any) -> bool:
+    """Whether a parsed JSON document is a result file of lm-eval, of version 0.4 or before it, of whatever tasks."""
+    if not isinstance(document, dict) or not isinstance(document.get("results"), dict) or not document["results"]:
+        return False
+    described = any(isinstance(document.get(name), dict) for name in ("config", "configs", "versions"))
+    return described and all(isinstance(found, dict) for found in document["results"].values())
 
 
 def read_lm_eval_results(path: Path) -> list[dict[str, Any]]:
@@ -16,7 +29,9 @@ def read_lm_eval_results(path: Path) -> list[dict[str, Any]]:
 
     Reads ``leaderboard_mmlu_pro``, ``mmlu_pro`` and nil-audit's own ``mc`` task, as groups or by category, with
     metrics keyed by filter ("acc,none", lm-eval 0.4) or not ("acc", before). A run with another number of shots
-    than five is another protocol and named so ("leaderboard-0shot").
+    than five is another protocol and named so ("leaderboard-0shot"), as is a leaderboard run on the questions of
+    January 2026 ("leaderboard-2026"): the one whose task names that revision, or, where it names none that is known,
+    one of February 2026 or later.
 
     Args:
         path: A file, or a folder that is searched with all folders in it.
@@ -24,7 +39,8 @@ def read_lm_eval_results(path: Path) -> list[dict[str, Any]]:
     Returns:
         One score row each, oldest file first: model, benchmark, protocol, accuracy, stderr (None where lm-eval
         wrote "N/A"), questions, questions_available, chance (None unless all questions were asked), normalised
-        (leaderboard), origin ("lm-eval"), source (the file), versions, task, categories, notes.
+        (leaderboard), origin ("lm-eval"), source (the file), created (when it ran), data (source, revision, edition),
+        versions, task, categories, notes; None where the file does not say.
 
     Raises:
         SourceError: No such file, or no result file in the folder.
@@ -52,7 +68,12 @@ def _read(file: Path) -> list[dict[str, Any]]:
     results = document.get("results") if isinstance(document, dict) else None
     if not isinstance(results, dict) or not all(isinstance(found, dict) for found in results.values()):
         raise DataError(f"{file} has no 'results' by task, so it is not a result file of lm-eval; name another.")
-    rows = [row for protocol in PROTOCOLS.values() if (row := _row(file, document, protocol))]
+    try:
+        rows = [row for protocol in PROTOCOLS.values() if (row := _row(file, document, protocol))]
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise DataError(
+            f"{file} is not laid out as lm-eval writes its results ({first_line(error)}); run it again or leave it out."
+        ) from error
     if not rows:
         raise DataError(
             f"{file} has no MMLU-Pro score ({', '.join(p.group for p in PROTOCOLS.values())}); it has "
@@ -84,7 +105,10 @@ def _row(file: Path, document: Mapping[str, Any], protocol: Protocol) -> dict[st
         notes.append(f"{asked:,} of {available:,} questions were asked.")
     if document.get("chat_template"):
         notes.append("Prompts were put into the model's chat template.")
-    name = protocol.name if shots in (None, SHOTS) else f"{protocol.name}-{shots}shot"
+    time = _time(file, document)
+    data = _data(document, protocol, time)
+    name = on_edition(protocol, data["edition"] or "2024").name
+    name = name if shots in (None, SHOTS) else f"{name}-{shots}shot"
     return {
         "model": _model(file, document),
         "benchmark": "mmlu_pro",
@@ -97,10 +121,39 @@ def _row(file: Path, document: Mapping[str, Any], protocol: Protocol) -> dict[st
         "normalised": normalised(accuracy) if name == "leaderboard" else None,
         "origin": "lm-eval",
         "source": file.name,
+        "created": time.isoformat(timespec="seconds") if time else None,
+        "data": data,
         "versions": {"lm_eval": document.get("lm_eval_version")},
         "task": {"group": protocol.group, "version": None if version is None else str(version), "shots": shots},
         "categories": [{"category": category, **found} for category, found in categories.items()],
         "notes": notes,
+    }
+
+
+def _time(file: Path, document: Mapping[str, Any]) -> datetime | None:
+    """When a run began, or by the file's name ended; None where neither says."""
+    began: Any = document.get("date")
+    if _is_number(began) and began > 0:
+        return datetime.fromtimestamp(began, UTC)
+    named = re.search(r"\d{4}-\d{2}-\d{2}", file.name)
+    try:
+        return datetime.fromisoformat(named[0]).replace(tzinfo=UTC) if named else None
+    except ValueError:
+        return None
+
+
+def _data(document: Mapping[str, Any], protocol: Protocol, time: datetime | None) -> dict[str, Any]:
+    """Which questions a run asked: what its task is told to load, and else by its time."""
+    configs = document.get("configs") or {}
+    names = (protocol.group, *(protocol.task(category) for category in CATEGORIES))
+    task: Mapping[str, Any] = next((configs[name] for name in names if configs.get(name)), {})
+    revision = (task.get("dataset_kwargs") or {}).get("revision")
+    editions: dict[Any, str | None] = {commit: edition for edition, commit in REVISIONS.items()}
+    by_time = None if time is None else "2026" if time.date() >= FIRST_OF_2026 else "2024"
+    return {
+        "source": task.get("dataset_path"),
+        "revision": revision,
+        "edition": editions.get(revision, by_time),
     }
 
 

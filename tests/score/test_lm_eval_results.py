@@ -9,8 +9,8 @@ import pytest
 
 from nil_audit.catalog.scores import MMLU_PRO_CHANCE
 from nil_audit.errors import DataError, SourceError
-from nil_audit.score.lm_eval_results import read_lm_eval_results
-from nil_audit.score.protocols import CATEGORIES
+from nil_audit.score.lm_eval_results import is_lm_eval_result, read_lm_eval_results
+from nil_audit.score.protocols import CATEGORIES, REVISIONS
 
 LEADERBOARD: dict[str, Any] = {
     "results": {
@@ -110,6 +110,66 @@ def test_other_numbers_of_shots_are_another_protocol(tmp_path: Path) -> None:
     assert (row["protocol"], row["normalised"]) == ("leaderboard-0shot", None)
 
 
+def _leaderboard(kwargs: Any = None, **changes: Any) -> dict[str, Any]:
+    task = {"task": "leaderboard_mmlu_pro", "dataset_path": "TIGER-Lab/MMLU-Pro", "dataset_kwargs": kwargs}
+    return LEADERBOARD | {"configs": {"leaderboard_mmlu_pro": task}} | changes
+
+
+JANUARY, FEBRUARY = 1768000000.0, 1770000000.0  # 2026-01-09 and 2026-02-02
+
+
+@pytest.mark.parametrize(
+    ("document", "file", "protocol", "edition"),
+    [
+        (_leaderboard(date=JANUARY), "results.json", "leaderboard", "2024"),
+        (_leaderboard(date=FEBRUARY), "results.json", "leaderboard-2026", "2026"),
+        (_leaderboard({"revision": REVISIONS["2024"]}, date=FEBRUARY), "results.json", "leaderboard", "2024"),
+        (_leaderboard({"revision": REVISIONS["2026"]}), "results.json", "leaderboard-2026", "2026"),
+        (_leaderboard({"revision": "main"}, date=FEBRUARY), "results.json", "leaderboard-2026", "2026"),
+        (LEADERBOARD, "results_2026-01-31T23-59-59.json", "leaderboard", "2024"),
+        (LEADERBOARD, "results_2026-02-01T00-00-00.json", "leaderboard-2026", "2026"),
+        (LEADERBOARD, "results_2026-99-99.json", "leaderboard", None),
+        (LEADERBOARD, "results.json", "leaderboard", None),
+        (
+            _leaderboard(date=FEBRUARY) | {"n-shot": {"leaderboard_mmlu_pro": 0}},
+            "results.json",
+            "leaderboard-2026-0shot",
+            "2026",
+        ),
+    ],
+)
+def test_the_questions_of_a_leaderboard_run_are_told_by_its_revision_or_else_its_date(
+    document: Any, file: str, protocol: str, edition: str | None, tmp_path: Path
+) -> None:
+    (row,) = read_lm_eval_results(_write(tmp_path, document, file))
+    assert (row["protocol"], row["data"]["edition"]) == (protocol, edition)
+    assert (row["normalised"] is not None) == (protocol == "leaderboard")
+
+
+def test_the_edition_renames_no_protocol_that_strips_its_options(tmp_path: Path) -> None:
+    (row,) = read_lm_eval_results(_write(tmp_path, _cot(whole=True) | {"date": FEBRUARY}))
+    assert (row["protocol"], row["data"]["edition"]) == ("cot", "2026")
+    assert row["created"] == "2026-02-02T02:40:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("document", "is_one"),
+    [
+        (LEADERBOARD, True),
+        ({"results": {"hendrycksTest-law": {"acc": 0.3, "acc_stderr": 0.02}}, "versions": {}, "config": {}}, True),
+        ({"results": {"arc": {"acc": 0.3}}, "configs": {}}, True),
+        ({"results": {"arc": {"acc": 0.3}}}, False),
+        ({"results": {"arc": 0.3}, "config": {}}, False),
+        ({"results": [], "config": {}}, False),
+        ({"results": {}, "config": {}}, False),
+        ([LEADERBOARD], False),
+        (None, False),
+    ],
+)
+def test_result_files_of_any_version_are_told_from_other_documents(document: Any, is_one: bool) -> None:
+    assert is_lm_eval_result(document) is is_one
+
+
 def test_a_folder_is_searched(tmp_path: Path) -> None:
     _write(tmp_path / "a__b", LEADERBOARD, "results_2025-02-01.json")
     _write(tmp_path / "c__d", _cot(whole=True), "results_2025-01-01.json")
@@ -120,7 +180,7 @@ def test_a_folder_is_searched(tmp_path: Path) -> None:
 def test_a_file_that_lm_eval_itself_wrote(tmp_path: Path) -> None:
     from lm_eval.loggers import EvaluationTracker
 
-    document = LEADERBOARD | {"configs": {}, "date": 0.0}
+    document = LEADERBOARD | {"configs": {}, "date": JANUARY}
     tracker = EvaluationTracker(output_path=str(tmp_path))
     tracker.general_config_tracker.log_experiment_args("hf", "pretrained=01-ai/Yi-1.5-6B", "", "", False)
     tracker.save_results_aggregated(results=document, samples={})
@@ -138,6 +198,10 @@ def test_a_file_that_lm_eval_itself_wrote(tmp_path: Path) -> None:
         (LEADERBOARD | {"config": {}}, "does not say which model"),
         (LEADERBOARD | {"results": {"leaderboard_mmlu_pro": {"acc,none": 31.4}}}, "not between 0 and 1"),
         (_cot(whole=False) | {"n-samples": {}}, "does not say how many questions"),
+        (LEADERBOARD | {"n-samples": {"leaderboard_mmlu_pro": {}}}, "not laid out as lm-eval writes"),
+        (LEADERBOARD | {"groups": [1]}, "not laid out as lm-eval writes"),
+        (LEADERBOARD | {"configs": {"leaderboard_mmlu_pro": 1}}, "not laid out as lm-eval writes"),
+        (LEADERBOARD | {"config": "x"}, "not laid out as lm-eval writes"),
     ],
 )
 def test_what_is_not_a_score_is_said(document: Any, sentence: str, tmp_path: Path) -> None:
