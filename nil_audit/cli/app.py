@@ -32,8 +32,12 @@ def route(arguments: list[str]) -> list[str]:
     """Put the word 'audit' in front where the first argument is a model or an audit option.
 
     Raises:
-        UsageError: It is neither a command nor a path, but looks like a command misspelt.
+        UsageError: It is neither a command nor a path, but looks like a command misspelt; or an argument is empty.
     """
+    for place, argument in enumerate(arguments):
+        if not argument.strip() or (argument.startswith("--") and argument.endswith("=")):
+            before = argument.rstrip("=") or " ".join(["nil-audit", *arguments[:place]][-1:])
+            raise UsageError(f"What follows {before!r} is empty; give it a value, or check the variable it comes from.")
     if not arguments or arguments[0] in (*COMMANDS, *ROOT_OPTIONS):
         return arguments
     first = arguments[0]

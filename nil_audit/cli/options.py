@@ -123,12 +123,10 @@ def check_models(context: typer.Context, models: Sequence[str]) -> None:
     """Refuse names that no model can have, each with what was probably meant.
 
     Raises:
-        UsageError: A name is empty, is several names joined by commas, or is one of the commands.
+        UsageError: A name is several names joined by commas, or is one of the commands.
     """
     commands = getattr(context.parent.command, "commands", {}) if context.parent else {}
     for name in models:
-        if not name.strip():
-            raise UsageError("A model's name is empty; give a Hub id, a local folder or a model list (.csv).")
         if Path(name).exists():
             continue
         if "," in name:

@@ -6,10 +6,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -251,7 +253,7 @@ def test_bad_probe_ends_the_command_with_one_sentence(run_command: Run, model: P
     done = run_command(model, "--probe", tmp_path / "nowhere.txt")
     assert done.returncode == 1
     assert done.stdout == ""
-    assert re.fullmatch(r"Error: There is no probe file .*--probe builtin .*\n", done.stderr)
+    assert re.fullmatch(r"Error: .*There is no probe file .*--probe builtin .*\n", done.stderr)
 
 
 def test_unreachable_data_set_names_the_alternatives_and_nothing_takes_its_place(run_command: Run, model: Path) -> None:
@@ -359,8 +361,11 @@ def test_interrupt_ends_at_once_and_leaves_nothing_half_written(model: Path, tmp
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
-        with pytest.raises(subprocess.TimeoutExpired):  # 25,000 windows, one by one: it is still at work
-            running.wait(timeout=12)
+        # of its 25,000 windows, one by one, it is at work after this much processor time, however busy the machine is
+        process = psutil.Process(running.pid)
+        while running.poll() is None and process.cpu_times().user < 12:
+            time.sleep(0.2)
+        assert running.poll() is None
         running.send_signal(signal.SIGINT)
         stdout, stderr = running.communicate(timeout=60)
     finally:

@@ -122,7 +122,7 @@ def test_flags_give_the_shape_and_fail_outside_gives_the_exit_code(run_here: Her
         ((*SMALL, "--out", "/dev/null/x"), 2, "name a folder that can be written to"),
         ((*SMALL, "--tokens", "2x"), 2, "--tokens '2x' is not a number; write it as 131072, 131k"),
         ((*SMALL, "--context", "0"), 2, "The context is 0"),
-        (("",), 2, "name is empty"),
+        (("",), 2, "What follows 'candidate' is empty"),
         (("a/config.json,b/config.json",), 2, "apart by spaces, not by commas; write a/config.json b/config.json."),
         (("one", "two", "--write", "best"), 2, "--write takes the best alternative of one config, and 2 are given"),
         (("one", "two", "--depth", "3"), 2, "not both"),

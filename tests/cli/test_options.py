@@ -113,7 +113,9 @@ def test_options_that_mean_nothing_together(arguments: tuple[str, ...], sentence
     [
         (("Qwen/A,Qwen/B",), "apart by spaces, not by commas; write Qwen/A Qwen/B."),
         (("Qwen/A, Qwen/B",), "apart by spaces, not by commas; write Qwen/A Qwen/B."),
-        (("",), "A model's name is empty"),
+        (("",), "What follows 'nil-audit' is empty"),
+        (("m", "--out", ""), "What follows '--out' is empty"),
+        (("m", "--out="), "What follows '--out' is empty"),
         (("--quiet", "compare", "x"), "'compare' is a command, and comes first: nil-audit compare"),
         (("help",), "did you mean 'nil-audit --help'?"),
         (("Candidat", "config.json"), "did you mean 'nil-audit candidate'?"),
