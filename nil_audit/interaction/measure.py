@@ -15,7 +15,7 @@ from nil_audit.interaction.probe import BLOCKS, Probe, Windows, make_windows
 from nil_audit.processes import Team
 from nil_audit.progress import Progress, quiet_libraries, silent
 from nil_audit.weights.checkpoint import Checkpoint, embedding_weight
-from nil_audit.weights.memory import first_batch_size, peak_memory, shrink
+from nil_audit.weights.memory import batch_that_fits, peak_memory, shrink
 
 FIRST_POSITIONS = 4
 """Positions at the start of a window whose gradients are two to three times as large as late ones."""
@@ -121,10 +121,10 @@ def measure(
     model = checkpoint.model
     totals = WindowTotals(windows, VARIANTS if robust else VARIANTS[:1], embedding_weight(model))
     mine = np.array_split(np.arange(windows.count), team.size)[team.rank]
-    batch = batch_size or first_batch_size(model, windows.length)
     start, begun = 0, time.perf_counter()
     with quiet_libraries():
         check_causal(model, torch.from_numpy(windows.tokens[0, :-1]))
+        batch = batch_that_fits(model, windows.length, name=checkpoint.source.name, asked=batch_size, sums=totals.bytes)
     bar = progress(f"Gradients of {checkpoint.source.name}", len(mine))
     with bar as advance, quiet_libraries(), exact_matmul(), peak_memory(checkpoint.device) as peak:
         while start < len(mine):
@@ -185,6 +185,11 @@ class WindowTotals:
         self.losses = torch.zeros(windows.count, dtype=torch.float64)
         self.embedding_square = torch.zeros(windows.count, dtype=torch.float64)
         self.squared_norms = torch.zeros(windows.count, windows.length, dtype=torch.float64)
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the sums, which is taken as they fill."""
+        return sum(block.nbytes for accumulator in self.accumulators.values() for block in accumulator.sums)
 
     def add(self, rows: np.ndarray, model: Any) -> None:
         """Take the gradients of a run of windows and add them in."""

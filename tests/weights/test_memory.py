@@ -70,7 +70,9 @@ def test_the_tightest_of_nested_groups_decides_and_file_cache_is_free(tmp_path: 
     assert host_memory(tmp_path) == HostMemory(0, 4 * GB)
 
 
-@pytest.mark.parametrize(("origin", "group"), [("/docker/abc", "/docker/abc"), ("/", "/"), ("/", "/gone/already")])
+@pytest.mark.parametrize(
+    ("origin", "group"), [("/docker/abc", "/docker/abc"), ("/", "/"), ("/", "/gone/already"), ("/docker/abc", "/")]
+)
 def test_a_container_sees_its_own_group_where_it_is_mounted(tmp_path: Path, origin: str, group: str) -> None:
     top = "sys/fs/cgroup/memory"
     write(
@@ -114,7 +116,7 @@ def test_weights_that_cannot_fit_are_refused_in_words(monkeypatch: pytest.Monkey
         "--dtype bfloat16, or a device with more memory."
     )
     have(monkeypatch, 10)
-    with pytest.raises(CheckpointError, match="as bfloat16, but 0.0 MB are free; use a device with more memory"):
+    with pytest.raises(CheckpointError, match=r"as bfloat16, but 0.0 MB are free; use a device with more memory"):
         require_memory(shape, "bfloat16", "cpu", "org/model")
 
 
@@ -160,7 +162,9 @@ def test_one_window_that_cannot_fit_is_refused_and_a_batch_goes_smaller(monkeypa
     assert batch_that_fits(model, 16, name="org/model", sums=3 * one) == 1
     have(monkeypatch, one)
     assert batch_that_fits(model, 16, name="org/model") == 1
-    with pytest.raises(MeasurementError, match="One window of 16 tokens of org/model needs about .* free; use a short"):
+    with pytest.raises(
+        MeasurementError, match=r"One window of 16 tokens of org/model needs about .* free; use a short"
+    ):
         batch_that_fits(model, 16, name="org/model", sums=1)
     with pytest.raises(MeasurementError, match="One window"):
         batch_that_fits(model, 17, name="org/model", asked=1)
