@@ -178,8 +178,8 @@ class Page:
     Attributes:
         title: The question it answers.
         kicker: What it is about, in a few words above the title.
-        answer: The answer in words, one string a paragraph; the first is set large.
-        headlines: How many paragraphs of the answer say all of it in short.
+        answer: The answer in words, one string a paragraph.
+        headlines: How many of its paragraphs, from the first, say all of it in short; they are set apart.
         numbers: The key numbers of the first screen.
         sections: Everything else.
         footer: Where it comes from: program, version, what it was made of.

@@ -26,7 +26,7 @@ def render_terminal(page: Page, width: int, *, details: bool = False, encoding: 
     """
     look = _Look(width=width, encoding=encoding)
     parts: list[RenderableType] = [
-        look.text(paragraph, "" if place else "bold") for place, paragraph in enumerate(page.answer)
+        look.text(paragraph, "bold" if place < page.headlines else "") for place, paragraph in enumerate(page.answer)
     ]
     for section in page.sections:
         blocks = [block for block in section.blocks if not isinstance(block, Figure)]

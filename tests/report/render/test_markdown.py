@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -122,6 +123,15 @@ def test_every_kind_of_block_is_printed():
     assert text.endswith("The end.\n")
     parsed = _parse(text)
     assert parsed.count("<h2>") == 1 and parsed.count("<li>") == 4 and "<svg" not in parsed
+
+
+def test_every_headline_is_set_apart():
+    text = render_markdown(replace(_page(), answer=("One.", "Two.", "More."), headlines=2))
+    assert "**One.**\n\n**Two.**\n\nMore.\n" in text
+
+
+def test_a_listing_holds_no_character_that_commands_a_terminal():
+    assert "```text\na[31m b\n```" in render_markdown(_page(Listing(text="a\x1b[31m b")))
 
 
 def test_a_long_table_shows_its_beginning_and_says_where_the_rest_is():
