@@ -46,8 +46,7 @@ def checked(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[Omission], list
         why = (
             f": {excluded[0].what}: {excluded[0].reason}"
             if excluded
-            else "; give records of 'nil-audit MODEL --mmlu-pro --out DIR', lm-eval results, or a list with a column"
-            " 'score'."
+            else "; give scores of 'nil-audit score MODEL --out DIR', lm-eval results, or a list with a column 'score'."
         )
         raise DataError(f"No model with a depth, a width and a usable score is left{why}")
     return table, excluded, notes
@@ -88,11 +87,12 @@ def _typed(frame: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
 
 
 def _families(table: "pd.DataFrame") -> list[str]:
-    """Fill missing families: the Hub organisation, or the model alone; says so."""
+    """Fill missing families: the Hub organisation, or the model alone with all its revisions; says so."""
     nameless = table["family"] == ""
     if not nameless.any():
         return []
-    organisation = table["model"].where(~table["model"].str.contains("/"), table["model"].str.split("/").str[0])
+    organisation = table["model"].str.split("@").str[0]
+    organisation = organisation.where(~organisation.str.contains("/"), organisation.str.split("/").str[0])
     table.loc[nameless, "family"] = organisation[nameless]
     models = table["model"][nameless].nunique()
     return [

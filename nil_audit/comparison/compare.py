@@ -1,5 +1,6 @@
 """Does distance from the interval go with score? From a frame of many models to a `Comparison`."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from nil_audit.comparison.clean import checked
 from nil_audit.comparison.contrast import trend
+from nil_audit.comparison.counted import listed
+from nil_audit.comparison.documents import shown
 from nil_audit.comparison.find import find
 from nil_audit.comparison.join import read_frame
 from nil_audit.comparison.limitations import limitations
@@ -16,6 +19,7 @@ from nil_audit.comparison.rules import answer
 from nil_audit.comparison.size import summarise_bands
 from nil_audit.comparison.table import derive
 from nil_audit.errors import DataError
+from nil_audit.score.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,17 +45,17 @@ def compare(frame: "pd.DataFrame", **choices: Any) -> Comparison:
 
 
 def compare_paths(paths: Sequence[Path | str] = (), **choices: Any) -> Comparison:
-    """`compare` of model lists, records, report folders and lm-eval results, joined with published scores.
+    """`compare` of model lists and of what the other commands and lm-eval wrote, joined with published scores.
 
     Args:
-        paths: As for `nil_audit.comparison.inputs.read_inputs`; none: the model list that ships with nil-audit.
+        paths: As for `nil_audit.comparison.documents.read_material`; none: the model list that ships with nil-audit.
         **choices: As for `compare`.
 
     Raises:
         DataError: A path cannot be read, or the table is refused; see `compare`.
     """
     frame, excluded, notes = read_frame(paths)
-    return _compare(frame, Options(**choices), inputs=tuple(map(str, paths)), excluded=excluded, notes=notes)
+    return _compare(frame, Options(**choices), inputs=tuple(map(shown, paths)), excluded=excluded, notes=notes)
 
 
 def _compare(
@@ -84,7 +88,7 @@ def _compare(
         trend=trend(usable[usable["parameters"].notna()]),
         excluded=(*excluded, *unusable, *_unscored(clean, chosen)),
         unavailable=limitations(usable, findings[chosen]),
-        notes=(*notes, *remarks),
+        notes=(*notes, *remarks, *_measured_otherwise(clean, chosen)),
     )
 
 
@@ -105,12 +109,33 @@ def _protocol(clean: "pd.DataFrame", wanted: str | None) -> str:
 
 def _unscored(clean: "pd.DataFrame", chosen: str) -> list[Omission]:
     """Models with scores of other protocols only."""
-    there = set(clean["model"][clean["protocol"] == chosen])
-    rest = clean[~clean["model"].isin(there)]
     return [
         Omission(
             what=str(model),
             reason=f"It has no score of protocol {chosen} (only of {', '.join(sorted(set(rows['protocol'])))}).",
         )
-        for model, rows in rest.groupby("model")
+        for model, rows in _others(clean, chosen).groupby("model")
+    ]
+
+
+def _others(clean: "pd.DataFrame", chosen: str) -> "pd.DataFrame":
+    """The rows of models that the protocol compared has no score of."""
+    return clean[~clean["model"].isin(clean["model"][clean["protocol"] == chosen])]
+
+
+def _measured_otherwise(clean: "pd.DataFrame", chosen: str) -> list[str]:
+    """Which models the user measured by another protocol than the one compared, and what makes them comparable."""
+    rest = _others(clean, chosen)
+    rest = rest[rest["origin"].isin(["measured", "lm-eval"])]
+    if rest.empty:
+        return []
+    names = list(dict.fromkeys(rest["model"]))
+    protocols = " or ".join(sorted(set(rest["protocol"])))
+    if chosen in PROTOCOLS:
+        how = f"'nil-audit score {shlex.join(names)} --protocol {chosen} --out scores/' makes them comparable"
+    else:
+        how = f"--protocol {rest['protocol'].iloc[0]} compares them with others of theirs"
+    return [
+        f"Not compared, since scored by protocol {protocols} and not by {chosen}, which is compared: {listed(names)};"
+        f" {how}."
     ]

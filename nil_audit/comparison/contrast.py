@@ -21,6 +21,11 @@ EACH_SIDE = 3
 _POINTS = 60
 
 
+def inside(table: "pd.DataFrame", study: str) -> NDArray[np.bool_]:
+    """Which models lie inside a study's interval, or inside all three ("all"), shape (n,)."""
+    return (table["verdict"] == "inside" if study == "all" else table[f"distance_{study}"] == 0).to_numpy()
+
+
 def contrast(sized: "pd.DataFrame", study: str) -> Contrast | None:
     """Size-adjusted difference in mean score, inside minus outside.
 
@@ -34,19 +39,19 @@ def contrast(sized: "pd.DataFrame", study: str) -> Contrast | None:
     Returns:
         None where fewer than `EACH_SIDE` models lie on either side.
     """
-    inside = (sized["verdict"] == "inside" if study == "all" else sized[f"distance_{study}"] == 0).to_numpy()
-    if min(inside.sum(), (~inside).sum()) < EACH_SIDE:
+    within = inside(sized, study)
+    if min(within.sum(), (~within).sum()) < EACH_SIDE:
         return None
-    slopes = _slopes(sized, inside.astype(float), _left_out(sized))
+    slopes = _slopes(sized, within.astype(float), _left_out(sized))
     if not np.isfinite(slopes[0]):
         return None
-    sides = [sized["family"][side].nunique() for side in (inside, ~inside)]
+    sides = [sized["family"][side].nunique() for side in (within, ~within)]
     enough = min(sides) >= EACH_SIDE
     value = float(slopes[0])
     return Contrast(
         study=study,
-        inside=int(inside.sum()),
-        outside=int((~inside).sum()),
+        inside=int(within.sum()),
+        outside=int((~within).sum()),
         estimate=over_groups(value, slopes[1:]) if enough else Estimate(value=value),
     )
 

@@ -76,6 +76,19 @@ class FamilyMoments:
         return {key: (float(row[0]), row[1:]) for key, row in zip(keys, found, strict=True) if np.isfinite(row[0])}
 
 
+def models_needed(models: "pd.DataFrame", given: str) -> int:
+    """Models that a partial correlation needs, by what it holds fixed and how fine a spline of their sizes is.
+
+    Args:
+        models: Those that have every number that it takes.
+        given: A key of `GIVEN`.
+    """
+    names = GIVEN[given]
+    ranks = sum(name != "curve" for name in names)
+    curve = "curve" in names and len(models) > 0
+    return SPARE_MODELS + ranks + (spline_basis(predictor_values(models, "parameters")).shape[1] if curve else 0)
+
+
 def same_models(masks: Mapping[Key, Mask]) -> list[tuple[Mask, list[Key]]]:
     """Keys that the same models have, with those models, so that what is made of the models is made once."""
     groups: dict[bytes, list[Key]] = {}

@@ -1,24 +1,82 @@
-"""What a comparison is given: model lists, records, report folders and lm-eval results, read into two tables."""
+"""What a comparison is given, as rows: facts of a model and scores of a model, each with where it is from."""
 
-import json
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from nil_audit.auditing.record import Record, record_from
-from nil_audit.catalog.lists import read_model_list
+from nil_audit.auditing.record import Record
+from nil_audit.catalog.lists import LIMITS, shipped_list
+from nil_audit.comparison.documents import read_material, shown
 from nil_audit.comparison.predictors import METRICS
 from nil_audit.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SHAPE_COLUMNS = ("family", "depth", "width", "parameters", "tokens", "release", "lineage", "uncertain", "kind")
+FACTS = ("family", "depth", "width", "parameters", "tokens", "release", "lineage", "uncertain", "kind")
 SCORE_COLUMNS = ("protocol", "score", "stderr", "chance", "origin", "source", "flag", "kind")
 OWN_PROTOCOL = "table"
 """Protocol of scores in a list that does not name one."""
+
+Place = Literal["hub", "local", "either"]
+"""Where a model lies: on the Hub, in a folder of this machine, or what its name alone does not tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What one file says of one model.
+
+    Attributes:
+        model: Its name there.
+        place: Where it lies.
+        digest: Of its checkpoint; "" where that is not known.
+        created: UTC time of the measurement, ISO 8601; "" where that is not stated.
+        source: The file.
+        values: What it says, by column.
+    """
+
+    model: str
+    place: Place
+    digest: str = ""
+    created: str = ""
+    source: str = ""
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts(Said):
+    """Whichever of `FACTS` a file gives, and metrics.
+
+    Attributes:
+        record: Whether an audit read or measured them.
+        setting: What the metrics were measured with, by name; None where none were.
+    """
+
+    record: bool = False
+    setting: tuple[tuple[str, Hashable], ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score(Said):
+    """One score, in the columns `SCORE_COLUMNS`.
+
+    Attributes:
+        questions: How many were asked; 0 where that is not stated.
+    """
+
+    questions: int = 0
+
+    @property
+    def protocol(self) -> str:
+        """How the benchmark was asked."""
+        return str(self.values["protocol"])
+
+    @property
+    def origin(self) -> str:
+        """Whether it was "measured", is from "lm-eval" or a list ("table"), or was "published"."""
+        return str(self.values["origin"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,167 +84,186 @@ class Inputs:
     """What was read.
 
     Attributes:
-        shapes: A row a model and source: model, whichever of `SHAPE_COLUMNS` it gives, measured metrics.
-        scores: A row a score: model and `SCORE_COLUMNS`.
-        notes: Sentences about what was read and what was passed over.
+        facts: Of records first, then of lists, then of score rows, each in the order of the files.
+        scores: Of every file.
+        notes: Sentences about what was passed over.
     """
 
-    shapes: "pd.DataFrame"
-    scores: "pd.DataFrame"
+    facts: tuple[Facts, ...]
+    scores: tuple[Score, ...]
     notes: tuple[str, ...]
 
 
 def read_inputs(paths: Sequence[Path | str]) -> Inputs:
-    """Read everything that a comparison is given.
-
-    Args:
-        paths: Model lists (``.csv``), records and lm-eval results (``.json``), or folders that hold such JSON files
-            at any depth.
+    """Read everything that a comparison is given; see `nil_audit.comparison.documents.read_material`.
 
     Raises:
-        DataError: A path does not exist or holds nothing of the kind, or a file is damaged.
+        DataError: A path does not exist, holds nothing of the kind, or is a file that is damaged.
     """
-    import pandas as pd
+    material = read_material(paths)
+    facts: list[Facts] = []
+    scores: list[Score] = []
+    notes = list(material.notes)
 
-    shapes: list[pd.DataFrame] = []
-    scores: list[pd.DataFrame] = []
-    records: list[Record] = []
-    notes: list[str] = []
-    for path in map(Path, paths):
-        if path.suffix.lower() == ".csv":
-            listed = read_model_list(path)
-            shapes.append(listed[["model", *(name for name in (*SHAPE_COLUMNS, *METRICS) if name in listed)]])
-            if "score" in listed:
-                scores.append(_own_scores(listed, path))
-            continue
-        for file, document in _documents(path):
-            if _is_record(document):
-                records.append(record_from(document, str(file)))
-            else:
-                found, remark = _lm_eval_scores(file, alone=path.is_file())
-                scores.append(found)
-                notes += remark
-    if records:
-        of_records, own, remark = _from_records(records)
-        shapes.append(of_records)
-        scores.append(own)
-        notes += remark
-    empty = pd.DataFrame({"model": pd.Series(dtype=str)})
-    scores = [table for table in scores if len(table)]
-    return Inputs(
-        shapes=pd.concat(shapes, ignore_index=True) if shapes else empty,
-        scores=pd.concat(scores, ignore_index=True) if scores else empty.reindex(columns=["model", *SCORE_COLUMNS]),
-        notes=tuple(notes),
+    def add(file: Path, read: Callable[[], tuple[list[Facts], list[Score]]]) -> None:
+        try:
+            said, scored = read()
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            notes.append(f"Passed over: {shown(file)} is damaged ({error!r}); measure the model again.")
+        except DataError as error:
+            notes.append(f"Passed over: {error}")
+        else:
+            facts.extend(said)
+            scores.extend(scored)
+
+    for file, record in material.records:
+        add(file, partial(_of_record, file, record))
+    for file, listed in material.lists:
+        add(file, partial(of_list, listed, shown(file.name)))
+    for file, row in material.scores:
+        add(file, partial(_of_score, file, row))
+    for file, row in material.lm_eval:
+        add(file, partial(_of_lm_eval, file, row))
+    if not facts and not scores:
+        raise DataError(notes[-1].removeprefix("Passed over: ") if notes else "The files hold no model; give others.")
+    return Inputs(facts=tuple(facts), scores=tuple(scores), notes=tuple(notes))
+
+
+def of_list(listed: "pd.DataFrame", source: str, *, place: Place = "either") -> tuple[list[Facts], list[Score]]:
+    """What a model list says of its models, and the scores that it carries in its column ``score``.
+
+    Args:
+        listed: From `nil_audit.catalog.lists.read_model_list`.
+        source: Its name.
+        place: Where its models lie; a list that ships with nil-audit lies on the Hub, whatever its file is called.
+    """
+    place = "hub" if _is_shipped(listed) else place
+    facts, scores = [], []
+    for row in listed.to_dict("records"):
+        given = {str(name): value for name, value in row.items() if value != "" and value == value}
+        values = {name: given[name] for name in (*FACTS, *METRICS) if name in given}
+        facts.append(Facts(model=str(row["model"]), place=place, source=source, values=values))
+        if "score" in given:
+            own = {"protocol": OWN_PROTOCOL, "origin": "table", "source": source}
+            own |= {name: given[name] for name in SCORE_COLUMNS if name in given}
+            scores.append(Score(model=str(row["model"]), place=place, source=source, values=own))
+    return facts, scores
+
+
+def _is_shipped(listed: "pd.DataFrame") -> bool:
+    """Whether a list is one of nil-audit's own, or a part of one: the same rows, whole."""
+    whole = shipped_list()
+    return list(listed.columns) == list(whole.columns) and len(listed.merge(whole)) == len(listed)
+
+
+def _of_record(file: Path, record: Record) -> tuple[list[Facts], list[Score]]:
+    """The shape and the metrics of a record, and the scores that were measured with it.
+
+    Published scores that it repeats are left to the published table.
+    """
+    name, where = record.name, shown(file)
+    place = _PLACES.get(str(record.model.get("source") or record.shape.source), "either")
+    digest = str(record.model.get("digest") or "")
+    total = record.shape.parameters.total if record.shape.parameters else None
+    measured = {} if record.interaction is None else {key: record.metric(key) for key in METRICS}
+    facts = Facts(
+        model=name,
+        place=place,
+        digest=digest,
+        source=where,
+        created=str(record.created),
+        record=True,
+        setting=None if record.interaction is None else _setting(record),
+        values=_shape(where, record.shape.depth, record.shape.width, total)
+        | {key: _number(found.value, key, where) for key, found in measured.items() if found is not None},
+    )
+    rows = [row for row in record.scores if row.get("origin") in ("measured", "lm-eval")]
+    return [facts], [
+        _score(row, where, model=name, place=place, digest=str(row.get("checkpoint") or digest)) for row in rows
+    ]
+
+
+def _setting(record: Record) -> tuple[tuple[str, Hashable], ...]:
+    """All that decides a record's metrics beside the checkpoint, by the name of the option or of what it is."""
+    found = record.interaction or {}
+    probe = found.get("probe") or {}
+    return (
+        ("probe", str(probe.get("sha256"))),
+        ("window", _number(found.get("window"), "window", record.name)),
+        ("tokens", _number(found.get("tokens"), "tokens", record.name)),
+        ("dtype", str(record.model.get("dtype"))),
+        ("estimator", str(found.get("estimator"))),
     )
 
 
-def _documents(path: Path) -> list[tuple[Path, Any]]:
-    """Every record and lm-eval result that a path names: a file, or a folder that may hold other JSON too."""
-    if not path.exists():
-        raise DataError(f"There is no file or folder {path}; check the path.")
-    files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
-    found = [(file, document) for file in files if _is_record(document := _read(file)) or _is_lm_eval(document)]
-    if not found and path.is_dir():
-        raise DataError(
-            f"The folder {path} holds no record and no lm-eval result; give one that 'nil-audit MODEL --out' or lm-eval"
-            " wrote, or a model list (.csv)."
-        )
-    if not found:
-        raise DataError(
-            f"{path} is neither a record nor an lm-eval result; give a file that 'nil-audit MODEL --out' or lm-eval"
-            " wrote."
-        )
-    return found
+def _of_score(file: Path, row: Mapping[str, Any]) -> tuple[list[Facts], list[Score]]:
+    """A row of ``nil-audit score``, and the shape that it states of its model."""
+    if row.get("origin", "measured") != "measured":
+        return [], []
+    name, where, digest = str(row["model"]), shown(file), str(row.get("checkpoint") or "")
+    place = _PLACES.get(digest.partition(":")[0], "either")
+    shape = row.get("shape") or {}
+    facts = []
+    if shape:
+        values = _shape(where, shape["depth"], shape["width"], shape.get("parameters"))
+        facts.append(Facts(model=name, place=place, digest=digest, source=where, values=values))
+    return facts, [_score(row, where, model=name, place=place, digest=digest)]
 
 
-def _read(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{file} cannot be read ({error.strerror}); check the path.") from error
-    except ValueError as error:
-        raise DataError(f"{file} is not JSON ({error}); delete it or write it again.") from error
+def _of_lm_eval(file: Path, row: Mapping[str, Any]) -> tuple[list[Facts], list[Score]]:
+    return [], [_score(row, shown(file), model=str(row["model"]), place="either")]
 
 
-def _is_record(document: Any) -> bool:
-    return isinstance(document, dict) and {"schema", "model", "shape"} <= document.keys()
+def _score(row: Mapping[str, Any], where: str, *, model: str, place: Place, digest: str = "") -> Score:
+    """A score row that nil-audit measured or read from lm-eval."""
+    if not isinstance(row["protocol"], str) or row.get("accuracy") is None:
+        raise DataError(f"{where} has a score of {model} without protocol or accuracy; score it again.")
+    measured = row["origin"] == "measured" if "origin" in row else True
+    return Score(
+        model=model,
+        place=place,
+        digest=digest,
+        source=where,
+        questions=int(_number(row.get("questions"), "questions", where) or 0),
+        created=str(row.get("created") or ""),
+        values={
+            "protocol": str(row["protocol"]),
+            "score": _number(row["accuracy"], "accuracy", where),
+            "stderr": _number(row.get("stderr"), "stderr", where),
+            "chance": _number(row.get("chance"), "chance", where),
+            "origin": "measured" if measured else "lm-eval",
+            "source": "measured by nil-audit" if measured else f"lm-eval, {row.get('source') or where!s}",
+            "flag": str(row.get("flag") or ""),
+        },
+    )
 
 
-def _is_lm_eval(document: Any) -> bool:
-    return isinstance(document, dict) and {"results", "configs"} <= document.keys()
+def _shape(where: str, depth: Any, width: Any, parameters: Any) -> dict[str, float]:
+    """Depth, width and, where they are known, parameters.
 
-
-def _own_scores(listed: "pd.DataFrame", path: Path) -> "pd.DataFrame":
-    """Scores that a list carries in its column ``score``."""
-    given = listed[listed["score"].notna()]
-    own = given[["model", *(name for name in SCORE_COLUMNS if name in given)]].copy()
-    if "protocol" not in own:
-        own["protocol"] = OWN_PROTOCOL
-    own["protocol"] = own["protocol"].replace("", OWN_PROTOCOL)
-    if "origin" not in own:
-        own["origin"] = "table"
-    if "source" not in own:
-        own["source"] = path.name
-    return own
-
-
-def _from_records(records: Sequence[Record]) -> tuple["pd.DataFrame", "pd.DataFrame", list[str]]:
-    """Shapes with metrics, measured scores, and remarks.
-
-    Metrics of different probes, windows or token counts are not comparable: those of the commonest setting stay.
+    Raises:
+        DataError: One of them is not a whole number above zero and within reason.
     """
-    import pandas as pd
-
-    asked = Counter(_setting(record) for record in records if record.interaction is not None)
-    common = asked.most_common(1)[0][0] if asked else None
-    shapes, scores, remarks = [], [], []
-    for record in records:
-        same = record.interaction is not None and _setting(record) == common
-        metrics = {key: record.metric(key) for key in METRICS} if same else {}
-        total = record.shape.parameters.total if record.shape.parameters else None
-        shapes.append(
-            {"model": record.name, "depth": record.shape.depth, "width": record.shape.width, "parameters": total}
-            | {key: found.value for key, found in metrics.items() if found is not None}
-        )
-        scores += [_measured(record.name, row) for row in record.scores if row.get("origin") == "measured"]
-    if len(asked) > 1 and common is not None:
-        remarks.append(
-            f"Records differ in probe, window or tokens, so their metrics cannot be compared: those of the"
-            f" {asked[common]} that share one setting are used, and {asked.total() - asked[common]} are not."
-        )
-    return pd.DataFrame(shapes), pd.DataFrame(scores), remarks
+    values = {"depth": depth, "width": width, "parameters": parameters}
+    values = {name: value for name, value in values.items() if value is not None}
+    for name, value in values.items():
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= LIMITS[name]:
+            raise DataError(f"{where} gives a model the {name} {str(value)[:40]}; measure it again.")
+    return values
 
 
-def _setting(record: Record) -> tuple[Any, ...]:
-    interaction = record.interaction or {}
-    probe = interaction.get("probe") or {}
-    return probe.get("sha256"), interaction.get("window"), interaction.get("tokens")
+def _number(value: Any, name: str, where: str) -> float | None:
+    """A number of a score row; None where it is missing.
+
+    Raises:
+        DataError: It is not a number.
+    """
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15:
+        return float(value)
+    raise DataError(f"{where} has the {name} {str(value)[:40]}, which is not a number; score the model again.")
 
 
-def _measured(model: str, row: Any) -> dict[str, Any]:
-    return {
-        "model": model,
-        "protocol": row.get("protocol"),
-        "score": row.get("accuracy"),
-        "stderr": row.get("stderr"),
-        "chance": row.get("chance"),
-        "origin": "measured",
-        "source": "measured by nil-audit",
-        "flag": row.get("flag"),
-    }
-
-
-def _lm_eval_scores(file: Path, *, alone: bool) -> tuple["pd.DataFrame", list[str]]:
-    """MMLU-Pro scores of one lm-eval result file; in a folder a file without any is passed over with a remark."""
-    import pandas as pd
-
-    from nil_audit.score.lm_eval_results import read_lm_eval_results
-
-    try:
-        rows = read_lm_eval_results(file)
-    except DataError as error:
-        if alone:
-            raise
-        return pd.DataFrame(), [f"Passed over: {error}"]
-    scores = [{**_measured(row["model"], row), "origin": "lm-eval", "source": f"lm-eval, {file.name}"} for row in rows]
-    return pd.DataFrame(scores), []
+_PLACES: dict[str, Place] = {"hub": "hub", "list": "hub", "git": "hub", "local": "local", "sha256": "local"}
+"""By the source of a record, or the kind of a digest."""

@@ -1,19 +1,29 @@
-"""Models with their scores, from whatever a comparison was given and what others have published."""
+"""Models with their scores, from whatever a comparison was given and what is known of models of the Hub."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
-from nil_audit.catalog.lists import DEFAULT, shipped_list
+from nil_audit.catalog.lists import DEFAULT, hub_key, shipped_list
 from nil_audit.catalog.scores import MMLU_PRO_CHANCE, published_scores
-from nil_audit.comparison.inputs import SCORE_COLUMNS, SHAPE_COLUMNS, Inputs, read_inputs
+from nil_audit.comparison.counted import count_records, count_scores, listed, spoken
+from nil_audit.comparison.identity import Model, identify
+from nil_audit.comparison.inputs import FACTS, SCORE_COLUMNS, Inputs, Score, of_list, read_inputs
+from nil_audit.comparison.predictors import METRICS
 from nil_audit.comparison.result import Omission
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_ORIGINS = ("measured", "lm-eval", "table", "published")
-"""Of two scores of a model by one protocol the first of these counts."""
+OF_EVERY_REVISION = ("family", "depth", "width", "parameters", "lineage", "uncertain", "kind")
+"""What the shipped list says of a model that is true of its earlier checkpoints too. Training tokens, the month of
+release and scores belong to one revision."""
+
+_CHECKPOINT = re.compile(r"(checkpoint|ckpt|global_step|step|epoch|iter|iteration)[-_]?\d+", re.IGNORECASE)
+"""The last part of the path of one checkpoint of a training run."""
 
 
 def read_frame(paths: Sequence[Path | str] = ()) -> tuple["pd.DataFrame", list[Omission], list[str]]:
@@ -31,85 +41,165 @@ def read_frame(paths: Sequence[Path | str] = ()) -> tuple["pd.DataFrame", list[O
     """
     import pandas as pd
 
-    inputs = read_inputs(paths) if paths else Inputs(shapes=shipped_list(DEFAULT), scores=_no_scores(), notes=())
-    shapes = _shapes(inputs)
-    excluded = [
-        Omission(
-            what=row["model"],
-            reason="Depth and width are not known; add them to a model list, or audit the model with --shape-only.",
-        )
-        for row in shapes[shapes["depth"].isna() | shapes["width"].isna()].to_dict("records")
+    inputs = read_inputs(paths) if paths else _shipped()
+    models, notes = identify(inputs.facts, inputs.scores)
+    records, on_records = count_records(models)
+    families = _families(models)
+    on_scores: list[str] = []
+    excluded, rows, known = [], [], {}
+    for model in models:
+        facts = known[model.name] = _facts(model, records.get(model.name, {}), families)
+        scores, remarks = count_scores(replace(model, scores=(*model.scores, *_published().get(model.key, ()))))
+        on_scores += remarks
+        if "depth" not in facts or "width" not in facts:
+            excluded.append(Omission(what=model.name, reason=_NO_SHAPE))
+        elif not scores:
+            excluded.append(Omission(what=model.name, reason=_NO_SCORE))
+        else:
+            rows += [{**score.values, **facts, "model": model.name} for score in scores]
+    frame = pd.DataFrame(rows, columns=["model", *dict.fromkeys((*FACTS, *SCORE_COLUMNS)), *METRICS])
+    frame = frame.drop(columns=[name for name in METRICS if frame[name].isna().all()])
+    remarks = [
+        *on_records,
+        *_contradictions(models, known),
+        *spoken(on_scores),
+        *_not_taken(models),
+        *_missing(models, known),
     ]
-    shapes = shapes[shapes["depth"].notna() & shapes["width"].notna()]
-    own = inputs.scores.assign(key=_keys(inputs.scores["model"]))
-    tables = [table for table in (own, _published(set(shapes["key"]))) if len(table)]
-    scores = pd.concat(tables, ignore_index=True) if tables else own
-    scores, notes = _one_score(scores)
-    names = dict(zip(shapes["key"], shapes["model"], strict=True))
-    excluded += [
-        Omission(
-            what=names[key],
-            reason="No score of it is known; audit it with --mmlu-pro and --out, or give lm-eval results.",
-        )
-        for key in names
-        if key not in set(scores["key"])
+    return frame, excluded, [*inputs.notes, *notes, *remarks]
+
+
+_NO_SHAPE = (
+    "Depth and width are not known; give its record ('nil-audit MODEL --shape-only --out audit/') or a model list with"
+    " them too."
+)
+_NO_SCORE = "No score of it is known; 'nil-audit score MODEL --out scores/' measures one, or give lm-eval results."
+
+
+def _shipped() -> Inputs:
+    facts, scores = of_list(shipped_list(DEFAULT), "the list that ships with nil-audit", place="hub")
+    return Inputs(facts=tuple(facts), scores=tuple(scores), notes=())
+
+
+def _facts(model: Model, record: Mapping[str, Any], families: Mapping[str, str]) -> dict[str, Any]:
+    """What its record says of a model, then what lists say, then what the shipped list says of its id."""
+    facts = dict(record)
+    for one in model.facts:
+        if not one.record:
+            facts = {**one.values, **facts}
+    if model.key:
+        shipped = _catalogue().get(model.key) or {
+            name: value for name, value in _catalogue().get(_plain(model.key), {}).items() if name in OF_EVERY_REVISION
+        }
+        if any(facts.get(name, shipped.get(name)) != shipped.get(name) for name in ("depth", "width")):
+            # the inputs speak of another shape, which has another size
+            shipped = {name: value for name, value in shipped.items() if name not in ("parameters", "uncertain")}
+        facts = {**shipped, **facts}
+    if "family" not in facts and (family := families.get(_plain(model.key)) if model.key else _folder(model)):
+        facts["family"] = family
+    return facts
+
+
+def _plain(key: str) -> str:
+    """A Hub id without its revision."""
+    return key.partition("@")[0]
+
+
+def _families(models: Sequence[Model]) -> dict[str, str]:
+    """The families that the inputs name of Hub ids: every revision of one is of its family."""
+    named = [
+        (_plain(model.key), one.values["family"])
+        for model in models
+        if model.key
+        for one in model.facts
+        if "family" in one.values
     ]
-    scored = scores.drop(columns="model").rename(columns={"kind": "published_kind"})
-    frame = scored.merge(shapes, on="key", how="inner").drop(columns="key")
-    if "published_kind" in frame:
-        frame["kind"] = frame["kind"].fillna(frame.pop("published_kind"))
-    return frame, excluded, [*inputs.notes, *notes]
+    return dict(reversed(named))
 
 
-def _keys(names: "pd.Series[str]") -> "pd.Series[str]":
-    """What names are matched by: the Hub id in lower case, without a revision."""
-    return names.astype(str).str.split("@").str[0].str.strip("/ ").str.lower()
+def _folder(model: Model) -> str:
+    """The family of a folder that no list names one of: the folder that it lies in with others of its kind.
+
+    Checkpoints of one run ("run/checkpoint-1000") are of the family of the run.
+    """
+    path = PurePosixPath(model.written)
+    run = path.parent if _CHECKPOINT.fullmatch(path.name) else path
+    return f"{run.parent}/".replace("//", "/")
 
 
-def _no_scores() -> "pd.DataFrame":
-    import pandas as pd
-
-    return pd.DataFrame(columns=["model", *SCORE_COLUMNS])
-
-
-def _shapes(inputs: Inputs) -> "pd.DataFrame":
-    """A row a model: the first number that any input gives, then what the shipped list says."""
-    import pandas as pd
-
-    only_scored = pd.DataFrame({"model": inputs.scores["model"].unique()})
-    stacked = pd.concat([inputs.shapes, only_scored], ignore_index=True)
-    stacked["key"] = _keys(stacked["model"])
-    known = shipped_list(DEFAULT)
-    known = known.assign(key=_keys(known["model"])).drop(columns="model")
-    together = pd.concat([stacked, known[known["key"].isin(stacked["key"])]], ignore_index=True)
-    together = together.mask(together == "")
-    wanted = [name for name in dict.fromkeys([*stacked.columns, *SHAPE_COLUMNS]) if name in together and name != "key"]
-    return together.groupby("key", sort=False)[wanted].first().reset_index()
+@cache
+def _catalogue() -> dict[str, dict[str, Any]]:
+    """What the shipped list says of each Hub id, by its key."""
+    facts, _ = of_list(shipped_list(DEFAULT), "", place="hub")
+    return {hub_key(one.model): dict(one.values) for one in facts}
 
 
-def _published(keys: set[str]) -> "pd.DataFrame":
-    """Published scores of the models named: one a model and protocol, flagged only where there is no other."""
+@cache
+def _published() -> dict[str, list[Score]]:
+    """Published scores by Hub id: one a model and protocol, flagged only where there is no other."""
     import pandas as pd
 
     usable = published_scores(one_per_model=True)
     flagged = published_scores(include_flagged=True)
     flagged = flagged[flagged["flag"] != ""].drop_duplicates(["model", "protocol"])
     table = pd.concat([usable, flagged], ignore_index=True).drop_duplicates(["model", "protocol"])
-    table = table.assign(key=_keys(table["model"]), origin="published", chance=MMLU_PRO_CHANCE)
-    table = table[table["key"].isin(keys)].rename(columns={"accuracy": "score"})
-    return table[["model", "key", *SCORE_COLUMNS]]
+    table = table.assign(origin="published", chance=MMLU_PRO_CHANCE).rename(columns={"accuracy": "score"})
+    found: dict[str, list[Score]] = {}
+    for row in table.to_dict("records"):
+        values = {name: row[name] for name in SCORE_COLUMNS if row[name] == row[name]}
+        found.setdefault(hub_key(row["model"]), []).append(Score(model=row["model"], place="hub", values=values))
+    return found
 
 
-def _one_score(scores: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
-    """One row a model and protocol, by `_ORIGINS`, an unflagged one first."""
-    flagged = scores["flag"].fillna("").ne("") if "flag" in scores else False
-    rank = scores["origin"].map({origin: place for place, origin in enumerate(_ORIGINS)}).fillna(len(_ORIGINS))
-    ordered = scores.assign(flagged=flagged, rank=rank).sort_values(["flagged", "rank"], kind="stable")
-    kept = ordered.drop_duplicates(["key", "protocol"]).sort_index().drop(columns=["flagged", "rank"])
+def _contradictions(models: Sequence[Model], known: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Depths and widths that a list gives otherwise than what counts."""
+    return [
+        f"{one.source} gives {model.name} the {name} {one.values[name]:g}; {known[model.name][name]:g} counts."
+        for model in models
+        for one in model.facts
+        for name in ("depth", "width")
+        if one.values.get(name, known[model.name].get(name)) != known[model.name].get(name)
+    ]
+
+
+def _not_taken(models: Sequence[Model]) -> list[str]:
+    """What is known of a Hub id and was not taken, since the model is not that one."""
+    there = {*_catalogue(), *_published()}
+    revisions = [model.name for model in models if "@" in model.key and _plain(model.key) in there]
+    folders = [model.name for model in models if model.local and hub_key(model.written) in there]
     notes = []
-    if dropped := len(ordered) - len(kept):
+    if revisions:
         notes.append(
-            f"{dropped} score{'s' if dropped > 1 else ''} of a model and protocol that have another: scores measured"
-            " here count before lm-eval results, those before lists, and those before published ones."
+            f"Of {listed(revisions)} family and shape are taken from the list that ships with nil-audit; its training"
+            " tokens and months of release, and published scores, belong to other revisions and are not."
         )
-    return kept, notes
+    if folders:
+        notes.append(
+            f"{listed(folders)} {'is a folder' if len(folders) == 1 else 'are folders'} here: what is published of"
+            " models of the Hub by that name is not taken."
+        )
+    return notes
+
+
+def _missing(models: Sequence[Model], known: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What is not known of models that were measured here, and how to give it."""
+    measured = [model for model in models if any(score.origin in ("measured", "lm-eval") for score in model.scores)]
+    lacking = {
+        words: names
+        for column, words in (("parameters", "size"), ("tokens", "training tokens"), ("release", "month of release"))
+        if (names := [one.name for one in measured if "depth" in known[one.name] and column not in known[one.name]])
+    }
+    guessed = [one.name for one in measured if one.local and not any("family" in fact.values for fact in one.facts)]
+    notes = []
+    if guessed:
+        notes.append(
+            f"No family is named of {listed(guessed)}: folders that lie in one folder are taken as one family, and left"
+            " out together. A model list (.csv) with the columns model and family, given too, says otherwise."
+        )
+    if lacking:
+        said = "; ".join(f"{words} of {listed(names)}" for words, names in lacking.items())
+        notes.append(
+            f"Not known: {said}. Results that hold these fixed go without; a model list (.csv) with the columns model,"
+            " parameters_b, tokens_t and release, given too, adds them."
+        )
+    return notes

@@ -8,6 +8,7 @@ Models of a family are not exchangeable with others one by one, so the test move
 family is one unit, its mean residual.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ def permutation_tests(
     """
     made: dict[str, tuple[int, Estimate]] = {}
     for mask, chosen in same_models({key: known(table, "score", key, "parameters") for key in keys}):
-        if mask.sum() >= FEWEST_UNITS:
+        if units_that_share(table[mask]) >= FEWEST_UNITS:
             made |= _tests(table[mask], chosen, permutations, seed)
     tested = [key for key in keys if key in made]
     adjusted = holm([made[key][1].p or 0.0 for key in tested])
@@ -57,6 +58,17 @@ def permutation_tests(
     ]
 
 
+def units_that_share(sized: "pd.DataFrame") -> int:
+    """Units that can change places: families within a band that holds more than one, counted once a band.
+
+    Args:
+        sized: Models that all have parameters.
+    """
+    cells = set(zip(band_number(sized["parameters"].to_numpy(dtype=float)), sized["family"], strict=True))
+    count = Counter(band for band, _ in cells)
+    return sum(units for units in count.values() if units > 1)
+
+
 def _tests(table: "pd.DataFrame", keys: Sequence[str], permutations: int, seed: int) -> dict[str, tuple[int, Estimate]]:
     """Number of bands and statistic of each predictor that varies."""
     ranks = np.column_stack([_ranks(predictor_values(table, key)) for key in ("score", *keys)])
@@ -64,8 +76,6 @@ def _tests(table: "pd.DataFrame", keys: Sequence[str], permutations: int, seed: 
     family = np.unique(table["family"].to_numpy(dtype=str), return_inverse=True)[1]
     adjusted, band = _family_means(adjusted, family, band_number(table["parameters"].to_numpy(dtype=float)))
     adjusted, band = _shared_bands(adjusted, band)
-    if len(band) < FEWEST_UNITS:
-        return {}
     bands = np.unique(band)
     for level in bands:
         adjusted[band == level] -= adjusted[band == level].mean(axis=0)

@@ -259,6 +259,7 @@ class Answer:
         models: Models with a score of it that is not flagged.
         sized: Those of them whose parameters are known.
         families: Families of the models.
+        sized_families: Families of those whose parameters are known.
         strength: "strong", "moderate", "weak" (support for the law), "none", "contradicts" or "insufficient".
         rules: The rules in order, with what each found; empty where the data are insufficient.
         primary: The correlation that the answer rests on; None where there are too few models.
@@ -268,6 +269,7 @@ class Answer:
     models: int
     sized: int
     families: int
+    sized_families: int
     strength: str
     rules: tuple[Rule, ...]
     primary: Association | None

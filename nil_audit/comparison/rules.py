@@ -28,7 +28,7 @@ What more is asked for strength:
 | weak | a claim below zero |
 | contradicts | a claim above zero |
 | none | no claim |
-| insufficient | fewer than 10 models or 5 families, or the number cannot be made |
+| insufficient | fewer than 10 models of known size or 5 families of them, or no interval can be made |
 
 ``docs/comparison.md`` shows how often these rules claim an effect that is not there, and find one that is.
 """
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 ENOUGH_MODELS = 10
 ENOUGH_FAMILIES = 5
-"""With fewer models or families nothing is said."""
+"""With fewer models or families of known size nothing is said."""
 
 ENOUGH_ABOVE_FLOOR = 20
 """Models above the chance floor, of `ENOUGH_FAMILIES`, without which the floor rule is not asked."""
@@ -66,9 +66,9 @@ def answer(table: "pd.DataFrame", findings: Findings, protocol: str) -> Answer:
         protocol: Its name.
     """
     usable = table[table["flag"] == ""]
-    models, families, primary = len(usable), usable["family"].nunique(), findings.association(PRIMARY)
+    sized, primary = usable[usable["parameters"].notna()], findings.association(PRIMARY)
     rules: tuple[Rule, ...] = ()
-    enough = models >= ENOUGH_MODELS and families >= ENOUGH_FAMILIES
+    enough = len(sized) >= ENOUGH_MODELS and sized["family"].nunique() >= ENOUGH_FAMILIES
     if enough and primary is not None and primary.estimate.interval is not None:
         outcomes = {None: "unavailable", True: "holds", False: "fails"}
         rules = tuple(
@@ -76,9 +76,10 @@ def answer(table: "pd.DataFrame", findings: Findings, protocol: str) -> Answer:
         )
     return Answer(
         protocol=protocol,
-        models=models,
-        sized=int(usable["parameters"].notna().sum()),
-        families=families,
+        models=len(usable),
+        sized=len(sized),
+        families=usable["family"].nunique(),
+        sized_families=sized["family"].nunique(),
         strength=_strength({rule.key: rule.outcome for rule in rules}, primary),
         rules=rules,
         primary=primary,

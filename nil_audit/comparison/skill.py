@@ -86,6 +86,15 @@ def skill_by_release(table: "pd.DataFrame", key: str, *, cutoff: float) -> Skill
     return _skill(dated, key, early.to_numpy()[None, :], split="release", cutoff=month_name(cutoff))
 
 
+def fewest_fitted(table: "pd.DataFrame") -> int:
+    """Models that the fit on one side of a split needs: `FEWEST_TRAINED_ON` and one a column of the spline.
+
+    Args:
+        table: Models that all have parameters.
+    """
+    return FEWEST_TRAINED_ON + spline_basis(predictor_values(table, "parameters")).shape[1]
+
+
 def skill_by_halves(table: "pd.DataFrame", key: str, *, splits: int, seed: int) -> Skill | None:
     """Fit on random halves of families, predict the other halves; None where they are too small.
 
@@ -109,7 +118,7 @@ def _skill(
     size, predictor = predictor_values(table, "parameters"), predictor_values(table, key)
     score = predictor_values(table, "score")
     fitted_on = train[:, family]
-    fewest = FEWEST_TRAINED_ON + spline_basis(size).shape[1]
+    fewest = fewest_fitted(table)
     sides = np.minimum(train.sum(axis=1), (~train).sum(axis=1))
     usable = (sides >= FAMILIES_EACH_SIDE) & (fitted_on.sum(axis=1) >= fewest)
     if not usable.any():

@@ -64,7 +64,7 @@ def test_three_models_are_told_what_cannot_be_said(run_command: Run, tmp_path: P
 @pytest.mark.parametrize(
     ("text", "arguments", "words", "code"),
     [
-        (None, ("none.csv",), "none.csv cannot be read", 1),
+        (None, ("none.csv",), "There is no file or folder none.csv; check the path.", 1),
         ("model,depth,width,score\na,12,768,31\nb,24,1024,42\n", (), "look like per cent", 1),
         ("model,depth,width,score\na,12,768,0.3\na,24,1024,0.4\n", (), "more than once", 1),
         ("model\nQwen/Qwen2-7B\n", ("--protocol", "mine"), "No model has a score of protocol 'mine'", 1),

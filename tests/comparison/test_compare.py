@@ -153,14 +153,14 @@ def test_three_models_say_what_they_can() -> None:
     assert len(found.table) == 3
     assert found.findings.associations == ()
     told = reasons(found)
-    assert "3 models of 3 families" in told["the correlation with size held fixed"]
+    assert told["the correlation with size held fixed"] == "Size is known of 3 of 3 models, and at least 5 are needed."
     assert "the permutation test" in told and "out of sample by random halves" in told
     json.dumps(found.to_dict(), allow_nan=False)
 
 
 def test_halves_that_are_too_small_say_what_they_need() -> None:
     told = reasons(compare(models(12, 6), **FAST))
-    assert "Each half needs 4 families" in told["out of sample by random halves"]
+    assert "8 are needed: 4 in each half" in told["out of sample by random halves"]
     assert "the correlation with size held fixed" not in told
 
 
@@ -174,8 +174,7 @@ def test_one_family_has_estimates_and_no_intervals() -> None:
     assert found.answer.strength == "insufficient"
     one = found.findings.association("deviation_law")
     assert one is not None and one.estimate.interval is None
-    assert "intervals and p-values" in reasons(found)
-    assert "1 family" in reasons(found)["intervals and p-values"]
+    assert "1 family has" in reasons(found)["intervals and p-values with size held fixed"]
 
 
 def test_without_parameters_only_what_needs_no_size_is_said() -> None:
@@ -185,7 +184,7 @@ def test_without_parameters_only_what_needs_no_size_is_said() -> None:
     assert found.findings.association("ratio", given="size") is None
     assert (found.bands, found.findings.contrasts, found.trend) == ((), (), None)
     assert "87 more" in reasons(found)["size-adjusted results for every model"]
-    assert "There are 0 models of known size" in reasons(found)["the correlation with size held fixed"]
+    assert "Size is known of 0 of 90 models" in reasons(found)["the correlation with size held fixed"]
     assert set(found.table["band"]) == {""}
 
 

@@ -84,7 +84,8 @@ def test_the_numbers_that_others_found(found: Comparison) -> None:
     for one, value, interval in ((raw, -0.25, (-0.41, -0.08)), (size, 0.19, (-0.03, 0.36))):
         assert one.estimate.value == pytest.approx(value, abs=0.01)
         assert one.estimate.interval == pytest.approx(interval, abs=0.025)
-    assert of(found, "ratio", "size_tokens") == pytest.approx(0.13, abs=0.01)
+    # Theirs is +0.13, with the tokens of distillation as those of two pruned models; without them it is this.
+    assert of(found, "ratio", "size_tokens") == pytest.approx(0.11, abs=0.01)
     assert of(found, "depth", "size") == pytest.approx(0.01, abs=0.01)
     for outcome, value in (("score", 0.71), ("ratio", -0.52)):
         confounder = found.findings.association("parameters", outcome=outcome, given="nothing")

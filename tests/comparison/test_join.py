@@ -1,6 +1,5 @@
 """From lists, records, folders and lm-eval results to one table, and what is left out of it by name."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,61 +8,9 @@ import pandas as pd
 import pytest
 
 from nil_audit.comparison.clean import checked
-from nil_audit.comparison.inputs import read_inputs
 from nil_audit.comparison.join import read_frame
 from nil_audit.errors import DataError
-
-
-def record(
-    name: str, *, depth: int = 24, width: int = 896, probe: str = "p", score: float | None = None
-) -> dict[str, Any]:
-    """A record as the audit writes it, cut to what a comparison reads."""
-    metric = {"value": 0.5, "se": 0.01, "low": 0.48, "high": 0.52, "bias": 0.0}
-    estimates = {"unbiased": {"spread": metric, "aofe": {**metric, "value": None}}, "plugin": {}}
-    scores = [
-        {"benchmark": "mmlu_pro", "protocol": "leaderboard", "accuracy": 0.9, "stderr": 0.1, "origin": "published"},
-    ]
-    if score is not None:
-        scores.append(
-            {"benchmark": "mmlu_pro", "protocol": "mc", "accuracy": score, "stderr": 0.02, "chance": 0.11,
-             "questions": 280, "origin": "measured"}
-        )  # fmt: skip
-    return {
-        "schema": 1,
-        "created": "2026-01-01T00:00:00+00:00",
-        "nil_audit": "0.1.0",
-        "model": {"name": name},
-        "shape": {
-            "name": name, "source": "local", "revision": None, "model_type": "llama", "text_tower_of": None,
-            "depth": depth, "width": width, "heads": 14, "kv_heads": 2, "head_size": 64, "mlp_width": 4864,
-            "vocab_size": 1000, "tied": True, "context": 2048, "ratio": depth / width, "notes": [],
-            "parameters": {"total": 494_000_000, "embedding": 1, "body": 493_999_999},
-        },
-        "verdict": {"label": "inside"},
-        "interaction": {
-            "probe": {"sha256": probe}, "window": 512, "tokens": 131_072, "estimates": estimates, "loss": {},
-        },
-        "scores": scores,
-    }  # fmt: skip
-
-
-def lm_eval(model: str, accuracy: float) -> dict[str, Any]:
-    """A result file of lm-eval, cut to what is read."""
-    return {
-        "results": {"leaderboard_mmlu_pro": {"alias": "mmlu_pro", "acc,none": accuracy, "acc_stderr,none": 0.004}},
-        "configs": {"leaderboard_mmlu_pro": {"num_fewshot": 5}},
-        "n-shot": {"leaderboard_mmlu_pro": 5},
-        "versions": {"leaderboard_mmlu_pro": 0.1},
-        "n-samples": {"leaderboard_mmlu_pro": {"original": 12032, "effective": 12032}},
-        "config": {"model": "hf", "model_args": f"pretrained={model}"},
-        "model_name": model,
-    }
-
-
-def put(path: Path, document: Any) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(document if isinstance(document, str) else json.dumps(document), encoding="utf-8")
-    return path
+from tests.comparison.files import lm_eval, put, record
 
 
 def row(frame: pd.DataFrame, model: str, protocol: str) -> pd.Series:
@@ -98,7 +45,10 @@ def test_everything_together(tmp_path: Path) -> None:
     assert (own["score"], own["origin"], own["depth"]) == (0.2, "lm-eval", 24)
     assert row(frame, "my/a", "leaderboard")["origin"] == "table"
     assert {one.what: one.reason for one in excluded}["my/b"].startswith("Depth and width are not known")
-    assert any("1 score of a model and protocol" in note for note in notes)
+    assert (
+        "Of Qwen/Qwen2.5-0.5B there are 2 scores of protocol leaderboard: 20.0% by lm-eval on 12,032 questions"
+        f" ({tmp_path / 'results.json'}) counts, not 19.1% as published."
+    ) in notes
     # A record repeats published scores; they are read from the published table instead, by Hub id.
     assert "leaderboard" not in set(frame.loc[frame["model"] == "./mine", "protocol"])
 
@@ -108,43 +58,6 @@ def test_a_list_of_ids_alone_gets_shapes_from_the_shipped_list(tmp_path: Path) -
     assert set(frame["model"]) == {"qwen/qwen2-7b"}
     assert set(frame["family"]) == {"Qwen2"}
     assert [one.what for one in excluded] == ["nobody/knows"]
-
-
-def test_metrics_of_another_probe_are_not_mixed_in(tmp_path: Path) -> None:
-    for name, probe in (("a", "p"), ("b", "p"), ("c", "other")):
-        put(tmp_path / f"{name}.json", record(name, probe=probe))
-    read = read_inputs([tmp_path])
-    assert read.shapes.set_index("model")["spread"].to_dict() == pytest.approx(
-        {"a": 0.5, "b": 0.5, "c": np.nan}, nan_ok=True
-    )
-    assert "2 that share one setting are used, and 1 are not" in read.notes[0]
-
-
-def test_a_folder_may_hold_lm_eval_results_of_other_benchmarks(tmp_path: Path) -> None:
-    put(tmp_path / "results_1.json", lm_eval("a", 0.2))
-    put(tmp_path / "results_2.json", {"results": {"hellaswag": {"acc,none": 0.5}}, "configs": {}})
-    read = read_inputs([tmp_path])
-    assert len(read.scores) == 1
-    assert read.notes[0].startswith("Passed over")
-    with pytest.raises(DataError, match="no MMLU-Pro score"):
-        read_inputs([tmp_path / "results_2.json"])
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "words"),
-    [
-        ("none.json", None, "There is no file or folder"),
-        ("broken.json", "{", "is not JSON"),
-        ("other.json", "[1]", "neither a record nor an lm-eval result"),
-        ("empty/readme.txt", "hello", "holds no record and no lm-eval result"),
-    ],
-)
-def test_bad_paths_are_refused_in_a_sentence(tmp_path: Path, name: str, text: str | None, words: str) -> None:
-    path = tmp_path / name
-    if text is not None:
-        put(path, text)
-    with pytest.raises(DataError, match=words):
-        read_inputs([path.parent if path.suffix == ".txt" else path])
 
 
 def table(**changes: Any) -> pd.DataFrame:

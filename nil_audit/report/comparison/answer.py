@@ -31,18 +31,29 @@ Words = Callable[[Findings, Association], str]
 def headline(answer: Answer) -> str:
     """The answer in one sentence, with the correlation that it rests on and its interval."""
     if answer.strength == "insufficient" or answer.primary is None:
-        known = "" if answer.sized == answer.models else f", {answer.sized} of them of known size"
-        return (
-            f"Nothing can be said about the law: {_count(answer.models, 'model', 'models')} of"
-            f" {_count(answer.families, 'family', 'families')} with a usable score{known}, and at least"
-            f" {ENOUGH_MODELS} models of {ENOUGH_FAMILIES} families with known size are needed."
-        )
+        return f"Nothing can be said about the law: {_too_little(answer)}."
     found = answer.primary
     return (
         f"{_OPENINGS[answer.strength]}: among models of one size, distance from the law's optimum goes with score by"
         f" {estimate_words(found.estimate)} (partial Spearman correlation; below zero would be as the law says), in"
         f" {_count(found.estimate.n or 0, 'model', 'models')} of {_count(found.families, 'family', 'families')}."
     )
+
+
+def _too_little(answer: Answer) -> str:
+    """What the answer lacks: models or families of known size, or anything that varies among them."""
+    there = f"{_count(answer.models, 'model', 'models')} of {_count(answer.families, 'family', 'families')}"
+    if answer.sized < ENOUGH_MODELS or answer.sized_families < ENOUGH_FAMILIES:
+        known = ""
+        if answer.sized < answer.models:
+            known = f" ({answer.sized} of {_count(answer.sized_families, 'family', 'families')} with known size)"
+        return (
+            f"{there} with a usable score{known}, and at least {ENOUGH_MODELS} models of {ENOUGH_FAMILIES} families"
+            " with known size are needed"
+        )
+    if answer.primary is None:
+        return f"{there} have a usable score, but shapes or scores do not vary once size is held fixed"
+    return f"{there} have a usable score, but without some family no correlation can be made, or no family changes it"
 
 
 def sentences(comparison: Comparison) -> tuple[str, ...]:
@@ -216,39 +227,39 @@ def _tests(findings: Findings, primary: Association) -> str:
     return f"p {p_value(primary.estimate.p)}, corrected {p_value(primary.p_adjusted)}"
 
 
-_FEW_NUMBERS, _FEW_SPLITS = "too few models with the number", "too few families to split"
+_NOT_MADE = "not made; the reason is under what this comparison cannot say"
 _RULES: dict[str, tuple[str, Words, str]] = {
     "interval": (
         "The 95% interval of the partial correlation, families left out whole, excludes zero.",
         _held_fixed("size_curve"),
-        _FEW_NUMBERS,
+        _NOT_MADE,
     ),
     "permutation": (
         "Moving families' size-adjusted scores within size bands gives p < 0.05, with the same sign.",
         _permutation,
-        "too few families share a size band",
+        _NOT_MADE,
     ),
-    "families": ("Leaving out any one family keeps the sign.", _families, "too few families"),
+    "families": ("Leaving out any one family keeps the sign.", _families, _NOT_MADE),
     "floor": (
         "Without models at the chance floor the sign is the same.",
         _held_fixed("size_curve", "above_floor"),
-        "too few models above the floor",
+        "fewer than 20 models or 5 families are above the floor, or they do not vary",
     ),
     "release": (
         "With the release month held fixed too, the interval excludes zero on the same side.",
         _held_fixed("size_curve_release"),
-        _FEW_NUMBERS,
+        _NOT_MADE,
     ),
     "prediction": (
         "Out of sample, over random halves of families, it predicts better than size alone.",
         _skill,
-        _FEW_SPLITS,
+        _NOT_MADE,
     ),
-    "skill": ("The interval of that skill over size alone is above zero.", _skill, _FEW_SPLITS),
+    "skill": ("The interval of that skill over size alone is above zero.", _skill, _NOT_MADE),
     "tokens": (
         "With training tokens held fixed too, the interval excludes zero on the same side.",
         _held_fixed("size_curve_tokens"),
-        _FEW_NUMBERS,
+        _NOT_MADE,
     ),
     "tests": (
         "The correlation survives Holm's correction for the number of tests made (p < 0.05).",

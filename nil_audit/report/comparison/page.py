@@ -82,7 +82,7 @@ def _key_numbers(comparison: Comparison) -> Iterator[KeyNumber]:
             yield KeyNumber(
                 label=label,
                 value=signed(found.estimate.value),
-                detail=f"95% {interval(*ends)}" if ends else "no interval: too few families",
+                detail=f"95% {interval(*ends)}" if ends else "no interval",
                 span=(ends[0], found.estimate.value, ends[1]) if ends else None,
             )
     if skill := findings.skill(PRIMARY, "halves"):

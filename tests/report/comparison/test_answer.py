@@ -15,7 +15,16 @@ PRIMARY = Association(
 
 
 def answer(strength: str, primary: Association | None = PRIMARY) -> Answer:
-    return Answer(protocol="leaderboard", models=40, sized=38, families=9, strength=strength, rules=(), primary=primary)
+    return Answer(
+        protocol="leaderboard",
+        models=40,
+        sized=38,
+        families=9,
+        sized_families=9,
+        strength=strength,
+        rules=(),
+        primary=primary,
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,9 +47,18 @@ def test_every_strength_has_its_opening_and_the_number(strength: str, opening: s
 
 
 def test_too_few_models_are_told_how_many_are_needed() -> None:
-    assert headline(answer("insufficient", None)) == (
-        "Nothing can be said about the law: 40 models of 9 families with a usable score, 38 of them of known size, and"
-        " at least 10 models of 5 families with known size are needed."
+    assert headline(replace(answer("insufficient", None), sized=8, sized_families=6)) == (
+        "Nothing can be said about the law: 40 models of 9 families with a usable score (8 of 6 families with known"
+        " size), and at least 10 models of 5 families with known size are needed."
+    )
+
+
+def test_enough_models_are_not_told_that_more_are_needed() -> None:
+    assert headline(answer("insufficient", None)).endswith(
+        "40 models of 9 families have a usable score, but shapes or scores do not vary once size is held fixed."
+    )
+    assert headline(answer("insufficient")).endswith(
+        "but without some family no correlation can be made, or no family changes it."
     )
 
 
@@ -74,4 +92,4 @@ def test_every_rule_says_what_it_was_decided_on(shipped: Comparison) -> None:
     rows = {rule.key: row for rule, row in zip(shipped.answer.rules, rule_table(shipped).rows, strict=True)}
     assert [cell.text for cell in rows["floor"][1:]] == ["holds", "−0.24 [−0.47, +0.03], 65 models"]
     assert [cell.text for cell in rows["effect"][1:]] == ["fails", "0.11"]
-    assert rows["tokens"][2].text == "−0.15 [−0.37, +0.10], 54 models"
+    assert rows["tokens"][2].text == "−0.20 [−0.43, +0.05], 52 models"

@@ -1,0 +1,227 @@
+"""The files that a comparison is given: which they are, what each of them is, and which are passed over."""
+
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nil_audit.auditing.record import Record, record_from
+from nil_audit.catalog.lists import read_model_list
+from nil_audit.errors import DataError, NilAuditError, first_line
+from nil_audit.score.lm_eval_results import is_lm_eval_result, read_lm_eval_results
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*(@[\w./-]+)?")
+_WANTED = (
+    "records and scores that 'nil-audit MODEL --out DIR' and 'nil-audit score MODEL --out DIR' wrote or --json printed"
+    " (.json), lm-eval results (.json), and model lists (.csv with a column 'model')"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """What the files hold, in their order, each with the name of its file.
+
+    Attributes:
+        lists: Model lists.
+        records: Records of audits.
+        scores: Score rows that ``nil-audit score`` wrote.
+        lm_eval: Score rows of lm-eval's result files.
+        notes: A sentence for each file, or part of one, that could not be read.
+    """
+
+    lists: "list[tuple[Path, pd.DataFrame]]" = field(default_factory=list)
+    records: list[tuple[Path, Record]] = field(default_factory=list)
+    scores: list[tuple[Path, Mapping[str, Any]]] = field(default_factory=list)
+    lm_eval: list[tuple[Path, Mapping[str, Any]]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.lists) + len(self.records) + len(self.scores) + len(self.lm_eval)
+
+
+def read_material(paths: Sequence[Path | str]) -> Material:
+    """Read every file that the paths name; a file that two of them lead to is read once.
+
+    Args:
+        paths: Model lists (``.csv``), records, documents of records or scores and lm-eval results (JSON in a file of
+            any name), or folders that hold such files, ``.csv`` and ``.json``, at any depth.
+
+    Raises:
+        DataError: A path does not exist, holds nothing of the kind, or is a file that is damaged. In a folder a damaged
+            file is passed over with a note.
+    """
+    named = [Path(path) for path in paths]
+    missing = [path for path in named if not _exists(path)]
+    if missing:
+        raise DataError(_not_there(missing))
+    material, held = Material(), dict[Path, int]()
+    for path in named:
+        files = _in_folder(path) if path.is_dir() else [path]
+        for file in files:
+            if file.resolve() in held:
+                continue
+            before = len(material)
+            try:
+                _read_file(file, material, alone=not path.is_dir())
+            except NilAuditError as error:
+                if not path.is_dir():
+                    raise
+                material.notes.append(f"Passed over: {error}")
+            held[file.resolve()] = len(material) - before
+        if not any(held[file.resolve()] for file in files):
+            raise DataError(_nothing_in(path, material.notes))
+    return material
+
+
+def shown(path: Path | str) -> str:
+    """A path, or another text, as every file can hold it, also where it is not UTF-8."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # longer than file names may be
+        return False
+
+
+def _not_there(missing: Sequence[Path]) -> str:
+    """Why paths that do not exist cannot be compared, and what to do where they look like models of the Hub."""
+    ids = [str(path) for path in missing if _HUB_ID.fullmatch(str(path)) and path.suffix not in (".json", ".csv")]
+    first = shown(missing[0])
+    if not ids:
+        return f"There is no file or folder {first}; check the path."
+    models = shown(shlex.join(ids))
+    return (
+        f"There is no file or folder {first}, and compare reads files, not models; 'nil-audit {models} --out audit/'"
+        " audits models of the Hub, and 'nil-audit compare audit/' compares them."
+    )
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    """The files in a folder that may hold something, by name."""
+    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in (".json", ".csv") and file.is_file())
+
+
+def _nothing_in(path: Path, notes: Sequence[str]) -> str:
+    place, passed = shown(path), f" {notes[-1]}" if notes else ""
+    if (path / "config.json").is_file():
+        return (
+            f"The folder {place} is a model, and compare reads what was measured: 'nil-audit {shlex.quote(place)} --out"
+            " audit/' audits it, and 'nil-audit compare audit/' compares."
+        )
+    if path.is_dir():
+        return f"The folder {place} holds nothing to compare; compare looks in it, at any depth, for {_WANTED}.{passed}"
+    return f"{place} holds no record and no score; compare reads {_WANTED}.{passed}"
+
+
+def _read_file(file: Path, material: Material, *, alone: bool) -> None:
+    """Add what a file holds; of files that were found in a folder those of another kind add nothing.
+
+    Raises:
+        NilAuditError: The file is damaged, or was named and is of another kind.
+    """
+    if file.suffix.lower() == ".csv":
+        _read_table(file, material, alone=alone)
+        return
+    document = _json(file)
+    known = document if isinstance(document, dict) else {}
+    if {"schema", "model", "shape"} <= known.keys():
+        material.records.append((file, record_from(document, shown(file))))
+    elif isinstance(known.get("records"), list) or isinstance(known.get("scores"), list):
+        _read_parts(file, known, material)
+    elif is_lm_eval_result(document):
+        try:
+            material.lm_eval.extend((file, row) for row in read_lm_eval_results(file))
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise DataError(f"{shown(file)} is a damaged result of lm-eval ({error!r}); run it again.") from error
+    elif alone:
+        raise DataError(f"{shown(file)} holds {_what(document)}; compare reads {_WANTED}.")
+
+
+def _read_parts(file: Path, document: Mapping[str, Any], material: Material) -> None:
+    """The records and score rows of a document; one that is damaged is passed over with a note."""
+    for number, part in enumerate(document.get("records") or []):
+        try:
+            material.records.append((file, record_from(part, f"{shown(file)}, record {number + 1},")))
+        except DataError as error:
+            material.notes.append(f"Passed over: {error}")
+    rows = document.get("scores")
+    for row in rows if isinstance(rows, list) else []:
+        if isinstance(row, dict) and isinstance(row.get("model"), str):
+            material.scores.append((file, row))
+        else:
+            material.notes.append(f"Passed over: {shown(file)} has a score that names no model; score it again.")
+
+
+def _read_table(file: Path, material: Material, *, alone: bool) -> None:
+    """Add a model list. The tables that nil-audit writes beside its JSON are none."""
+    try:
+        with file.open(encoding="utf-8-sig", errors="replace") as opened:
+            columns = [name.strip(' "\n') for name in opened.readline(100_000).split(",")]
+    except OSError as error:
+        raise DataError(f"The model list {shown(file)} cannot be read ({error.strerror}); check the path.") from error
+    kept_for_people = "category" in columns or ("verdict" in columns and "distance_law" not in columns)
+    if not alone and ("model" not in columns or kept_for_people or "distance_law" in columns):
+        return
+    if kept_for_people:
+        raise DataError(
+            f"{shown(file)} is a table that nil-audit wrote for people, not a model list; give the folder that it lies"
+            " in, whose JSON holds all of it."
+        )
+    material.lists.append((file, read_model_list(file)))
+
+
+def _json(file: Path) -> Any:
+    """A file's document.
+
+    Raises:
+        DataError: It cannot be read, is not JSON, or holds numbers or nesting beyond reason.
+    """
+    try:
+        content = file.read_bytes()
+        document = json.loads(content)
+        return _whole(document) if b"\\ud" in content.lower() else document
+    except OSError as error:
+        raise DataError(f"{shown(file)} cannot be read ({error.strerror}); check the path.") from error
+    except RecursionError as error:
+        raise DataError(f"{shown(file)} is nested too deeply to be a result; {_AGAIN}.") from error
+    except ValueError as error:
+        if file.suffix.lower() == ".json":
+            raise DataError(f"{shown(file)} is not JSON ({first_line(error)}); {_AGAIN}.") from error
+        raise DataError(
+            f"{shown(file)} is neither JSON nor a model list (.csv), so there is nothing in it to compare; compare"
+            f" reads {_WANTED}."
+        ) from error
+
+
+def _whole(value: Any) -> Any:
+    """A document without half characters, which JSON can name and no file can hold."""
+    if isinstance(value, dict):
+        return {shown(key): _whole(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    return shown(value) if isinstance(value, str) else value
+
+
+_AGAIN = "write it again with the command that made it"
+
+
+def _what(document: Any) -> str:
+    """What a document is that is nothing to compare."""
+    if not isinstance(document, dict):
+        return f"a JSON {_JSON_NAMES[type(document)]} and no record and no score"
+    if document.get("kind") == "comparison":
+        return "a comparison; give what it was made from"
+    if "published" in document:
+        return "published scores alone, which compare adds by itself to the models of the Hub that it is given"
+    return "no record, no score and no lm-eval result"
+
+
+_JSON_NAMES = {list: "array", str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
