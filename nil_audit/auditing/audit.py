@@ -1,5 +1,6 @@
 """The audit of one model: from its name to a record, measuring only what is not already known."""
 
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -231,7 +232,8 @@ def score_subject(subject: Subject, record: Record, plan: "Plan", *, progress: P
     )
     row = result.to_dict()
     Team.join().gather(None)  # an error up to here is one of the score on every process
-    return replace(record, scores=(row, *(one for one in record.scores if not _says_less(one, row))))
+    notes = record.notes if result.unkept is None else (*record.notes, result.unkept)
+    return replace(record, notes=notes, scores=(row, *(one for one in record.scores if not _says_less(one, row))))
 
 
 def _says_less(kept: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
@@ -291,8 +293,11 @@ def verdict_document(shape: Shape) -> dict[str, Any]:
 
 
 def environment() -> dict[str, str]:
-    """Versions of what computes the numbers."""
+    """Versions of what computes the numbers, and how its threads wait for each other ("": the library's own way)."""
     packages = ("torch", "transformers", "accelerate", "numpy", "scipy")
-    return {"python": platform.python_version(), "platform": platform.platform(terse=True)} | {
-        package: version(package) for package in packages
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(terse=True),
+        **{package: version(package) for package in packages},
+        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", ""),
     }
