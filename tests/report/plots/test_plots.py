@@ -192,3 +192,11 @@ def test_sizes_share_one_ramp_from_light_to_dark():
     ]
     assert lightness == sorted(lightness, reverse=True)
     assert steps(0) == () and steps(2) == (RAMP[0], RAMP[-1]) and steps(6) == RAMP
+
+
+def test_models_that_share_a_short_name_are_labelled_apart():
+    names = ["one/model", "two/model", "three/" + "x" * 40 + "-step1", "three/" + "x" * 40 + "-step2"]
+    models = [PlanePoint(name=name, depth=12 * (place + 1), width=768) for place, name in enumerate(names)]
+    text = svg_text(depth_width_plane(models, intervals=studies()[:1], notable=names))
+    for label in ("one/model", "two/model", "xxx-step1", "xxx-step2"):
+        assert text.count(f"{label}<") == 1
