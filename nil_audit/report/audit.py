@@ -246,5 +246,6 @@ def _flat_row(record: Record, names: Mapping[str, str]) -> dict[str, Any]:
 def _values(prefix: str, estimates: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, one in estimates.items():
-        values |= {f"{prefix}{name}": one["value"], f"{prefix}{name}_se": one.get("se")}
+        found = one or {}
+        values |= {f"{prefix}{name}": found.get("value"), f"{prefix}{name}_se": found.get("se")}
     return values

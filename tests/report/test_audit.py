@@ -3,6 +3,7 @@
 import copy
 import csv
 import io
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -133,32 +134,32 @@ PLACES = (
 """Where a record holds a number that noise can leave undefined."""
 
 
-def _undefined(record: Record, places: Sequence[tuple[str, ...]]) -> Record:
-    """The record with these metrics undefined."""
+def _undefined(record: Record, places: Sequence[tuple[str, ...]], *, whole: bool = False) -> Record:
+    """The record with the numbers of these metrics null, or each metric as a whole."""
     interaction = copy.deepcopy(dict(record.interaction))
     for *path, name in places:
         where = interaction
         for key in path:
             where = where[key]
-        where[name] = dict.fromkeys(where[name])
+        where[name] = None if whole else dict.fromkeys(where[name])
     return replace(record, interaction=interaction)
 
 
 def test_a_variant_that_noise_left_undefined_is_a_dash(record: Record) -> None:
-    for variant in ("late", "direction"):
+    for variant, whole in itertools.product(("late", "direction"), (False, True)):
         place = ("variants", variant, "estimates", "unbiased", "aofe_ratio")
         (line,) = [
             line
-            for line in _shown([_undefined(record, [place])], 100)
+            for line in _shown([_undefined(record, [place], whole=whole)], 100)
             if line.startswith("AOFE-ratio") and line.count("±") == 2
         ]
         assert line.count("–") == 1
 
 
-@given(places=st.sets(st.sampled_from(PLACES)))
+@given(places=st.sets(st.sampled_from(PLACES)), whole=st.booleans())
 @settings(max_examples=20, deadline=None)
-def test_any_metrics_may_be_undefined(record: Record, places: set[tuple[str, ...]]) -> None:
-    bare = _undefined(record, sorted(places))
+def test_any_metrics_may_be_undefined(record: Record, places: set[tuple[str, ...]], whole: bool) -> None:
+    bare = _undefined(record, sorted(places), whole=whole)
     costs = dict.fromkeys(bare.interaction["cost"])
     for one in (bare, replace(bare, interaction={**bare.interaction, "cost": costs}, superposition={"aofe": None})):
         page = audit_page([one], command="nil-audit x")
