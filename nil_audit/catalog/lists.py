@@ -5,13 +5,14 @@ a list that is compared also needs ``depth`` and ``width``.
 """
 
 import math
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nil_audit.errors import DataError, first_line
 from nil_audit.files import from_csv
+from nil_audit.source import existing_path
 from nil_audit.shape.architecture import Parameters, Shape
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def expand_models(names: Iterable[str]) -> dict[str, Row]:
     spelled: dict[str, str] = {}
     for name in names:
         if name.lower().endswith(".csv"):
-            rows: list[Row] = read_model_list(Path(name)).to_dict("records")
+            rows: Sequence[Row] = read_model_list(Path(name)).to_dict("records")
         else:
             rows = [{"model": name}]
         for row in rows:
@@ -187,11 +188,8 @@ def expand_models(names: Iterable[str]) -> dict[str, Row]:
 
 def _one_model(name: str) -> str:
     """What all spellings of a model share: of what is on disk its place there, else its `hub_key`."""
-    path = Path(name).expanduser() if name.strip() else Path()
-    try:
-        return f"disk:{path.resolve()}" if name.strip() and path.exists() else hub_key(name)
-    except OSError:  # a name longer than file names may be
-        return hub_key(name)
+    path = existing_path(name)
+    return f"disk:{path.resolve()}" if path is not None else hub_key(name)
 
 
 def listed_shape(row: Row) -> Shape | None:

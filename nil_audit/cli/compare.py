@@ -17,8 +17,8 @@ def compare(
         list[Path] | None,
         typer.Argument(
             metavar="PATH...",
-            help="Model lists (.csv), records and lm-eval results (.json), or folders of these; without any, the list"
-            " that ships with nil-audit.",
+            help="What 'nil-audit MODEL' and 'nil-audit score' wrote or printed, lm-eval results, model lists (.csv),"
+            " or folders of these; without any, the list that ships with nil-audit.",
         ),
     ] = None,
     protocol: Annotated[
@@ -38,7 +38,8 @@ def compare(
 ) -> None:
     """Hold the shape of many models against their scores, and say in words what the data show.
 
-    Needs no weights and no GPU. Published MMLU-Pro scores are joined to every model that has one.
+    Needs no weights and no GPU. Published MMLU-Pro scores are joined to every model of the Hub that has one; a revision
+    (id@step1000) and a local folder have none.
 
     Examples:
 
@@ -46,7 +47,9 @@ def compare(
 
         nil-audit compare model_lists/under_2b.csv --out report/
 
-        nil-audit compare audit/ results/ my_models.csv --protocol leaderboard --out report/
+        nil-audit compare scores/ model_lists/small_dense_llms.csv --out report/
+
+        nil-audit compare audit/ results/ my_models.csv --protocol leaderboard
     """
     if floor is not None and not 0 <= floor < 1:
         raise UsageError(f"--floor is a fraction of 1, not {floor:g}; 12.5% is --floor 0.125.")

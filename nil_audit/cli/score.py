@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,13 +35,14 @@ from nil_audit.cli.options import (
 )
 from nil_audit.cli.output import Output
 from nil_audit.cli.results import command_line, deliver, finish, when, with_failures
-from nil_audit.errors import UsageError
+from nil_audit.errors import NilAuditError, UsageError
 from nil_audit.files import cache_trouble, check_writable
 from nil_audit.runner import resolve_together, run_each
 from nil_audit.score.protocols import DEFAULT
 
 if TYPE_CHECKING:
     from nil_audit.score.result import ScoreResult
+    from nil_audit.source import Source
 
 _RUNNING = (
     *("--protocol", "--questions", "--data", "--data-revision", "--batch-size", "--backend", "--dtype", "--device"),
@@ -159,7 +161,7 @@ def score(
             output.note(f"{name}: {of} were measured {time}; --fresh measures all again.")
         if result.unkept:
             output.note(result.unkept)
-        return result
+        return replace(result, shape=_shape(source, trust_remote_code))
 
     outcome = run_each(asked, measure, on_failure=output.error, debug=debug)
     results = outcome.results
@@ -178,6 +180,18 @@ def score(
         out=out,
         then=f"Next: nil-audit compare {shlex.quote(str(out))}",
     )
+
+
+def _shape(source: "Source", trust_remote_code: bool) -> dict[str, int | None] | None:
+    """Depth, width and parameters; None where they cannot be read, as of what vLLM runs and an audit does not."""
+    from nil_audit.shape.architecture import read_shape
+
+    try:
+        shape = read_shape(source, trust_remote_code=trust_remote_code)
+    except NilAuditError:
+        return None
+    parameters = shape.parameters.total if shape.parameters else None
+    return {"depth": shape.depth, "width": shape.width, "parameters": parameters}
 
 
 def _list_published(models: Iterable[str], output: Output, out: Path | None) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -28,6 +28,7 @@ class ScoreResult:
         reused: Categories whose answers were kept from an earlier run.
         processes: Processes of the run that finished it.
         unkept: Why the answers could not be kept, in a sentence; None where they are.
+        shape: Depth, width and parameters, by which a comparison places the score; None where they are not known.
     """
 
     plan: Plan
@@ -38,6 +39,7 @@ class ScoreResult:
     reused: int = 0
     processes: int = 1
     unkept: str | None = None
+    shape: Mapping[str, int | None] | None = None
 
     @property
     def answers(self) -> tuple[Answer, ...]:
@@ -106,6 +108,7 @@ class ScoreResult:
             "model": self.name,
             "checkpoint": self.identity,
             "dtype": self.dtype,
+            "shape": self.shape and dict(self.shape),
             "questions_available": sum(available.values()),
             "sample": self._sample(),
             "context": first.context,

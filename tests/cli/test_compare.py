@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.comparison.files import put, score_row
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 LISTS = Path(__file__).resolve().parents[2] / "model_lists"
 FAST = ("--permutations", "199")
@@ -91,6 +93,34 @@ def test_one_percent_among_fractions_is_left_out_by_name(run_command: Run, tmp_p
     assert done.returncode == 0, done.stderr
     excluded = {one["what"]: one["reason"] for one in json.loads(done.stdout)["excluded"]}
     assert "23 is above 1 and looks like per cent" in excluded["my/m3"]
+
+
+def test_scores_and_a_shipped_list_are_compared_together(run_command: Run, tmp_path: Path) -> None:
+    rows = [score_row("runs/a", 0.13), score_row("runs/b", 0.12)]
+    put(tmp_path / "sc" / "scores.json", {"scores": rows, "published": {}, "failed": []})
+    done = run_command("compare", tmp_path / "sc", LISTS / "small_dense_llms.csv", *FAST, "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["answer"]["models"] == 115
+    measured = [row for row in document["models"] if row["origin"] == "measured"]
+    assert [(row["model"], row["depth"], row["family"]) for row in measured] == [
+        ("runs/a", 6, "runs/"),
+        ("runs/b", 6, "runs/"),
+    ]
+    assert "Not known: training tokens of runs/a and runs/b" in done.stderr
+    alone = run_command("compare", tmp_path / "sc" / "scores.json", *FAST)
+    assert alone.returncode == 0, alone.stderr
+    assert "2 models of 1 family with a usable score" in " ".join(alone.stdout.split())
+
+
+def test_what_is_no_result_is_one_sentence(run_command: Run, tmp_path: Path) -> None:
+    text = write(tmp_path / "text.txt", "hello")
+    done = run_command("compare", text)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is neither JSON nor a model list (.csv)" in done.stderr and "delete" not in done.stderr
+    done = run_command("compare", "Qwen/A", "Qwen/B")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "'nil-audit Qwen/A Qwen/B --out audit/' audits models of the Hub" in done.stderr
 
 
 def test_help_shows_examples(run_command: Run) -> None:
