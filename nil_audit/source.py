@@ -139,6 +139,15 @@ def resolve(name: str) -> Source:
     )
 
 
+def existing_path(name: str) -> Path | None:
+    """What a name means on disk; None where nothing is there, or nothing can be: no such user, too long a name."""
+    try:
+        path, kind = _on_disk(name)
+    except SourceError:
+        return None
+    return path if kind is not None else None
+
+
 def _on_disk(name: str) -> tuple[Path, Literal["folder", "file"] | None]:
     """The path that a name is, and what lies there.
 
@@ -147,9 +156,8 @@ def _on_disk(name: str) -> tuple[Path, Literal["folder", "file"] | None]:
     """
     if not name.strip():
         raise SourceError("The model's name is empty; give a Hub id, a local folder or a config file.")
-    shown = name.encode("utf-8", "backslashreplace").decode()
-    if shown != name or "\0" in name:
-        raise SourceError(f"The name {shown!a} is not valid text (UTF-8); rename the folder, and give its new name.")
+    if "\0" in name or name.encode("utf-8", "replace").decode() != name:
+        raise SourceError(f"The name {name!a} is not valid text (UTF-8); rename the folder, and give its new name.")
     try:
         path = Path(name).expanduser()
         return path, "folder" if path.is_dir() else "file" if path.is_file() else None

@@ -139,7 +139,7 @@ def audit_subject(subject: Subject, *, progress: Progress = silent) -> Record:
     digest = subject.source.digest
     team.agree(digest, subject.name)
     probe = load_probe(settings.probe)
-    window = window_length(settings.window, subject.shape.context)
+    window = window_length(settings.window, subject.shape.context, subject.name)
     key = {
         "digest": digest,
         "probe": probe.sha256,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from nil_audit.errors import DataError, first_line
 from nil_audit.files import from_csv
-from nil_audit.source import existing_path
 from nil_audit.shape.architecture import Parameters, Shape
+from nil_audit.source import existing_path
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,6 +14,7 @@ import typer
 from nil_audit import weights
 from nil_audit.catalog.scores import MMLU_PRO_QUESTIONS
 from nil_audit.errors import UsageError
+from nil_audit.source import existing_path
 from nil_audit.weights import check_device as check_device
 
 _SPELLINGS = {
@@ -127,7 +128,7 @@ def check_models(context: typer.Context, models: Sequence[str]) -> None:
     """
     commands = getattr(context.parent.command, "commands", {}) if context.parent else {}
     for name in models:
-        if Path(name).exists():
+        if existing_path(name) is not None:
             continue
         if "," in name:
             apart = " ".join(filter(None, re.split(r"[,\s]+", name)))

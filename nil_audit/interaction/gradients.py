@@ -85,12 +85,15 @@ def window_gradients(model: torch.nn.Module, tokens_BT1: torch.Tensor) -> Window
         losses = F.cross_entropy(wide.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
         (gradients,) = torch.autograd.grad(losses.sum(), embeddings)
     if not torch.isfinite(losses).all():
+        wider = "" if embeddings.element_size() >= 4 else "try --dtype float32, and "
         raise MeasurementError(
-            "The loss is not finite on this text; try --dtype float32, and check that the weights are not damaged."
+            f"The loss is not finite on this text; {wider}check that the weights are those of the config, undamaged."
         )
     if not torch.isfinite(gradients).all():
+        wider = "float64" if embeddings.dtype == torch.float32 else "float32"
         raise MeasurementError(
-            "A gradient is not finite though the loss is: numbers overflow in the backward pass; use --dtype float32."
+            "A gradient is not finite though the loss is: numbers overflow in the backward pass; use --dtype"
+            f" {wider}, or check that the weights are undamaged."
         )
     return WindowGradients(gradients, embeddings.detach(), losses.detach())
 

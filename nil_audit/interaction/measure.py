@@ -64,8 +64,8 @@ class Interaction:
         return self.windows * self.window
 
 
-def window_length(asked: int | None, context: int | None) -> int:
-    """T: what was asked for, else 512, or the model's context where that is shorter.
+def window_length(asked: int | None, context: int | None, name: str) -> int:
+    """T: what was asked for, else 512, or the context of the model called ``name`` where that is shorter.
 
     Raises:
         UsageError: It is not positive.
@@ -77,7 +77,7 @@ def window_length(asked: int | None, context: int | None) -> int:
         raise UsageError(f"--window is {asked}, but it must be at least 1; correct it.")
     if context is not None and asked > context:
         raise MeasurementError(
-            f"--window {asked} is longer than the model's context of {context} tokens; choose a shorter one."
+            f"--window {asked} is longer than the model's context of {context} tokens ({name}); choose a shorter one."
         )
     return asked
 
@@ -115,7 +115,10 @@ def measure(
     """
     team = Team.join()
     windows = make_windows(
-        probe, checkpoint.tokenizer, tokens=tokens, window=window_length(window, checkpoint.shape.context)
+        probe,
+        checkpoint.tokenizer,
+        tokens=tokens,
+        window=window_length(window, checkpoint.shape.context, checkpoint.source.name),
     )
     _check_ids(checkpoint, windows)
     model = checkpoint.model

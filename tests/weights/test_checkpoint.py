@@ -1,6 +1,8 @@
 """A checkpoint from a source: what is loaded, what is refused, and what is left as it was."""
 
 import logging
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -198,6 +200,17 @@ class OwnForCausalLM(LlamaForCausalLM):
 """
 
 
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A place for the code of repositories that is gone afterwards, also from among the imported modules."""
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    for name in [name for name in sys.modules if name.split(".")[0] == "transformers_modules"]:
+        del sys.modules[name]
+
+
+@pytest.mark.usefixtures("modules")
 def test_code_of_its_own_is_run_where_it_is_asked_for(tmp_path: Path) -> None:
     folder = checkpoint_folder(tmp_path / "tiny")
     expected = load(folder).model(torch.arange(8)[None]).logits
