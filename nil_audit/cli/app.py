@@ -113,10 +113,21 @@ for _name, _command in COMMANDS.items():
     app.command(_name)(_interruptible(_command))
 
 
+def wait_politely() -> None:
+    """Let threads that wait for others sleep instead of spin, unless the user has chosen.
+
+    Read once, when torch is imported. On a machine that other processes use too, threads that spin take the cores from
+    those that they wait for (benchmarks/README.md).
+    """
+    if not any(choice in os.environ for choice in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")):
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
 def main() -> None:
     """Run the command: exit code 0 all well, 1 some model failed, 2 the command was wrong, 130 interrupted."""
     debug = "--debug" in sys.argv or bool(os.environ.get("NIL_AUDIT_DEBUG"))
     prepare_streams()
+    wait_politely()
     try:
         app(prog_name="nil-audit")
     except NilAuditError as error:
