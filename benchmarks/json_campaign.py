@@ -5,7 +5,7 @@ retyped or wild in it (NaN, 5,000 digits, 20,000 levels), and then audited or ch
 came of it by file; whatever is neither a result nor one sentence that names the model is a defect, listed with the
 number that makes it again.
 
-    python benchmarks/json_campaign.py                           # 10,000 inputs, about a quarter of an hour on an idle core
+    python benchmarks/json_campaign.py                           # 10,000 inputs: a quarter of an hour on an idle core
     python benchmarks/json_campaign.py --inputs 1 --first 4711   # one of them again
 """
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 QUIET = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
-OF_TIME = ("created", "cost", "seconds")
+OF_TIME = ("created", "cost", "seconds", "categories_reused")  # a run after a kill asks only what is missing
 _ARCHITECTURES = ("llama", "gpt2", "qwen3", "gpt_neox")
 
 
