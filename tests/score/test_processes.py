@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from nil_audit.score.engines import build
 from nil_audit.score.plan import plan_score
 from nil_audit.score.run import run_plan
+from nil_audit.shape.architecture import read_shape
 from nil_audit.source import resolve
 from tests.mmlu import mmlu_rows, write_mmlu
 
@@ -71,7 +73,11 @@ def alone(checkpoint: Path, questions: Path, tmp_path_factory: pytest.TempPathFa
             name=str(checkpoint),
             dtype="float32",
         )
-    found: dict[str, Any] = json.loads(json.dumps(result.to_dict()))
+    shape = read_shape(source)
+    assert shape.parameters is not None
+    # the command states the shape beside the score
+    stated = {"depth": shape.depth, "width": shape.width, "parameters": shape.parameters.total}
+    found: dict[str, Any] = json.loads(json.dumps(replace(result, shape=stated).to_dict()))
     return found
 
 
