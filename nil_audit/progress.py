@@ -8,16 +8,37 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
+from typing import Protocol
 
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
-"""Opens a progress display from a description and a number of steps; yields what advances it."""
+
+class Task(Protocol):
+    """One piece of work whose progress is shown."""
+
+    def advance(self, steps: int, said: str = "") -> None:
+        """So many more steps are done; ``said`` is the estimate so far in words, which holds until the next."""
+
+    def tell(self, sentence: str) -> None:
+        """Say something that stays: what the work will cost."""
+
+
+Progress = Callable[..., AbstractContextManager[Task]]
+"""Opens a display of work: ``progress(description, total, unit="tokens")``, the total in steps of that unit."""
+
+
+class _Silent:
+    def advance(self, steps: int, said: str = "") -> None:
+        """Show nothing."""
+
+    def tell(self, sentence: str) -> None:
+        """Say nothing."""
+
+
+def silent(_description: str, _total: int, unit: str = "tokens") -> AbstractContextManager[Task]:
+    """Show nothing."""
+    return nullcontext(_Silent())
+
 
 _TALKATIVE = ("transformers", "datasets", "huggingface_hub", "lm_eval")
-
-
-def silent(_description: str, _total: int) -> AbstractContextManager[Callable[[int], object]]:
-    """Show nothing."""
-    return nullcontext(lambda _steps: None)
 
 
 @contextmanager

@@ -39,6 +39,8 @@ def test_nothing_is_imported_for_it() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_silent_progress_can_be_advanced() -> None:
-    with silent("work", 3) as advance:
-        advance(2)
+def test_silent_progress_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    with silent("work", 3, unit="questions") as task:
+        task.advance(2, "an estimate")
+        task.tell("what it costs")
+    assert capfd.readouterr() == ("", "")

@@ -8,19 +8,19 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
 from rich.text import Text
 
+from nil_audit.cli.display import bar, lines
 from nil_audit.errors import NilAuditError
 from nil_audit.files import json_text, plain
 from nil_audit.processes import is_first
+from nil_audit.progress import Task, silent
 from nil_audit.report.render.characters import IN_ASCII, clean, fitted, printable
 
 if TYPE_CHECKING:
@@ -99,22 +99,21 @@ class Output:
             with suppress(NilAuditError):  # stderr itself cannot be written: there is nowhere to say so
                 _write(self._err, Text(clean(sentence), style=style), soft_wrap=True)
 
-    @contextmanager
-    def progress(self, description: str, total: int) -> Iterator[Callable[[int], object]]:
-        """Show a bar with the time left on stderr; yields a function that advances it by a number of steps."""
-        speaks = self._err.is_terminal and not self.quiet and is_first()
-        bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            console=Console(file=sys.stderr) if speaks else self._err,
-            transient=True,
-            disable=not speaks,
-        )
-        with bar:
-            task = bar.add_task(fitted(clean(description), self._err.encoding), total=total)
-            yield lambda steps: bar.advance(task, steps)
+    def progress(self, description: str, total: int, unit: str = "tokens") -> AbstractContextManager[Task]:
+        """Show on stderr how far work is, with its rate, the time left and the estimate so far; not under ``quiet``.
+
+        On a terminal it is a bar, elsewhere a line every half minute.
+
+        Args:
+            description: What is done.
+            total: Steps in all.
+            unit: What a step is, in the plural.
+        """
+        if self.quiet or not is_first():
+            return silent(description, total, unit)
+        if self._err.is_terminal and not self._err.is_dumb_terminal:
+            return bar(description, total, unit, console=Console(file=sys.stderr, highlight=False))
+        return lines(description, total, unit, say=self.note)
 
 
 class _Harmless:

@@ -53,11 +53,11 @@ def run_plan(
 
         lm = build()
         require_room(lm, plan, name)
-        with progress(f"MMLU-Pro {plan.protocol.name}, {name}", plan.size) as advance:
+        with progress(f"MMLU-Pro {plan.protocol.name}, {name}", plan.size, "questions") as task:
 
             def go_on(steps: int) -> None:
                 team.check()
-                advance(steps)
+                task.advance(steps)
 
             go_on(sum(len(result.answers) for result in results.values()))
             for start in range(0, len(waiting), team.size):
@@ -68,7 +68,7 @@ def run_plan(
                         continue
                     results[result.category] = result
                     if rank != team.rank:
-                        advance(len(result.answers))
+                        task.advance(len(result.answers))
                     if team.rank == 0:
                         unkept = keep(keys[result.category], result) or unkept
     score = ScoreResult(

@@ -183,12 +183,14 @@ def test_a_progress_bar_shows_a_hostile_name_as_it_stands(monkeypatch: pytest.Mo
         monkeypatch.delenv(variable, raising=False)
     with (
         _stdout(Terminal(kept, encoding="ascii"), monkeypatch, "stderr") as stream,
-        Output().progress("[bold]a\x1b]0;title\x07 σ", 4) as advance,
+        Output().progress("[bold]a\x1b]0;title\x07 σ", 4) as task,
     ):
-        advance(2)
+        task.advance(2, "1.2 ± 0.1\x9b2J")
+        task.tell("It costs [bold]\x1b]0;title\x07.")
     stream.flush()
     shown = kept.getvalue().decode("ascii")
-    assert "[bold]a]0;title sigma" in shown and "\x1b]0" not in shown and "50%" in shown
+    assert "[bold]a]0;title sigma: 1.2 +- 0.12J" in shown and "2 of 4 tokens" in shown
+    assert "It costs [bold]]0;title." in shown and "\x1b]0" not in shown and "\x9b" not in shown
 
 
 def test_whoever_prints_meets_no_character_that_the_stream_lacks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -147,9 +148,9 @@ def test_kept_answers_are_not_asked_again_and_a_stopped_run_goes_on(loaded: Load
     steps: list[int] = []
 
     @contextmanager
-    def progress(_words: str, total: int) -> Any:
-        assert total == 56
-        yield steps.append
+    def progress(_words: str, total: int, unit: str) -> Any:
+        assert (total, unit) == (56, "questions")
+        yield SimpleNamespace(advance=steps.append)
 
     resumed = run_plan(plan, lambda: wrapped(plan, *loaded), **WHO, progress=progress)
     assert (resumed.reused, _answers(resumed)) == (8, _answers(first))
