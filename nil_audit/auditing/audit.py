@@ -10,7 +10,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from nil_audit import __version__
-from nil_audit.auditing.record import Record, estimates, find_record, keep_record
+from nil_audit.auditing.document import interaction_document
+from nil_audit.auditing.record import Record, find_record, keep_record
 from nil_audit.files import plain
 from nil_audit.law.studies import studies, verdict
 from nil_audit.processes import Team, shared_fate
@@ -22,7 +23,6 @@ from nil_audit.source import Source
 from nil_audit.weights import Dtype
 
 if TYPE_CHECKING:
-    from nil_audit.interaction.measure import Interaction
     from nil_audit.interaction.probe import Probe
     from nil_audit.score.plan import Plan
     from nil_audit.weights.checkpoint import Checkpoint
@@ -35,11 +35,13 @@ class Settings:
     Attributes:
         probe: A probe's name (see ``nil_audit.interaction.probe.load_probe``).
         tokens: Input tokens to use at most.
-        window: T, tokens; None: 512, or the model's context where that is shorter.
+        precision: Standard error of the typical efficiency, in nats, at which there is enough text; 0: all tokens.
+        window: T, tokens; None: 512, or what the model can read where that is shorter.
+        prefix: Read every window after the tokenizer's document-start token.
+        context: C, positions at the start of a window that are read and not counted.
         dtype: Of the weights in memory.
         device: "auto" or a torch device.
         batch_size: Windows a batch; None: as many as memory holds.
-        robust: Also measure without the first positions, and with all gradients at one length.
         allow_pickle: Load pickled weights where there are no safetensors.
         trust_remote_code: Run model code from the repository.
         fresh: Measure again even where a record with the same key is kept.
@@ -47,11 +49,13 @@ class Settings:
 
     probe: str = "wikitext"
     tokens: int = 131_072
+    precision: float = 0.05
     window: int | None = None
+    prefix: bool = True
+    context: int = 16
     dtype: Dtype = "float32"
     device: str = "auto"
     batch_size: int | None = None
-    robust: bool = False
     allow_pickle: bool = False
     trust_remote_code: bool = False
     fresh: bool = False
@@ -98,7 +102,7 @@ def audit(name: str, *, progress: Progress = silent, **settings: Any) -> Record:
         **settings: Fields of ``Settings``, by name.
 
     Returns:
-        The record. A kept one is reused where checkpoint, probe, window, tokens, dtype and estimator are the same.
+        The record. A kept one is reused where checkpoint, settings, probe text and estimator are the same.
 
     Raises:
         NilAuditError: What is wrong with the model, the probe or the settings, and what to do.
@@ -129,7 +133,6 @@ def audit_subject(subject: Subject, *, progress: Progress = silent) -> Record:
     Under several processes the first alone looks for what is kept, so that a cache on each machine is no matter, and
     all make sure that they measure the same. To be called within ``shared_fate``.
     """
-    from nil_audit.interaction.measure import window_length
     from nil_audit.interaction.metrics import ESTIMATOR_VERSION
     from nil_audit.interaction.probe import load_probe
 
@@ -139,15 +142,16 @@ def audit_subject(subject: Subject, *, progress: Progress = silent) -> Record:
     digest = subject.source.digest
     team.agree(digest, subject.name)
     probe = load_probe(settings.probe)
-    window = window_length(settings.window, subject.shape.context, subject.name)
     key = {
         "digest": digest,
         "probe": probe.sha256,
-        "window": window,
+        "window": settings.window,
         "tokens": settings.tokens,
+        "precision": settings.precision,
+        "prefix": settings.prefix,
+        "context": settings.context,
         "dtype": settings.dtype,
         "remote_code": settings.trust_remote_code,
-        "robust": settings.robust,
         "estimator": ESTIMATOR_VERSION,
     }
     team.agree(key, f"The probe {probe.name}, or nil-audit itself,")
@@ -159,12 +163,12 @@ def audit_subject(subject: Subject, *, progress: Progress = silent) -> Record:
         # what was counted when its weights were loaded holds against what its config says of them
         shape = replace(base.shape, tied=kept.shape.tied, parameters=kept.shape.parameters)
         return replace(kept, model=renamed, shape=shape, verdict=verdict_document(shape), scores=base.scores, kept=True)
-    record = _measured(base, subject, probe, window, progress)
+    record = _measured(base, subject, probe, progress)
     trouble = team.broadcast(lambda: keep_record(record, key))
     return record if trouble is None else replace(record, notes=(*record.notes, trouble))
 
 
-def _measured(base: Record, subject: Subject, probe: "Probe", window: int, progress: Progress) -> Record:
+def _measured(base: Record, subject: Subject, probe: "Probe", progress: Progress) -> Record:
     """The base record with interaction and superposition."""
     from nil_audit.interaction.measure import measure
     from nil_audit.interaction.superposition import weight_superposition
@@ -175,20 +179,22 @@ def _measured(base: Record, subject: Subject, probe: "Probe", window: int, progr
         checkpoint,
         probe,
         tokens=settings.tokens,
-        window=window,
+        precision=settings.precision,
+        window=settings.window,
+        prefix=settings.prefix,
+        context=settings.context,
         batch_size=settings.batch_size,
-        robust=settings.robust,
         progress=progress,
     )
     notes = list(checkpoint.notes)
-    if found.tokens + window <= settings.tokens:
+    if settings.prefix and found.prefix is None:
         notes.append(
-            f"The probe {probe.name} gave {subject.name} {found.tokens:,} tokens, fewer than the {settings.tokens:,} "
-            "asked for."
+            f"The tokenizer of {subject.name} has neither a bos nor an eos token: its windows have no document start."
         )
-    if found.windows < 64:
+    if found.ended_by == "text":
         notes.append(
-            f"With {found.windows} windows (under 64) ratios keep a small bias; the record's 'bias' estimates it."
+            f"The probe {probe.name} gave {subject.name} {found.result.windows * found.window:,} tokens, fewer than"
+            f" the {settings.tokens:,} asked for."
         )
     return replace(
         base,
@@ -200,7 +206,7 @@ def _measured(base: Record, subject: Subject, probe: "Probe", window: int, progr
             "dtype": checkpoint.dtype,
             "device": checkpoint.device,
         },
-        interaction=_interaction_document(found),
+        interaction=interaction_document(found, settings),
         superposition=weight_superposition(embedding_weight(checkpoint.model)),
         notes=tuple(notes),
     )
@@ -240,37 +246,6 @@ def _says_less(kept: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Whether a kept score is of the same setting as a new one, and of no more questions."""
     same = kept["origin"] == new["origin"] and (kept["protocol"], kept["dtype"]) == (new["protocol"], new["dtype"])
     return same and kept["questions"] <= new["questions"]
-
-
-def _interaction_document(found: "Interaction") -> dict[str, Any]:
-    """The interaction section of a record: settings, products, every estimate, cost."""
-    from nil_audit.interaction.metrics import ESTIMATOR_VERSION, estimate_loss
-
-    variants = {name: {"estimates": estimates(one), "products": one} for name, one in found.products.items()}
-    document = {
-        "probe": {"name": found.probe, "sha256": found.probe_sha256},
-        "window": found.window,
-        "windows": found.windows,
-        "tokens": found.tokens,
-        "estimator": ESTIMATOR_VERSION,
-        "loss": estimate_loss(found.products["all"], found.block_loss, found.block_bytes),
-        "outliers": {
-            "first_positions_share": found.first_positions_share,
-            "heaviest_share": found.heaviest_share,
-        },
-        **variants.pop("all"),
-        "variants": variants,
-        "block_loss": found.block_loss,
-        "block_bytes": found.block_bytes,
-        "cost": {
-            "seconds": found.seconds,
-            "tokens_per_second": found.tokens / found.seconds,
-            "peak_memory_bytes": found.peak_memory,
-            "batch_size": found.batch_size,
-            "processes": found.processes,
-        },
-    }
-    return plain(document)
 
 
 def verdict_document(shape: Shape) -> dict[str, Any]:

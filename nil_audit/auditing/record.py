@@ -10,16 +10,16 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from nil_audit.auditing import document as documents
+from nil_audit.auditing.document import Difference
 from nil_audit.errors import DataError, UsageError
 from nil_audit.files import cache_folder, json_text, plain, write_atomically
-from nil_audit.interaction.metrics import LOSSES, METRICS, BlockProducts, Kind, estimate, estimate_loss
+from nil_audit.interaction.metrics import LOSSES, METRICS, Kind
 from nil_audit.processes import is_first
 from nil_audit.shape.architecture import Parameters, Shape
 from nil_audit.stats.estimate import Estimate
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised when a reader of older records would misread a newer one; every older schema is still read."""
 
 
@@ -87,37 +87,44 @@ class Record:
         return json_text(self.to_dict())
 
 
-def estimates(products: BlockProducts) -> dict[str, dict[str, Estimate]]:
-    """Every metric of block products in both estimates.
-
-    Raises:
-        MeasurementError: Fewer than 3 blocks.
-    """
-    return {"plugin": estimate(products, "plugin"), "unbiased": estimate(products, "unbiased")}
-
-
-def recompute(record: Record) -> dict[str, dict[str, dict[str, Estimate]]]:
+def recompute(record: Record) -> dict[str, dict[str, Estimate]]:
     """Every estimate of a record anew from its block products.
 
     Returns:
-        ``{"all": {"plugin": {...}, "unbiased": {...}, "loss": {...}}, ...}``, an entry a variant; "loss" under "all".
+        ``{"plugin": {...}, "unbiased": {...}, "loss": {...}}``, each by metric.
 
     Raises:
         DataError: The record has no interaction.
     """
-    found = record.interaction
-    if found is None:
+    if record.interaction is None:
         raise DataError(f"The record of {record.name} holds no interaction; measure it with 'nil-audit {record.name}'.")
-    products = {name: _products(one["products"]) for name, one in {"all": found, **found["variants"]}.items()}
-    result = {name: estimates(one) for name, one in products.items()}
-    loss, size = np.asarray(found["block_loss"]), np.asarray(found["block_bytes"])
-    result["all"]["loss"] = estimate_loss(products["all"], loss, size)
-    return result
+    return documents.all_estimates(record.interaction)
 
 
-def _products(document: Mapping[str, Any]) -> BlockProducts:
-    arrays = {key: np.asarray(document[key], dtype=float) for key in document if key != "width"}
-    return BlockProducts(width=int(document["width"]), **arrays)
+def rounds(record: Record) -> list[tuple[Mapping[str, Any], dict[str, dict[str, Estimate]]]]:
+    """Every round of a record, the first one first, with its estimates anew; none where it has no interaction."""
+    if record.interaction is None:
+        return []
+    documented = (*record.interaction.get("rounds", ()), record.interaction)
+    return [(one, documents.all_estimates(one)) for one in documented]
+
+
+def setting(record: Record) -> tuple[Any, ...] | None:
+    """What has to be the same of two records for their metrics to be compared; None without an interaction."""
+    if record.interaction is None:
+        return None
+    return (*documents.comparable(record.interaction), record.model.get("dtype"))
+
+
+def difference(one: Record, other: Record, metric: str = "typical_efficiency") -> Difference | None:
+    """A metric of one record minus that of another, paired by block of text where both read the same windows.
+
+    Returns:
+        None where one lacks the metric, or they were measured in different settings.
+    """
+    if one.interaction is None or other.interaction is None or setting(one) != setting(other):
+        return None
+    return documents.difference(one.interaction, other.interaction, metric)
 
 
 def record_from(document: Any, source: str = "the document") -> Record:

@@ -1,6 +1,6 @@
 """The gradient of the loss with respect to the input embedding, for any architecture, weights frozen.
 
-Shape legend: B windows in a batch, T tokens a window, d channels, V vocabulary.
+Shape legend: B windows in a batch, T tokens a window, C of them context, N = T - C counted, d channels, V vocabulary.
 """
 
 from collections.abc import Iterator
@@ -15,17 +15,17 @@ from nil_audit.weights.checkpoint import embedding_weight
 
 
 class WindowGradients(NamedTuple):
-    """What one batch of windows gives.
+    """What one batch of windows gives at its counted positions, those from C on.
 
     Attributes:
-        gradients_BTD: ∂ℓ_w/∂e_{w,t}, ℓ_w the window's summed cross-entropy in nats.
-        embeddings_BTD: e, the output of the embedding module.
-        losses_BT: Cross-entropy of every position in nats.
+        gradients_BND: ∂ℓ_w/∂e_{w,t}, ℓ_w the summed cross-entropy of the window's counted targets in nats.
+        embeddings_BND: e, the output of the embedding module.
+        losses_BN: Cross-entropy of every counted target in nats.
     """
 
-    gradients_BTD: torch.Tensor
-    embeddings_BTD: torch.Tensor
-    losses_BT: torch.Tensor
+    gradients_BND: torch.Tensor
+    embeddings_BND: torch.Tensor
+    losses_BN: torch.Tensor
 
 
 @contextmanager
@@ -59,21 +59,29 @@ def _embedding_leaf(model: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
         handle.remove()
 
 
-def window_gradients(model: torch.nn.Module, tokens_BT1: torch.Tensor) -> WindowGradients:
+def window_gradients(
+    model: torch.nn.Module, tokens_BT1: torch.Tensor, *, prefix: int | None = None, context: int = 0
+) -> WindowGradients:
     """One forward and one activation-only backward over a batch of windows.
 
-    The logits are the model's own, so caps and scales are in them; the loss is taken in float32 or better.
+    The logits are the model's own, so caps and scales are in them; the loss is taken in float32 or better. A gradient
+    depends only on targets at or after its position, so it is the same whether context is counted or not.
 
     Args:
         model: A frozen causal language model (see ``freeze``).
         tokens_BT1: Token ids, shape (B, T+1): T inputs and their next-token targets.
+        prefix: A document-start token that is read in front of every window, never counted.
+        context: C, positions at the start of a window that are read and not counted, at most T - 1.
 
     Raises:
         MeasurementError: A loss or a gradient is not finite, or the embedding module ran other than once.
     """
     inputs = tokens_BT1[:, :-1].to(embedding_weight(model).device)
+    if prefix is not None:
+        inputs = torch.cat([torch.full_like(inputs[:, :1], prefix), inputs], dim=1)
+    skipped = context + (prefix is not None)
     with torch.enable_grad(), _embedding_leaf(model) as captured:
-        logits = model(input_ids=inputs, use_cache=False).logits
+        logits = model(input_ids=inputs, use_cache=False).logits[:, skipped:]
         if len(captured) != 1:
             raise MeasurementError(
                 f"The input embedding ran {len(captured)} times in one forward pass; this architecture has no single "
@@ -81,9 +89,10 @@ def window_gradients(model: torch.nn.Module, tokens_BT1: torch.Tensor) -> Window
             )
         (embeddings,) = captured
         wide = logits if logits.dtype == torch.float64 else logits.float()
-        targets = tokens_BT1[:, 1:].to(wide.device)
+        targets = tokens_BT1[:, 1 + context :].to(wide.device)
         losses = F.cross_entropy(wide.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
         (gradients,) = torch.autograd.grad(losses.sum(), embeddings)
+    gradients = gradients[:, skipped:]
     if not torch.isfinite(losses).all():
         wider = "" if embeddings.element_size() >= 4 else "try --dtype float32, and "
         raise MeasurementError(
@@ -95,7 +104,7 @@ def window_gradients(model: torch.nn.Module, tokens_BT1: torch.Tensor) -> Window
             "A gradient is not finite though the loss is: numbers overflow in the backward pass; use --dtype"
             f" {wider}, or check that the weights are undamaged."
         )
-    return WindowGradients(gradients, embeddings.detach(), losses.detach())
+    return WindowGradients(gradients, embeddings.detach()[:, skipped:], losses.detach())
 
 
 def check_causal(model: torch.nn.Module, tokens_T: torch.Tensor) -> None:

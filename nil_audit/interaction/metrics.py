@@ -1,6 +1,7 @@
-"""From block products to numbers: the metrics of the loss AGOP, in both estimates, with jackknife errors.
+"""From block products to numbers: the metrics of the mean and of a typical token, both estimates, jackknife errors.
 
-Shape legend: K blocks, d channels. G_a is the AGOP of block a (d x d, a mean over its tokens).
+Shape legend: K blocks, d channels. G_a is the AGOP of block a (d x d, the mean of g gᵀ over its tokens), U_a its
+direction AGOP, the mean of ĝ ĝᵀ, ĝ = g/|g|.
 
 Pure functions of the K x K matrices that a record keeps, so that every published number can be recomputed from a
 record alone. Definitions and estimators: docs/definitions.md.
@@ -17,8 +18,8 @@ from nil_audit.errors import MeasurementError
 from nil_audit.stats.estimate import Array, Estimate
 from nil_audit.stats.jackknife import over_blocks
 
-ESTIMATOR_VERSION = 1
-"""Raised whenever the same gradients would give other numbers; part of every cache key."""
+ESTIMATOR_VERSION = 2
+"""Raised whenever the same text would give other numbers; part of every cache key."""
 
 Kind = Literal["plugin", "unbiased"]
 
@@ -34,6 +35,9 @@ class BlockProducts:
         diagonal_gram: Σ_i G_a,ii G_b,ii, shape (K, K), nats⁴.
         trace: tr G_a, shape (K,), nats² per token.
         embedding_square: mean square of the entries of the embeddings in each block, shape (K,).
+        direction_gram: <U_a, U_b>, shape (K, K); None in records of the first estimator, which had no typical numbers.
+        directions: Tokens of each block whose gradient is not exactly zero, shape (K,).
+        log_norm: Mean of ln |g|² over these, shape (K,).
     """
 
     width: int
@@ -42,6 +46,9 @@ class BlockProducts:
     diagonal_gram: Array
     trace: Array
     embedding_square: Array
+    direction_gram: Array | None = None
+    directions: Array | None = None
+    log_norm: Array | None = None
 
     @property
     def blocks(self) -> int:
@@ -50,13 +57,17 @@ class BlockProducts:
 
     def keep(self, mask: NDArray[np.bool_]) -> "BlockProducts":
         """The products of the blocks that a mask of shape (K,) keeps."""
+        both = np.ix_(mask, mask)
         return BlockProducts(
             width=self.width,
             tokens=self.tokens[mask],
-            gram=self.gram[np.ix_(mask, mask)],
-            diagonal_gram=self.diagonal_gram[np.ix_(mask, mask)],
+            gram=self.gram[both],
+            diagonal_gram=self.diagonal_gram[both],
             trace=self.trace[mask],
             embedding_square=self.embedding_square[mask],
+            direction_gram=None if self.direction_gram is None else self.direction_gram[both],
+            directions=None if self.directions is None else self.directions[mask],
+            log_norm=None if self.log_norm is None else self.log_norm[mask],
         )
 
 
@@ -99,18 +110,23 @@ def moments_to_metrics(
     }
 
 
-METRICS = tuple(moments_to_metrics(frobenius=1, diagonal=0.5, trace=1, trace_squared=1, scale=1, width=2))
-"""Names of the metrics of an AGOP."""
+MEAN_METRICS = tuple(moments_to_metrics(frobenius=1, diagonal=0.5, trace=1, trace_squared=1, scale=1, width=2))
+"""Names of the metrics of an AGOP, which a few heavy tokens can decide."""
+
+TYPICAL_METRICS = ("typical_rank", "typical_spread", "typical_sensitivity", "typical_efficiency", "tail")
+"""Names of the metrics of a typical token."""
+
+METRICS = (*MEAN_METRICS, *TYPICAL_METRICS)
 
 LOSSES = ("loss_per_token", "loss_per_byte", "sensitivity_per_byte", "bytes_per_token")
 """Names of what ``estimate_loss`` returns."""
 
 
 def plugin_metrics(products: BlockProducts) -> dict[str, float]:
-    """The formulas on G itself, biased upward in ‖G‖² by sampling noise (what the paper's code reports)."""
+    """The formulas on G and U themselves, biased upward in ‖·‖² by sampling noise (the paper's code reports these)."""
     weight = products.tokens / products.tokens.sum()
     trace = float(weight @ products.trace)
-    return moments_to_metrics(
+    mean = moments_to_metrics(
         frobenius=float(weight @ products.gram @ weight),
         diagonal=float(weight @ products.diagonal_gram @ weight),
         trace=trace,
@@ -118,19 +134,21 @@ def plugin_metrics(products: BlockProducts) -> dict[str, float]:
         scale=float(weight @ products.embedding_square),
         width=products.width,
     )
+    if products.direction_gram is None or products.directions is None:
+        return mean
+    share = products.directions / products.directions.sum()
+    return mean | _typical(products, float(share @ products.direction_gram @ share))
 
 
 def unbiased_metrics(products: BlockProducts) -> dict[str, float]:
     """The same from products between different blocks only, which sampling noise does not bias.
 
-    ‖G‖², Σ G_ii² and tr(G)² become Σ_{a≠b} w_a w_b X_ab / Σ_{a≠b} w_a w_b with w the blocks' token shares (for equal
-    blocks: the mean over the K(K-1) pairs).
+    ‖G‖², Σ G_ii², tr(G)² and ‖U‖² become Σ_{a≠b} w_a w_b X_ab / Σ_{a≠b} w_a w_b with w the blocks' token shares (for
+    equal blocks: the mean over the K(K-1) pairs).
     """
     weight = products.tokens / products.tokens.sum()
-    pairs = np.outer(weight, weight)
-    np.fill_diagonal(pairs, 0.0)
-    pairs /= pairs.sum()
-    return moments_to_metrics(
+    pairs = _pairs(products.tokens)
+    mean = moments_to_metrics(
         frobenius=float((pairs * products.gram).sum()),
         diagonal=float((pairs * products.diagonal_gram).sum()),
         trace=float(weight @ products.trace),
@@ -138,6 +156,38 @@ def unbiased_metrics(products: BlockProducts) -> dict[str, float]:
         scale=float(weight @ products.embedding_square),
         width=products.width,
     )
+    if products.direction_gram is None or products.directions is None:
+        return mean
+    return mean | _typical(products, float((_pairs(products.directions) * products.direction_gram).sum()))
+
+
+def _pairs(counts: Array) -> Array:
+    """Weights of the pairs of different blocks, adding up to 1."""
+    pairs = np.outer(counts, counts)
+    np.fill_diagonal(pairs, 0.0)
+    return np.asarray(pairs / pairs.sum())
+
+
+def _typical(products: BlockProducts, frobenius: float) -> dict[str, float]:
+    """Every metric of a typical token, from ‖U‖² (tr U is 1 exactly, in every block).
+
+    r(U) = 1/‖U‖², typical sensitivity = s² exp(mean of ln |g|²), typical efficiency = ½ ln r(U) - ln(typical
+    sensitivity), tail = ln tr(G) - mean of ln |g|².
+    """
+    assert products.directions is not None and products.log_norm is not None
+    nan = float("nan")
+    weight = products.tokens / products.tokens.sum()
+    log_norm = float(products.directions @ products.log_norm / products.directions.sum())
+    trace = float(weight @ products.trace)
+    log_sensitivity = float(np.log(weight @ products.embedding_square)) + log_norm
+    rank = 1 / frobenius if frobenius > 0 else nan
+    return {
+        "typical_rank": rank,
+        "typical_spread": rank / products.width,
+        "typical_sensitivity": float(np.exp(log_sensitivity)),
+        "typical_efficiency": 0.5 * float(np.log(rank)) - log_sensitivity,
+        "tail": float(np.log(trace)) - log_norm if trace > 0 else nan,
+    }
 
 
 def _over_blocks(
@@ -150,7 +200,7 @@ def _over_blocks(
 
 
 def estimate(products: BlockProducts, kind: Kind) -> dict[str, Estimate]:
-    """Every metric of ``moments_to_metrics`` with its jackknife error.
+    """Every one of ``METRICS`` with its jackknife error; of products without directions the ``MEAN_METRICS``.
 
     Args:
         products: Products of at least 3 blocks.

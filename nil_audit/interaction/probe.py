@@ -42,13 +42,15 @@ class Windows:
 
     Attributes:
         tokens: Token ids, shape (W, T+1): T inputs and T targets, the last id of a row being the next row's first.
-        block_of: The block of each window, floor(i K / W), shape (W,).
-        block_bytes: UTF-8 bytes of the text that each block's targets cover, shape (K,).
+        context: C, positions at the start of a window that are read and not counted.
+        bytes: UTF-8 bytes of the text that each window's counted targets cover, shape (W,).
+        text_ended: Whether the text ended before as many windows were made as were asked for.
     """
 
     tokens: NDArray[np.int64]
-    block_of: NDArray[np.int64]
-    block_bytes: NDArray[np.int64]
+    context: int
+    bytes: NDArray[np.int64]
+    text_ended: bool = False
 
     @property
     def count(self) -> int:
@@ -59,6 +61,22 @@ class Windows:
     def length(self) -> int:
         """T, input tokens a window."""
         return self.tokens.shape[1] - 1
+
+    @property
+    def counted(self) -> int:
+        """T - C, counted tokens a window."""
+        return self.length - self.context
+
+
+def block_of(windows: int) -> NDArray[np.int64]:
+    """The block of each of W windows, floor(i K / W), shape (W,)."""
+    return np.arange(windows) * BLOCKS // windows
+
+
+def document_start(tokenizer: Any) -> int | None:
+    """The token that stands in front of a document: bos, else eos (lm-eval's rule), else None."""
+    first = tokenizer.bos_token_id
+    return tokenizer.eos_token_id if first is None else first
 
 
 def _probe(name: str, text: str) -> Probe:
@@ -125,8 +143,8 @@ def _dataset_text(name: str, dataset: str, config: str | None, split: str, colum
     return "".join(text if text.endswith("\n") else text + "\n" for text in texts)
 
 
-def make_windows(probe: Probe, tokenizer: Any, *, tokens: int, window: int) -> Windows:
-    """Cut the text's tokens, taken without special tokens, into windows in blocks.
+def make_windows(probe: Probe, tokenizer: Any, *, tokens: int, window: int, context: int) -> Windows:
+    """Cut the text's tokens, taken without special tokens, into windows.
 
     Window w holds the tokens w T to w T + T; the first floor(tokens / T) windows are used, fewer where the text ends.
     The tokens are those of the whole text, of which no more is tokenised than they need.
@@ -136,6 +154,7 @@ def make_windows(probe: Probe, tokenizer: Any, *, tokens: int, window: int) -> W
         tokenizer: The model's own tokenizer.
         tokens: How many input tokens to use at most.
         window: T.
+        context: C, below T.
 
     Raises:
         ProbeError: The text or ``tokens`` gives fewer windows than blocks.
@@ -150,18 +169,19 @@ def make_windows(probe: Probe, tokenizer: Any, *, tokens: int, window: int) -> W
     ids = np.asarray(encoded["input_ids"], dtype=np.int64)
     available = max(0, (len(ids) - 1) // window)
     if available < BLOCKS:
+        shorter = (len(ids) - 1) // BLOCKS
+        remedy = f", or --window {shorter} or less" if shorter > context else ""
         raise ProbeError(
             f"The probe {probe.name} has {len(ids):,} tokens for this model, but {BLOCKS} windows of {window} need "
-            f"{BLOCKS * window + 1:,}; use a longer text, or --window {max(1, (len(ids) - 1) // BLOCKS)} or less."
+            f"{BLOCKS * window + 1:,}; use a longer text{remedy}."
         )
     count = min(asked, available)
     rows = np.lib.stride_tricks.sliding_window_view(ids, window + 1)[: count * window : window]
-    block_of = np.arange(count) * BLOCKS // count
-    first_window = np.searchsorted(block_of, np.arange(BLOCKS + 1))
     return Windows(
         tokens=np.ascontiguousarray(rows),
-        block_of=block_of,
-        block_bytes=np.diff(_bytes_before(probe.text, encoded, tokenizer, first_window * window)),
+        context=context,
+        bytes=_counted_bytes(probe.text, encoded, tokenizer, count, window, context),
+        text_ended=available < asked,
     )
 
 
@@ -205,11 +225,16 @@ def _same_beginning(one: Any, other: Any, tokens: int) -> bool:
     )
 
 
-def _bytes_before(text: str, encoded: Any, tokenizer: Any, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """UTF-8 bytes of text up to the end of the token at each position."""
+def _counted_bytes(text: str, encoded: Any, tokenizer: Any, count: int, window: int, context: int) -> NDArray[np.int64]:
+    """UTF-8 bytes of the text that the counted targets of each window cover, shape (W,)."""
+    starts = np.arange(count) * window
     if "offset_mapping" in encoded:
-        ends = [encoded["offset_mapping"][int(position)][1] for position in positions]
-        pieces = [text[:end] for end in ends]
-    else:  # a slow tokenizer keeps no offsets: decode instead
-        pieces = [tokenizer.decode(encoded["input_ids"][: int(position) + 1]) for position in positions]
-    return np.array([len(piece.encode()) for piece in pieces], dtype=np.int64)
+        ends = [end for _, end in encoded["offset_mapping"]]
+        pieces = [text[ends[first + context] : ends[first + window]] for first in starts.tolist()]
+        return np.array([len(piece.encode()) for piece in pieces], dtype=np.int64)
+    ids = encoded["input_ids"]  # a slow tokenizer keeps no offsets: decode instead
+
+    def size(first: int, tokens: int) -> int:
+        return len(tokenizer.decode(ids[first : first + tokens + 1]).encode())
+
+    return np.array([size(first, window) - size(first, context) for first in starts.tolist()], dtype=np.int64)

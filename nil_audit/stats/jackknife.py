@@ -43,6 +43,22 @@ def over_blocks(compute: Callable[[NDArray[np.bool_]], Mapping[str, float]], blo
     return result
 
 
+def independent(one: Estimate, other: Estimate, blocks: int) -> Estimate:
+    """The difference of two estimates whose errors have nothing in common: these add in quadrature.
+
+    Args:
+        one: With a standard error.
+        other: Likewise, subtracted.
+        blocks: K, of each; the interval takes Student's t with K - 1 degrees of freedom.
+    """
+    value = one.value - other.value
+    if one.se is None or other.se is None:
+        return Estimate(value=value)
+    se = math.hypot(one.se, other.se)
+    half = _quantile(blocks) * se
+    return Estimate(value=value, low=value - half, high=value + half, se=se)
+
+
 def over_groups(value: float, replicates: Array, *, correlation: bool = False, n: int | None = None) -> Estimate:
     """The interval and two-sided p-value of an estimate from its leave-one-group-out replicates.
 

@@ -1,0 +1,157 @@
+"""The interaction section of a record: from a measurement to a document, and from a document to its numbers again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nil_audit.files import plain
+from nil_audit.interaction.metrics import (
+    ESTIMATOR_VERSION,
+    BlockProducts,
+    estimate,
+    estimate_loss,
+    unbiased_metrics,
+)
+from nil_audit.stats.estimate import Estimate
+from nil_audit.stats.jackknife import independent, over_blocks
+
+if TYPE_CHECKING:
+    from nil_audit.auditing.audit import Settings
+    from nil_audit.interaction.measure import Interaction
+    from nil_audit.interaction.totals import Round
+
+
+def interaction_document(found: "Interaction", settings: "Settings") -> dict[str, Any]:
+    """Settings, block products, every estimate, the heaviest tokens and the cost of a measurement (docs/record.md)."""
+    last = found.result
+    return plain(
+        {
+            "probe": {"name": found.probe, "sha256": found.probe_sha256},
+            "window": found.window,
+            "windows": last.windows,
+            "context": found.context,
+            "prefix": found.prefix,
+            "asked": {"tokens": settings.tokens, "precision": settings.precision, "prefix": settings.prefix},
+            "ended_by": found.ended_by,
+            "estimator": ESTIMATOR_VERSION,
+            **_round(last),
+            "estimates": estimates(last.products),
+            "loss": estimate_loss(last.products, last.block_loss, last.block_bytes),
+            "heaviest": found.heaviest,
+            "zero_share": found.zero_share,
+            "rounds": [{"windows": one.windows, **_round(one)} for one in found.rounds[:-1]],
+            "cost": {
+                "seconds": found.seconds,
+                "tokens_per_second": last.windows * found.window / found.seconds,
+                "peak_memory_bytes": found.peak_memory,
+                "batch_size": found.batch_size,
+                "processes": found.processes,
+            },
+        }
+    )
+
+
+def _round(one: "Round") -> dict[str, Any]:
+    return {
+        "tokens": one.tokens,
+        "products": one.products,
+        "block_loss": one.block_loss,
+        "block_bytes": one.block_bytes,
+    }
+
+
+def estimates(products: BlockProducts) -> dict[str, dict[str, Estimate]]:
+    """Every metric of block products in both estimates.
+
+    Raises:
+        MeasurementError: Fewer than 3 blocks.
+    """
+    return {"plugin": estimate(products, "plugin"), "unbiased": estimate(products, "unbiased")}
+
+
+def block_products(document: Mapping[str, Any]) -> BlockProducts:
+    """The block products of a record, or of one of its rounds, from their document."""
+    arrays = {key: np.asarray(values, dtype=float) for key, values in document.items() if key != "width"}
+    return BlockProducts(width=int(document["width"]), **arrays)
+
+
+def all_estimates(interaction: Mapping[str, Any]) -> dict[str, dict[str, Estimate]]:
+    """Every estimate anew from the block products of an interaction, or of one of its rounds.
+
+    Returns:
+        "plugin" and "unbiased" by metric, and "loss".
+    """
+    products = block_products(interaction["products"])
+    loss, size = np.asarray(interaction["block_loss"]), np.asarray(interaction["block_bytes"])
+    return {**estimates(products), "loss": estimate_loss(products, loss, size)}
+
+
+def comparable(interaction: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What has to be the same of two interactions for their numbers to be held against each other.
+
+    How much text was read is not among it: unbiased numbers do not depend on it.
+    """
+    return (
+        interaction["estimator"],
+        interaction["probe"]["sha256"],
+        interaction["window"],
+        interaction.get("context", 0),
+        interaction.get("asked", {}).get("prefix", False),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A metric of one model minus that of another.
+
+    Attributes:
+        estimate: With its 95% interval.
+        paired: Whether both were read on the same windows, so that what these share cancels.
+        windows: On how many, where they are paired.
+    """
+
+    estimate: Estimate
+    paired: bool
+    windows: int | None
+
+
+def difference(one: Mapping[str, Any], other: Mapping[str, Any], metric: str) -> Difference | None:
+    """A metric of one interaction minus that of another, unbiased.
+
+    Where both read the same windows (so their tokenizers agree), blocks of text are left out of both at once, at the
+    largest round that both have. Else their standard errors are added in quadrature.
+
+    Returns:
+        None where the two are not comparable, or one lacks the metric.
+    """
+    values = [document["estimates"]["unbiased"].get(metric) for document in (one, other)]
+    if comparable(one) != comparable(other) or any(found is None or found["value"] is None for found in values):
+        return None
+    if common := _common_rounds(one, other):
+        windows, (here, there) = max(common.items(), key=lambda item: item[0])
+        paired = _paired(block_products(here["products"]), block_products(there["products"]), metric)
+        return Difference(estimate=paired, paired=True, windows=windows)
+    first, second = (Estimate.from_dict(found) for found in values if found is not None)
+    return Difference(estimate=independent(first, second, len(one["block_bytes"])), paired=False, windows=None)
+
+
+def _common_rounds(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[int, tuple[Any, Any]]:
+    """Rounds over the same windows, by their number: the text of every block is as long for both."""
+    here, there = (
+        {found["windows"]: found for found in (*document.get("rounds", ()), document)} for document in (one, other)
+    )
+    return {
+        windows: (here[windows], there[windows])
+        for windows in here.keys() & there.keys()
+        if list(here[windows]["block_bytes"]) == list(there[windows]["block_bytes"])
+    }
+
+
+def _paired(one: BlockProducts, other: BlockProducts, metric: str) -> Estimate:
+    def compute(keep: NDArray[np.bool_]) -> dict[str, float]:
+        return {metric: unbiased_metrics(one.keep(keep))[metric] - unbiased_metrics(other.keep(keep))[metric]}
+
+    return over_blocks(compute, one.blocks)[metric]
