@@ -64,6 +64,13 @@ def shipped_list(name: str = DEFAULT) -> "pd.DataFrame":
     return read_model_list(path)
 
 
+def list_path(path: Path | str) -> Path:
+    """Where a list lies: "model_lists/NAME.csv" is one that ships with nil-audit where no such file is there."""
+    path = Path(path)
+    shipped = lists_folder() / path.name
+    return shipped if path.parent == Path("model_lists") and not path.exists() and shipped.is_file() else path
+
+
 def _shipped_names() -> str:
     return ", ".join(sorted(one.stem for one in lists_folder().glob("*.csv"))) or "none here"
 
@@ -72,8 +79,7 @@ def read_model_list(path: Path | str) -> "pd.DataFrame":
     """Read and check a model list.
 
     Args:
-        path: A CSV file with a header; "model_lists/NAME.csv" is one that ships with nil-audit where no such file is
-            there.
+        path: A CSV file with a header; see `list_path`.
 
     Returns:
         One row a model, the file's columns, numbers as numbers (NaN where empty), text as text ("" where empty).
@@ -86,9 +92,7 @@ def read_model_list(path: Path | str) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    path = Path(path)
-    if path.parent == Path("model_lists") and not path.exists():
-        path = lists_folder() / path.name if (lists_folder() / path.name).is_file() else path
+    path = list_path(path)
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
     except FileNotFoundError as error:

@@ -56,10 +56,10 @@ def compare(
     if out is not None:
         check_writable(out)
 
-    from nil_audit.comparison.compare import compare_paths
+    from nil_audit.comparison.compare import compare as compare_models
 
     output = Output(as_json=as_json, quiet=quiet)
-    found = compare_paths(paths or (), protocol=protocol, floor=floor, seed=seed, permutations=permutations)
+    found = compare_models(*(paths or ()), protocol=protocol, floor=floor, seed=seed, permutations=permutations)
     for sentence in found.notes:
         output.note(sentence)
     for missing in found.unavailable:

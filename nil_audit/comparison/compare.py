@@ -1,11 +1,12 @@
 """Does distance from the interval go with score? From a frame of many models to a `Comparison`."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from nil_audit.auditing.record import Record
 from nil_audit.comparison.clean import checked
 from nil_audit.comparison.contrast import trend
 from nil_audit.comparison.counted import listed
@@ -25,46 +26,68 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def compare(frame: "pd.DataFrame", **choices: Any) -> Comparison:
+Input: TypeAlias = "pd.DataFrame | Record | Path | str"
+
+
+def compare(*inputs: "Input | Iterable[Input]", **choices: Any) -> Comparison:
     """Hold the shape of many models, and whatever was measured on them, against their scores.
 
     Args:
-        frame: A row a model (and protocol): ``model``, ``depth``, ``width``, ``score`` (0 to 1), better also
-            ``family`` and ``parameters``; every column is in `nil_audit.comparison.table`.
+        *inputs: Data frames, records and paths, or lists of them; none: the model list that ships with nil-audit.
+            A frame has a row a model (and protocol): ``model``, ``depth``, ``width``, ``score`` (0 to 1), better also
+            ``family`` and ``parameters``; every column is in `nil_audit.comparison.table`. Its rows are taken as they
+            are, before all others. Paths are those of `nil_audit.comparison.documents.read_material`; they and records
+            are joined with published scores.
         **choices: Fields of `nil_audit.comparison.result.Options`: protocol, floor, seed, permutations, splits. The
-            same frame and choices give the same numbers.
+            same inputs and choices give the same numbers.
 
     Returns:
         The comparison. What cannot be said with these models is in ``unavailable``, with the reason.
 
     Raises:
-        DataError: A required column is missing, no row is usable, the scores look like per cent, or there is no
-            such protocol.
+        DataError: A path cannot be read, a required column is missing, no row is usable, the scores look like per cent,
+            or there is no such protocol.
     """
-    return _compare(frame, Options(**choices))
+    import pandas as pd
+
+    given = [one for several in inputs for one in (several if isinstance(several, list | tuple) else [several])]
+    strange = [type(one).__name__ for one in given if not isinstance(one, pd.DataFrame | Record | Path | str)]
+    if strange or (inputs and not given):
+        raise DataError(
+            f"{f'A {strange[0]}' if strange else 'An empty list'} cannot be compared; give data frames, records, or"
+            " paths of what nil-audit wrote, and nothing for the list that ships with it."
+        )
+    frames = [one for one in given if isinstance(one, pd.DataFrame)]
+    excluded: list[Omission] = []
+    notes: list[str] = []
+    if not frames or len(frames) < len(given):
+        frame, excluded, notes = read_frame(
+            [one for one in given if isinstance(one, Path | str)], [one for one in given if isinstance(one, Record)]
+        )
+        frames.append(frame)
+    return _compare(
+        pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0],
+        Options(**choices),
+        inputs=tuple(map(_named, given)),
+        excluded=excluded,
+        notes=notes,
+    )
 
 
-def compare_paths(paths: Sequence[Path | str] = (), **choices: Any) -> Comparison:
-    """`compare` of model lists and of what the other commands and lm-eval wrote, joined with published scores.
-
-    Args:
-        paths: As for `nil_audit.comparison.documents.read_material`; none: the model list that ships with nil-audit.
-        **choices: As for `compare`.
-
-    Raises:
-        DataError: A path cannot be read, or the table is refused; see `compare`.
-    """
-    frame, excluded, notes = read_frame(paths)
-    return _compare(frame, Options(**choices), inputs=tuple(map(shown, paths)), excluded=excluded, notes=notes)
+def _named(one: Input) -> str:
+    """What an input is called in the document."""
+    if isinstance(one, Record):
+        return f"the record of {one.name}"
+    return shown(one) if isinstance(one, str | Path) else f"a data frame, {len(one):,} row{'s' * (len(one) != 1)}"
 
 
 def _compare(
     frame: "pd.DataFrame",
     options: Options,
     *,
-    inputs: tuple[str, ...] = (),
-    excluded: Sequence[Omission] = (),
-    notes: Sequence[str] = (),
+    inputs: tuple[str, ...],
+    excluded: Sequence[Omission],
+    notes: Sequence[str],
 ) -> Comparison:
     """The comparison; what is already excluded or noted of its inputs comes first."""
     clean, unusable, remarks = checked(frame)
@@ -81,7 +104,7 @@ def _compare(
         others=tuple(
             sorted((one for one in answers if one.protocol != chosen), key=lambda one: (-one.models, one.protocol))
         ),
-        table=table,
+        models=table,
         predictors=predictors(usable),
         bands=summarise_bands(usable),
         findings=findings[chosen],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nil_audit.auditing.record import Record, record_from
-from nil_audit.catalog.lists import read_model_list
+from nil_audit.catalog.lists import list_path, read_model_list
 from nil_audit.errors import DataError, NilAuditError, first_line
 from nil_audit.score.lm_eval_results import is_lm_eval_result, read_lm_eval_results
 
@@ -49,14 +49,15 @@ def read_material(paths: Sequence[Path | str]) -> Material:
     """Read every file that the paths name; a file that two of them lead to is read once.
 
     Args:
-        paths: Model lists (``.csv``), records, documents of records or scores and lm-eval results (JSON in a file of
-            any name), or folders that hold such files, ``.csv`` and ``.json``, at any depth.
+        paths: Model lists (``.csv``; also "model_lists/NAME.csv" of those that ship), records, documents of records or
+            scores and lm-eval results (JSON in a file of any name), or folders that hold such files, ``.csv`` and
+            ``.json``, at any depth.
 
     Raises:
         DataError: A path does not exist, holds nothing of the kind, or is a file that is damaged. In a folder a damaged
             file is passed over with a note.
     """
-    named = [Path(path) for path in paths]
+    named = [list_path(path) for path in paths]
     missing = [path for path in named if not _exists(path)]
     if missing:
         raise DataError(_not_there(missing))

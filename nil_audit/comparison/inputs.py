@@ -94,8 +94,12 @@ class Inputs:
     notes: tuple[str, ...]
 
 
-def read_inputs(paths: Sequence[Path | str]) -> Inputs:
-    """Read everything that a comparison is given; see `nil_audit.comparison.documents.read_material`.
+def read_inputs(paths: Sequence[Path | str], records: Sequence[Record] = ()) -> Inputs:
+    """Read everything that a comparison is given.
+
+    Args:
+        paths: See `nil_audit.comparison.documents.read_material`.
+        records: That are at hand already.
 
     Raises:
         DataError: A path does not exist, holds nothing of the kind, or is a file that is damaged.
@@ -116,7 +120,7 @@ def read_inputs(paths: Sequence[Path | str]) -> Inputs:
             facts.extend(said)
             scores.extend(scored)
 
-    for file, record in material.records:
+    for file, record in (*((Path("the record given"), one) for one in records), *material.records):
         add(file, partial(_of_record, file, record))
     for file, listed in material.lists:
         add(file, partial(of_list, listed, shown(file.name)))

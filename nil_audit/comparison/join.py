@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from nil_audit.auditing.record import Record
 from nil_audit.catalog.lists import DEFAULT, hub_key, shipped_list
 from nil_audit.catalog.scores import MMLU_PRO_CHANCE, published_scores
 from nil_audit.comparison.counted import count_records, count_scores, listed, spoken
@@ -26,11 +27,14 @@ _CHECKPOINT = re.compile(r"(checkpoint|ckpt|global_step|step|epoch|iter|iteratio
 """The last part of the path of one checkpoint of a training run."""
 
 
-def read_frame(paths: Sequence[Path | str] = ()) -> tuple["pd.DataFrame", list[Omission], list[str]]:
+def read_frame(
+    paths: Sequence[Path | str] = (), records: Sequence[Record] = ()
+) -> tuple["pd.DataFrame", list[Omission], list[str]]:
     """The frame of a comparison's inputs, joined with published scores: a row a model and protocol.
 
     Args:
-        paths: As for `nil_audit.comparison.inputs.read_inputs`; none: the shipped list.
+        paths: As for `nil_audit.comparison.inputs.read_inputs`; with no records either: the shipped list.
+        records: Likewise.
 
     Returns:
         The frame (columns as in `nil_audit.comparison.table`), the models that no score or no shape is known of, and
@@ -41,7 +45,7 @@ def read_frame(paths: Sequence[Path | str] = ()) -> tuple["pd.DataFrame", list[O
     """
     import pandas as pd
 
-    inputs = read_inputs(paths) if paths else _shipped()
+    inputs = read_inputs(paths, records) if paths or records else _shipped()
     models, notes = identify(inputs.facts, inputs.scores)
     records, on_records = count_records(models)
     families = _families(models)

@@ -284,7 +284,7 @@ class Comparison:
         inputs: The paths given, as given.
         answer: What the chosen protocol's models say.
         others: The same of every other protocol, most models first.
-        table: One row a model with a score of the protocol, flagged ones too, by name; its columns are those of
+        models: One row a model with a score of the protocol, flagged ones too, by name; its columns are those of
             `nil_audit.comparison.table`.
         predictors: What was held against score, the primary one first.
         bands: Size bands that hold a model, smallest first.
@@ -300,7 +300,7 @@ class Comparison:
     inputs: tuple[str, ...]
     answer: Answer
     others: tuple[Answer, ...]
-    table: "pd.DataFrame"
+    models: "pd.DataFrame"
     predictors: tuple[Predictor, ...]
     bands: tuple[Band, ...]
     findings: Findings
@@ -312,7 +312,7 @@ class Comparison:
     @property
     def usable(self) -> "pd.DataFrame":
         """The rows that the main results rest on: those that are not flagged."""
-        return self.table[self.table["flag"] == ""]
+        return self.models[self.models["flag"] == ""]
 
     def counterexamples(self, kind: str) -> Iterator[dict[str, Any]]:
         """Rows of the table that go against the law, the farthest off first.
@@ -320,7 +320,7 @@ class Comparison:
         Args:
             kind: "inside_below" (inside the law's interval, scores below what its size predicts) or "outside_above".
         """
-        found = self.table[self.table["counterexample"] == kind]
+        found = self.models[self.models["counterexample"] == kind]
         order = found["residual"].abs().sort_values(ascending=False, kind="stable").index
         yield from ({str(name): value for name, value in row.items()} for row in found.loc[order].to_dict("records"))
 
@@ -328,6 +328,6 @@ class Comparison:
         """``comparison.json``: plain dicts, lists, strings and numbers; what is missing or not finite is null."""
         from nil_audit import __version__
 
-        document = plain({key: value for key, value in vars(self).items() if key != "table"})
-        models = plain(self.table.replace("", None).to_dict("records"))
+        document = plain({key: value for key, value in vars(self).items() if key != "models"})
+        models = plain(self.models.replace("", None).to_dict("records"))
         return {"schema": SCHEMA, "kind": "comparison", "nil_audit": __version__, **document, "models": models}

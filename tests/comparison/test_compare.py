@@ -14,9 +14,11 @@ import pandas as pd
 import pytest
 
 import nil_audit
+from nil_audit.auditing.record import read_record
 from nil_audit.comparison.compare import compare
 from nil_audit.comparison.result import Comparison
 from nil_audit.errors import DataError
+from tests.comparison.files import record as record_document
 
 FAST: dict[str, Any] = {"permutations": 499, "splits": 30}
 
@@ -115,7 +117,7 @@ def test_the_python_api_is_the_public_name() -> None:
 def test_one_protocol_is_compared_and_the_others_stand_beside_it() -> None:
     both = pd.concat([models(60).assign(protocol="mc"), models(40, 20, seed=1).assign(protocol="cot")])
     found = compare(both, **FAST)
-    assert (found.options.protocol, len(found.table)) == ("mc", 60)
+    assert (found.options.protocol, len(found.models)) == ("mc", 60)
     assert (found.answer.protocol, found.answer.models) == ("mc", 60)
     assert [(one.protocol, one.models) for one in found.others] == [("cot", 40)]
     other = compare(both, protocol="cot", **FAST)
@@ -131,15 +133,15 @@ def test_flagged_rows_are_in_one_subset_alone() -> None:
     found = compare(frame, **FAST)
     counts = {one.subset: one.estimate.n for one in found.findings.associations if one.given == "nothing"}
     assert (counts["all"], counts["with_flagged"]) == (56, 60)
-    assert (len(found.table), len(found.usable)) == (60, 56)
-    assert found.table["expected"].isna().equals(found.table["flag"] != "")
+    assert (len(found.models), len(found.usable)) == (60, 56)
+    assert found.models["expected"].isna().equals(found.models["flag"] != "")
 
 
 def test_a_floor_of_ones_own() -> None:
     frame = models(60)
     threshold = float(frame["score"].median())
     found = compare(frame, floor=threshold, **FAST)
-    assert found.table["at_floor"].sum() == (frame["score"] <= threshold).sum()
+    assert found.models["at_floor"].sum() == (frame["score"] <= threshold).sum()
     assert found.options.floor == threshold
 
 
@@ -150,7 +152,7 @@ def reasons(found: Comparison) -> dict[str, str]:
 def test_three_models_say_what_they_can() -> None:
     found = compare(models(3, 3), **FAST)
     assert (found.answer.strength, found.answer.models, found.answer.families) == ("insufficient", 3, 3)
-    assert len(found.table) == 3
+    assert len(found.models) == 3
     assert found.findings.associations == ()
     told = reasons(found)
     assert told["the correlation with size held fixed"] == "Size is known of 3 of 3 models, and at least 5 are needed."
@@ -166,7 +168,7 @@ def test_halves_that_are_too_small_say_what_they_need() -> None:
 
 def test_one_model_is_no_crash() -> None:
     found = compare(models(3, 3).iloc[:1], **FAST)
-    assert (len(found.table), found.answer.strength) == (1, "insufficient")
+    assert (len(found.models), found.answer.strength) == (1, "insufficient")
 
 
 def test_one_family_has_estimates_and_no_intervals() -> None:
@@ -185,7 +187,7 @@ def test_without_parameters_only_what_needs_no_size_is_said() -> None:
     assert (found.bands, found.findings.contrasts, found.trend) == ((), (), None)
     assert "87 more" in reasons(found)["size-adjusted results for every model"]
     assert "Size is known of 0 of 90 models" in reasons(found)["the correlation with size held fixed"]
-    assert set(found.table["band"]) == {""}
+    assert set(found.models["band"]) == {""}
 
 
 def test_some_parameters_missing_leave_out_those_models_where_size_counts() -> None:
@@ -226,20 +228,20 @@ def test_counterexamples_come_the_farthest_off_first() -> None:
         residuals = [sign * row["residual"] for row in rows]
         assert residuals == sorted(residuals, reverse=True)
         assert min(residuals) > 0
-        assert len(rows) == (found.table["counterexample"] == kind).sum() > 0
+        assert len(rows) == (found.models["counterexample"] == kind).sum() > 0
 
 
 def test_names_from_outside_stay_as_they_are() -> None:
     frame = models(40)
     frame.loc[0, "model"] = "<script>alert(1)</script>|x"
     found = compare(frame, **FAST)
-    assert "<script>alert(1)</script>|x" in set(found.table["model"])
+    assert "<script>alert(1)</script>|x" in set(found.models["model"])
 
 
 def test_hundreds_of_models_take_seconds() -> None:
     start = time.process_time()
     found = compare(models(600, 250))
-    assert len(found.table) == 600
+    assert len(found.models) == 600
     assert time.process_time() - start < 10
 
 
@@ -270,3 +272,35 @@ def test_simulated_comparisons_find_a_large_effect(simulation: ModuleType) -> No
     large = replace(simulation.EFFECT[2], shape=4.0)
     outcomes = simulation.simulate(large, 113, 15)
     assert sum(one.strength in ("weak", "moderate", "strong") for one in outcomes) >= 8
+
+
+def _own(**columns: object) -> pd.DataFrame:
+    return pd.DataFrame({"model": ["mine"], "depth": [12], "width": [640], "score": [0.2], **columns})
+
+
+def test_frames_records_and_paths_are_compared_together(tmp_path: Path) -> None:
+    record = tmp_path / "record.json"
+    record.write_text(json.dumps(record_document("org/measured", score=0.25)))
+    own = _own(protocol="leaderboard", parameters=1e9)
+    found = compare(own, "model_lists/pythia.csv", [record], permutations=99, splits=5)
+    alone = compare("model_lists/pythia.csv", permutations=99, splits=5)
+    assert len(found.models) == len(alone.models) + 1
+    assert found.models.set_index("model").loc["mine", "score"] == 0.2
+    assert found.inputs == ("a data frame, 1 row", "model_lists/pythia.csv", str(record))
+    kept = compare(own, read_record(record), protocol="mc")
+    assert kept.models["model"].tolist() == ["org/measured"]
+    assert kept.inputs == ("a data frame, 1 row", "the record of org/measured")
+
+
+def test_own_rows_count_before_published_ones() -> None:
+    published = compare("model_lists/pythia.csv", permutations=99, splits=5).models
+    name = published["model"][0]
+    own = _own(protocol="leaderboard").assign(model=name, score=0.5)
+    models = compare("model_lists/pythia.csv", own, permutations=99, splits=5).models.set_index("model")
+    assert (models.loc[name, "score"], len(models)) == (0.5, len(published))
+
+
+@pytest.mark.parametrize(("given", "words"), [([], "An empty list"), ([3], "A int"), ({"model": []}, "A dict")])
+def test_what_cannot_be_compared_is_refused(given: object, words: str) -> None:
+    with pytest.raises(DataError, match=f"{words} cannot be compared; give data frames"):
+        compare(given)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from nil_audit.comparison.compare import compare_paths
+from nil_audit.comparison.compare import compare
 from nil_audit.comparison.result import Comparison
 
 LAW = (0.0389, 0.0171, 0.0885)  # optimum, low, high
@@ -19,7 +19,7 @@ LAW = (0.0389, 0.0171, 0.0885)  # optimum, low, high
 
 @pytest.fixture(scope="module")
 def found() -> Comparison:
-    return compare_paths(permutations=4999, splits=100)
+    return compare(permutations=4999, splits=100)
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +198,7 @@ def test_counterexamples_are_named_both_ways(found: Comparison) -> None:
 
 
 def test_the_comparison_is_one_json_document_and_the_same_again() -> None:
-    first, again, other = (compare_paths(seed=seed, permutations=99, splits=10) for seed in (0, 0, 1))
+    first, again, other = (compare(seed=seed, permutations=99, splits=10) for seed in (0, 0, 1))
     text = json.dumps(first.to_dict(), allow_nan=False)
     assert json.dumps(again.to_dict(), allow_nan=False) == text
     assert first.findings.associations == other.findings.associations

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from nil_audit.comparison.clean import checked
-from nil_audit.comparison.compare import compare_paths
+from nil_audit.comparison.compare import compare
 from nil_audit.comparison.join import read_frame
 from tests.comparison.files import lm_eval, put, record, score_row
 
@@ -213,7 +213,7 @@ def test_a_score_in_a_record_and_in_scores_json_is_one_and_needs_no_word(tmp_pat
 def test_models_scored_by_another_protocol_are_named_with_the_flag_that_makes_them_comparable(tmp_path: Path) -> None:
     lists = Path(__file__).resolve().parents[2] / "model_lists"
     put(tmp_path / "scores.json", {"scores": [score_row("./a b", protocol="mc"), score_row("./c", protocol="mc")]})
-    found = compare_paths([tmp_path, lists / "qwen.csv"], permutations=99, splits=5)
+    found = compare(tmp_path, lists / "qwen.csv", permutations=99, splits=5)
     assert found.options.protocol == "leaderboard"
     assert said(
         list(found.notes),
@@ -222,8 +222,8 @@ def test_models_scored_by_another_protocol_are_named_with_the_flag_that_makes_th
     )
     assert {"./a b", "./c"} <= {one.what for one in found.excluded}
     put(tmp_path / "scores.json", {"scores": [score_row("./a b"), score_row("./c")]})
-    found = compare_paths([tmp_path, lists / "qwen.csv"], permutations=99, splits=5)
-    assert found.table.set_index("model").loc[["./a b", "./c"], "origin"].tolist() == ["measured"] * 2
+    found = compare(tmp_path, lists / "qwen.csv", permutations=99, splits=5)
+    assert found.models.set_index("model").loc[["./a b", "./c"], "origin"].tolist() == ["measured"] * 2
     assert not said(list(found.notes), "Not compared")
 
 

@@ -120,7 +120,7 @@ def counterexample_table(comparison: Comparison, kind: str) -> Table:
 
 def model_table(comparison: Comparison) -> Table:
     """Every model of the comparison, flagged ones too."""
-    measured = [key for key in sorted(METRICS) if key in comparison.table]
+    measured = [key for key in sorted(METRICS) if key in comparison.models]
     labels = band_labels(comparison.bands)
 
     def row(model: Mapping[Any, Any]) -> tuple[Cell | str, ...]:
@@ -142,7 +142,7 @@ def model_table(comparison: Comparison) -> Table:
         )
 
     return table(
-        f"All {len(comparison.table):,} models with a score of the protocol.",
+        f"All {len(comparison.models):,} models with a score of the protocol.",
         (
             "Model",
             _numbers("Parameters"),
@@ -159,7 +159,7 @@ def model_table(comparison: Comparison) -> Table:
             *(_numbers(key.replace("_", " ")) for key in measured),
             Column(label="Remarks"),
         ),
-        [row(model) for model in comparison.table.to_dict("records")],
+        [row(model) for model in comparison.models.to_dict("records")],
         name="models",
         choices=(7, 8, 9),
         file="table.csv",

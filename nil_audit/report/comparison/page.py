@@ -66,9 +66,9 @@ def comparison_page(comparison: Comparison, *, command: str, draw: bool = True) 
 
 def comparison_files(comparison: Comparison, command: str) -> dict[str, Any]:
     """What lies beside the page: every number, with the command that made them, and a row a model."""
-    rest = comparison.table.columns.drop([*_FIRST, "month"])
+    rest = comparison.models.columns.drop([*_FIRST, "month"])
     return {
-        "table.csv": comparison.table[[*_FIRST, *rest]],
+        "table.csv": comparison.models[[*_FIRST, *rest]],
         "comparison.json": {**comparison.to_dict(), "command": command},
     }
 

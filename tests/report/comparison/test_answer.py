@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from nil_audit.comparison.compare import compare_paths
+from nil_audit.comparison.compare import compare
 from nil_audit.comparison.result import Answer, Association, Comparison
 from nil_audit.report.comparison.answer import headline, rule_table, sentences
 from nil_audit.stats.estimate import Estimate
@@ -64,7 +64,7 @@ def test_enough_models_are_not_told_that_more_are_needed() -> None:
 
 @pytest.fixture(scope="module")
 def shipped() -> Comparison:
-    return compare_paths(permutations=99, splits=10)
+    return compare(permutations=99, splits=10)
 
 
 def test_sentences_about_the_shipped_models(shipped: Comparison) -> None:
@@ -84,7 +84,7 @@ def test_sentences_about_the_shipped_models(shipped: Comparison) -> None:
 
 
 def test_what_could_not_be_made_is_passed_over(shipped: Comparison) -> None:
-    bare = replace(shipped, findings=type(shipped.findings)(), others=(), table=shipped.table.assign(at_floor=False))
+    bare = replace(shipped, findings=type(shipped.findings)(), others=(), models=shipped.models.assign(at_floor=False))
     assert len(sentences(bare)) == 1
 
 

@@ -61,9 +61,9 @@ def test_comparison_json_is_the_comparison_and_names_the_command(comparison, fol
 def test_table_csv_holds_every_model_exactly(comparison, folder):
     table = pd.read_csv(folder / "table.csv", keep_default_na=False, na_values=[""], float_precision="round_trip")
     # A character that commands a terminal or turns text round is written as its code.
-    assert table["model"].tolist() == [name.replace("\u202e", r"\u202e") for name in comparison.table["model"]]
+    assert table["model"].tolist() == [name.replace("\u202e", r"\u202e") for name in comparison.models["model"]]
     for name in ("depth", "score", "distance_law", "expected"):
-        pd.testing.assert_series_equal(table[name], comparison.table[name], check_exact=True)
+        pd.testing.assert_series_equal(table[name], comparison.models[name], check_exact=True)
     assert table["flag"].dropna().tolist() == ["wrong <b>run</b>"]
     assert "month" not in table
 
@@ -99,7 +99,7 @@ def test_both_forms_name_what_they_rest_on(comparison, folder, name):
     assert len(rules) == len(comparison.answer.rules) == 10
     for statement, _, detail in rules:
         assert statement.text in text and clean(detail.text) in text and detail.text
-    for model in comparison.table["model"]:
+    for model in comparison.models["model"]:
         assert clean(model) in text
     for sentence in sentences(comparison):
         assert sentence in text
@@ -167,7 +167,7 @@ def test_measured_metrics_are_predictors_and_columns(tmp_path):
 def test_a_comparison_without_any_model_of_use_has_no_plots_and_no_tables(comparison, tmp_path):
     bare = replace(
         comparison,
-        table=comparison.table[:0],
+        models=comparison.models[:0],
         predictors=(),
         findings=Findings(),
         answer=replace(comparison.answer, primary=None, strength="insufficient", rules=()),

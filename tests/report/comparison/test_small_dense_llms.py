@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from nil_audit.comparison.compare import compare_paths
+from nil_audit.comparison.compare import compare
 from nil_audit.comparison.result import Comparison
 from nil_audit.report.comparison.answer import headline
 
@@ -26,7 +26,7 @@ def committed() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def fresh() -> Comparison:
     # Estimates and their intervals draw nothing at random; what does is not compared, so few draws do.
-    return compare_paths([ROOT / LIST], permutations=199, splits=10)
+    return compare(ROOT / LIST, permutations=199, splits=10)
 
 
 def test_it_names_the_command_that_made_it(committed):
@@ -55,10 +55,10 @@ def test_every_correlation_is_todays(committed, fresh):
 
 def test_models_contrasts_and_counterexamples_are_todays(committed, fresh):
     models = pd.DataFrame(committed["models"])
-    assert models["model"].tolist() == fresh.table["model"].tolist()
-    assert models["score"].tolist() == fresh.table["score"].tolist()
-    assert models["residual"].tolist() == pytest.approx(fresh.table["residual"].tolist(), abs=1e-9, nan_ok=True)
-    assert models["counterexample"].fillna("").tolist() == fresh.table["counterexample"].tolist()
+    assert models["model"].tolist() == fresh.models["model"].tolist()
+    assert models["score"].tolist() == fresh.models["score"].tolist()
+    assert models["residual"].tolist() == pytest.approx(fresh.models["residual"].tolist(), abs=1e-9, nan_ok=True)
+    assert models["counterexample"].fillna("").tolist() == fresh.models["counterexample"].tolist()
     for old, new in zip(committed["findings"]["contrasts"], fresh.findings.contrasts, strict=True):
         assert (new.study, new.inside, new.outside) == (old["study"], old["inside"], old["outside"])
         assert new.estimate.to_dict() == pytest.approx(old["estimate"])

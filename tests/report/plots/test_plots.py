@@ -39,22 +39,22 @@ def _words(figure: Figure) -> list[str]:
 
 def test_every_model_stands_at_its_ratio_and_score(comparison: Comparison):
     figure = score_against_ratio(
-        comparison.table, bands=_bands(comparison), interval=LAW.interval(), notable=["org/model-9"]
+        comparison.models, bands=_bands(comparison), interval=LAW.interval(), notable=["org/model-9"]
     )
-    expected = sorted(zip(comparison.table["ratio"], comparison.table["score"], strict=True))
+    expected = sorted(zip(comparison.models["ratio"], comparison.models["score"], strict=True))
     np.testing.assert_allclose(sorted(map(tuple, _points(figure))), expected)
     assert "model-9" in _words(figure)
 
 
 def test_the_interval_is_shaded_from_end_to_end(comparison: Comparison):
     interval = LAW.interval()
-    figure = score_against_ratio(comparison.table, bands=_bands(comparison), interval=interval)
+    figure = score_against_ratio(comparison.models, bands=_bands(comparison), interval=interval)
     (span,) = [patch for patch in figure.axes[0].patches if to_hex(patch.get_facecolor()) == INTERVAL]
     assert (span.get_x(), span.get_x() + span.get_width()) == pytest.approx((interval.low, interval.high))
 
 
 def test_colour_is_the_size_band_and_hollow_is_the_floor(comparison: Comparison):
-    figure = score_against_ratio(comparison.table, bands=_bands(comparison), interval=LAW.interval())
+    figure = score_against_ratio(comparison.models, bands=_bands(comparison), interval=LAW.interval())
     colours = dict(zip([band.key for band in comparison.bands], steps(len(comparison.bands)), strict=True))
     drawn = {}
     for one in figure.axes[0].collections:
@@ -62,12 +62,12 @@ def test_colour_is_the_size_band_and_hollow_is_the_floor(comparison: Comparison)
         hollow = len(faces) == 1
         for place, at in enumerate(np.asarray(one.get_offsets())):
             drawn[tuple(at)] = (to_hex((edges if hollow else faces)[place]), hollow)
-    for _, model in comparison.table.iterrows():
+    for _, model in comparison.models.iterrows():
         assert drawn[model["ratio"], model["score"]] == (colours[model["band"]], model["at_floor"])
 
 
 def test_size_adjusted_scores_are_in_percentage_points(comparison: Comparison):
-    models, trend = comparison.table[comparison.table["residual"].notna()], comparison.trend
+    models, trend = comparison.models[comparison.models["residual"].notna()], comparison.trend
     assert trend is not None
     values = models[PRIMARY].abs().to_numpy()
     figure = adjusted_against_distance(
@@ -165,7 +165,7 @@ def test_any_name_can_be_drawn(name):
 def test_the_same_plot_is_the_same_bytes_and_carries_no_date(comparison: Comparison):
     def draw() -> Figure:
         return score_against_ratio(
-            comparison.table, bands=_bands(comparison), interval=LAW.interval(), notable=["org/model-9"]
+            comparison.models, bands=_bands(comparison), interval=LAW.interval(), notable=["org/model-9"]
         )
 
     text = svg_text(draw())
