@@ -6,10 +6,11 @@ import io
 import json
 import re
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.cells import cell_len
@@ -22,7 +23,7 @@ from nil_audit.report.audit import audit_files, audit_page
 from nil_audit.report.render.characters import clean, fitted
 from nil_audit.report.render.html import render_html
 from nil_audit.report.render.markdown import render_markdown
-from nil_audit.report.render.page import Page
+from nil_audit.report.render.page import Listing, Page, Section
 from nil_audit.report.render.terminal import render_terminal
 from nil_audit.report.render.text import display_names, short_names
 from nil_audit.shape.architecture import Parameters, Shape
@@ -134,13 +135,23 @@ def test_files_keep_names_apart_and_are_read_back(names: list[str]) -> None:
 
 
 @given(NAMES, st.integers(20, 100))
+@example(["\n\U00011150", "\xa0\u0100"], 20)
 @settings(max_examples=30, deadline=None)
 def test_no_name_makes_a_line_longer_than_the_terminal(names: list[str], width: int) -> None:
     page = _page(names)
+    # A listing, the command here, is there to be copied, and no line of it is broken.
+    wrapped = tuple(one for one in page.sections if not any(isinstance(block, Listing) for block in one.blocks))
+    assert len(wrapped) == len(page.sections) - 1
     for encoding in ("utf-8", "ascii"):
-        lines = _terminal(page, width, encoding).splitlines()
-        command = fitted(clean(f"nil-audit {' '.join(names)}"), encoding)
-        assert all(cell_len(line) <= width for line in lines if "nil-audit" not in line and line not in command)
+        lines = _terminal(replace(page, sections=wrapped), width, encoding).splitlines()
+        assert all(cell_len(line) <= width for line in lines)
+
+
+def test_a_listing_is_printed_as_it_stands_however_wide() -> None:
+    command = "nil-audit \n\U00011150 \xa0\u0100 " + "long/" * 20
+    page = replace(_page(["a"]), sections=(Section(name="c", title="C", blocks=(Listing(text=command),)),))
+    for encoding, shown in (("utf-8", command), ("ascii", fitted(command, "ascii"))):
+        assert shown in _terminal(page, 20, encoding)
 
 
 def test_folders_of_one_name_are_told_apart_everywhere(tmp_path: Path) -> None:
