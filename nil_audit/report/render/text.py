@@ -7,10 +7,10 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TypeGuard
 
 from nil_audit.report.render.characters import clean
+from nil_audit.source import existing_path
 from nil_audit.stats.estimate import Estimate
 
 MISSING = "–"
@@ -54,7 +54,7 @@ def _cut(text: str, most: int, kept: int) -> str:
 def _endings(name: str, parts: int = 1) -> list[str]:
     """What a model may be called, from the shortest: from the last ``parts`` of a path that exists upwards."""
     found = [name]
-    if path := _existing(name):
+    if path := existing_path(name):
         # A folder may be given as ".."; a file of the Hub's cache is a link to one whose name is a number.
         whole = path.resolve() if path.is_dir() else path.absolute()
         found = ["/".join(whole.parts[-count:]) for count in range(min(parts, len(whole.parts)), len(whole.parts))]
@@ -66,15 +66,6 @@ def _endings(name: str, parts: int = 1) -> list[str]:
     # At the end names that differ in nothing that can be seen.
     found.append("".join(one if one.isprintable() else ascii(one)[1:-1] for one in name))
     return [shown for one in found if (shown := clean(one))] or ["model"]
-
-
-def _existing(name: str) -> Path | None:
-    """The path that a name is, or None where nothing is there or nothing could be: no such user, too long a name."""
-    try:
-        path = Path(name).expanduser()
-        return path if path.exists() else None
-    except (OSError, RuntimeError, ValueError):
-        return None
 
 
 def _distinct(endings: Mapping[str, Sequence[str]]) -> dict[str, str]:
