@@ -50,7 +50,9 @@ def compare(*inputs: "Input | Iterable[Input]", **choices: Any) -> Comparison:
     """
     import pandas as pd
 
-    given = [one for several in inputs for one in (several if isinstance(several, list | tuple) else [several])]
+    given: list[Any] = [
+        one for several in inputs for one in (several if isinstance(several, list | tuple) else [several])
+    ]
     strange = [type(one).__name__ for one in given if not isinstance(one, pd.DataFrame | Record | Path | str)]
     if strange or (inputs and not given):
         raise DataError(

@@ -1,22 +1,20 @@
 """The files that a comparison is given: which they are, what each of them is, and which are passed over."""
 
-import json
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nil_audit.auditing.record import Record, record_from
+from nil_audit.auditing.documents import HUB_ID, read_json, records_in, shown
+from nil_audit.auditing.record import Record
 from nil_audit.catalog.lists import list_path, read_model_list
-from nil_audit.errors import DataError, NilAuditError, first_line
+from nil_audit.errors import DataError, NilAuditError
 from nil_audit.score.lm_eval_results import is_lm_eval_result, read_lm_eval_results
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*(@[\w./-]+)?")
 _WANTED = (
     "records and scores that 'nil-audit MODEL --out DIR' and 'nil-audit score MODEL --out DIR' wrote or --json printed"
     " (.json), lm-eval results (.json), and model lists (.csv with a column 'model')"
@@ -80,11 +78,6 @@ def read_material(paths: Sequence[Path | str]) -> Material:
     return material
 
 
-def shown(path: Path | str) -> str:
-    """A path, or another text, as every file can hold it, also where it is not UTF-8."""
-    return str(path).encode("utf-8", "backslashreplace").decode()
-
-
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
@@ -94,7 +87,7 @@ def _exists(path: Path) -> bool:
 
 def _not_there(missing: Sequence[Path]) -> str:
     """Why paths that do not exist cannot be compared, and what to do where they look like models of the Hub."""
-    ids = [str(path) for path in missing if _HUB_ID.fullmatch(str(path)) and path.suffix not in (".json", ".csv")]
+    ids = [str(path) for path in missing if HUB_ID.fullmatch(str(path)) and path.suffix not in (".json", ".csv")]
     first = shown(missing[0])
     if not ids:
         return f"There is no file or folder {first}; check the path."
@@ -131,12 +124,18 @@ def _read_file(file: Path, material: Material, *, alone: bool) -> None:
     if file.suffix.lower() == ".csv":
         _read_table(file, material, alone=alone)
         return
-    document = _json(file)
+    document = read_json(
+        file,
+        "is neither JSON nor a model list (.csv), so there is nothing in it to compare; compare reads " f"{_WANTED}.",
+    )
     known = document if isinstance(document, dict) else {}
-    if {"schema", "model", "shape"} <= known.keys():
-        material.records.append((file, record_from(document, shown(file))))
-    elif isinstance(known.get("records"), list) or isinstance(known.get("scores"), list):
-        _read_parts(file, known, material)
+    is_record = {"schema", "model", "shape"} <= known.keys()
+    if is_record or isinstance(known.get("records"), list) or isinstance(known.get("scores"), list):
+        records, notes = records_in(document, shown(file))
+        material.records.extend((file, record) for record in records)
+        material.notes.extend(notes)
+        if not is_record:
+            _read_scores(file, known, material)
     elif is_lm_eval_result(document):
         try:
             material.lm_eval.extend((file, row) for row in read_lm_eval_results(file))
@@ -146,13 +145,8 @@ def _read_file(file: Path, material: Material, *, alone: bool) -> None:
         raise DataError(f"{shown(file)} holds {_what(document)}; compare reads {_WANTED}.")
 
 
-def _read_parts(file: Path, document: Mapping[str, Any], material: Material) -> None:
-    """The records and score rows of a document; one that is damaged is passed over with a note."""
-    for number, part in enumerate(document.get("records") or []):
-        try:
-            material.records.append((file, record_from(part, f"{shown(file)}, record {number + 1},")))
-        except DataError as error:
-            material.notes.append(f"Passed over: {error}")
+def _read_scores(file: Path, document: Mapping[str, Any], material: Material) -> None:
+    """The score rows of a document; one that is damaged is passed over with a note."""
     rows = document.get("scores")
     for row in rows if isinstance(rows, list) else []:
         if isinstance(row, dict) and isinstance(row.get("model"), str):
@@ -177,41 +171,6 @@ def _read_table(file: Path, material: Material, *, alone: bool) -> None:
             " in, whose JSON holds all of it."
         )
     material.lists.append((file, read_model_list(file)))
-
-
-def _json(file: Path) -> Any:
-    """A file's document.
-
-    Raises:
-        DataError: It cannot be read, is not JSON, or holds numbers or nesting beyond reason.
-    """
-    try:
-        content = file.read_bytes()
-        document = json.loads(content)
-        return _whole(document) if b"\\ud" in content.lower() else document
-    except OSError as error:
-        raise DataError(f"{shown(file)} cannot be read ({error.strerror}); check the path.") from error
-    except RecursionError as error:
-        raise DataError(f"{shown(file)} is nested too deeply to be a result; {_AGAIN}.") from error
-    except ValueError as error:
-        if file.suffix.lower() == ".json":
-            raise DataError(f"{shown(file)} is not JSON ({first_line(error)}); {_AGAIN}.") from error
-        raise DataError(
-            f"{shown(file)} is neither JSON nor a model list (.csv), so there is nothing in it to compare; compare"
-            f" reads {_WANTED}."
-        ) from error
-
-
-def _whole(value: Any) -> Any:
-    """A document without half characters, which JSON can name and no file can hold."""
-    if isinstance(value, dict):
-        return {shown(key): _whole(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_whole(one) for one in value]
-    return shown(value) if isinstance(value, str) else value
-
-
-_AGAIN = "write it again with the command that made it"
 
 
 def _what(document: Any) -> str:

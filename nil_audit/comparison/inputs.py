@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nil_audit.auditing.record import Record
 from nil_audit.catalog.lists import LIMITS, shipped_list
-from nil_audit.comparison.documents import read_material, shown
+from nil_audit.auditing.documents import shown
+from nil_audit.comparison.documents import read_material
 from nil_audit.comparison.predictors import METRICS
 from nil_audit.errors import DataError
 

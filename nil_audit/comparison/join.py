@@ -47,12 +47,12 @@ def read_frame(
 
     inputs = read_inputs(paths, records) if paths or records else _shipped()
     models, notes = identify(inputs.facts, inputs.scores)
-    records, on_records = count_records(models)
+    audited, on_records = count_records(models)
     families = _families(models)
     on_scores: list[str] = []
     excluded, rows, known = [], [], {}
     for model in models:
-        facts = known[model.name] = _facts(model, records.get(model.name, {}), families)
+        facts = known[model.name] = _facts(model, audited.get(model.name, {}), families)
         scores, remarks = count_scores(replace(model, scores=(*model.scores, *_published().get(model.key, ()))))
         on_scores += remarks
         if "depth" not in facts or "width" not in facts:
