@@ -186,7 +186,7 @@ def main() -> None:
         # imported here and never used for gradients, so that a fork has them at once
         from nil_audit.cli import app  # noqa: F401
         from nil_audit.interaction import measure  # noqa: F401
-        from nil_audit.report import audit  # noqa: F401
+        from nil_audit.report.audit import page  # noqa: F401
         from tests.mmlu import answering_checkpoint, mmlu_rows, write_mmlu
         from tests.tiny import checkpoint_folder, english
 
@@ -196,7 +196,11 @@ def main() -> None:
             str(checkpoint_folder(folder / one, one, seed=seed))
             for seed, one in enumerate(_ARCHITECTURES[: options.models])
         ]
-        jobs = [Job(folder, "audit", [*models, "--probe", str(probe), "--window", "16", "--tokens", "512"])]
+        jobs = [
+            Job(
+                folder, "audit", [*models, "--probe", str(probe), "--window", "16", "--context", "4", "--tokens", "512"]
+            )
+        ]
         if not options.no_score:
             data = write_mmlu(folder / "mmlu_pro", *mmlu_rows())
             jobs.append(Job(folder, "score", [str(answering_checkpoint(folder / "answering")), "--data", str(data)]))

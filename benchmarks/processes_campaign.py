@@ -73,7 +73,14 @@ def main() -> None:
             "two": [random_run(folder, f"two-{number}", 2, source) for number in range(options.runs)],
             "three": [random_run(folder, f"three-{number}", 3, source) for number in range(options.runs)],
         }
-        settings = {"probe": str(folder / "probe.txt"), "window": 16, "tokens": 512, "device": "cpu", "batch_size": 4}
+        settings = {
+            "probe": str(folder / "probe.txt"),
+            "window": 16,
+            "context": 4,
+            "tokens": 512,
+            "device": "cpu",
+            "batch_size": 4,
+        }
         found = launch(teams, settings, folder / "results", timeout=options.timeout)
         records: dict[str, Any] = found["one"][0][0]["results"] | found["one"][1][0]["results"]
         wrong = 0

@@ -9,6 +9,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 VOCABULARY = 256
+NUL, SOH = "Ā", "ā"
+"""The letters that stand for the bytes 0 and 1 in a byte-level vocabulary."""
 
 _COMMON = {
     "vocab_size": VOCABULARY,
@@ -59,20 +61,23 @@ def tiny_model(name: str, *, seed: int = 0, dtype: torch.dtype = torch.float32) 
     return model.eval().requires_grad_(False)
 
 
-def byte_tokenizer(vocabulary: int = VOCABULARY) -> PreTrainedTokenizerFast:
-    """One token a byte, numbered from 0; where ``vocabulary`` is smaller the rest is unknown (0)."""
+def byte_tokenizer(vocabulary: int = VOCABULARY, **special: str) -> PreTrainedTokenizerFast:
+    """One token a byte, numbered from 0; where ``vocabulary`` is smaller the rest is unknown (0).
+
+    Special tokens are bytes too: `NUL` stands for the byte 0, which no text of a test holds.
+    """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())[:vocabulary]
     inner = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(alphabet)}, merges=[]))
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     inner.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=inner)
+    return PreTrainedTokenizerFast(tokenizer_object=inner, **special)
 
 
 def checkpoint_folder(folder: Path, architecture: str = "llama", *, seed: int = 0) -> Path:
     """A checkpoint with a byte tokenizer: config.json, model.safetensors, tokenizer.json."""
     model = tiny_model(architecture, seed=seed)
     model.save_pretrained(folder)
-    byte_tokenizer().save_pretrained(folder)
+    byte_tokenizer(eos_token=NUL).save_pretrained(folder)
     return folder
 
 

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from nil_audit import __version__
-from nil_audit.auditing.document import interaction_document
+from nil_audit.auditing.measured import interaction_document
 from nil_audit.auditing.record import Record, find_record, keep_record
 from nil_audit.files import plain
 from nil_audit.law.studies import studies, verdict

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from nil_audit.auditing import document as documents
-from nil_audit.auditing.document import Difference
+from nil_audit.auditing import measured
+from nil_audit.auditing.measured import Difference
 from nil_audit.errors import DataError, UsageError
 from nil_audit.files import cache_folder, json_text, plain, write_atomically
 from nil_audit.interaction.metrics import LOSSES, METRICS, Kind
@@ -98,7 +98,7 @@ def recompute(record: Record) -> dict[str, dict[str, Estimate]]:
     """
     if record.interaction is None:
         raise DataError(f"The record of {record.name} holds no interaction; measure it with 'nil-audit {record.name}'.")
-    return documents.all_estimates(record.interaction)
+    return measured.all_estimates(record.interaction)
 
 
 def rounds(record: Record) -> list[tuple[Mapping[str, Any], dict[str, dict[str, Estimate]]]]:
@@ -106,14 +106,14 @@ def rounds(record: Record) -> list[tuple[Mapping[str, Any], dict[str, dict[str, 
     if record.interaction is None:
         return []
     documented = (*record.interaction.get("rounds", ()), record.interaction)
-    return [(one, documents.all_estimates(one)) for one in documented]
+    return [(one, measured.all_estimates(one)) for one in documented]
 
 
 def setting(record: Record) -> tuple[Any, ...] | None:
     """What has to be the same of two records for their metrics to be compared; None without an interaction."""
     if record.interaction is None:
         return None
-    return (*documents.comparable(record.interaction), record.model.get("dtype"))
+    return (*measured.comparable(record.interaction), record.model.get("dtype"))
 
 
 def difference(one: Record, other: Record, metric: str = "typical_efficiency") -> Difference | None:
@@ -124,7 +124,7 @@ def difference(one: Record, other: Record, metric: str = "typical_efficiency") -
     """
     if one.interaction is None or other.interaction is None or setting(one) != setting(other):
         return None
-    return documents.difference(one.interaction, other.interaction, metric)
+    return measured.difference(one.interaction, other.interaction, metric)
 
 
 def record_from(document: Any, source: str = "the document") -> Record:

@@ -17,7 +17,7 @@ from tests.tiny import checkpoint_folder, english
 AUDIT = """
 import json, sys
 from nil_audit.auditing.audit import Settings, Subject, audit_subject
-subject = Subject("org/model", Settings(probe=sys.argv[1], window=16, tokens=512))
+subject = Subject("org/model", Settings(probe=sys.argv[1], window=16, context=4, tokens=512))
 print(subject.shape.model_type, flush=True)
 input()
 record = audit_subject(subject)

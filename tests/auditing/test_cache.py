@@ -18,7 +18,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, objec
     monkeypatch.setenv("NIL_AUDIT_CACHE", str(tmp_path / "cache"))
     checkpoint_folder(tmp_path / "m")
     (tmp_path / "probe.txt").write_text(english(2000))
-    return {"probe": "probe.txt", "window": 16, "tokens": 512, "device": "cpu"}
+    return {"probe": "probe.txt", "window": 16, "context": 4, "tokens": 512, "device": "cpu"}
 
 
 def test_every_spelling_of_a_folder_finds_one_record(

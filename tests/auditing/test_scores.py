@@ -41,7 +41,7 @@ def test_a_folder_named_like_a_model_of_the_hub_has_no_published_score(model: st
 
 
 def test_an_audit_shows_what_was_measured_before_and_says_what_it_found(model: str) -> None:
-    settings: dict[str, Any] = {"probe": "probe.txt", "window": 16, "tokens": 512, "device": "cpu"}
+    settings: dict[str, Any] = {"probe": "probe.txt", "window": 16, "context": 4, "tokens": 512, "device": "cpu"}
     first = audit(model, **settings)
     assert (first.scores, first.kept) == ((), False)
     assert keep_score(resolve(model).digest, row("mc", 1400)) is None

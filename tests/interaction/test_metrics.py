@@ -1,5 +1,7 @@
 """Metrics and estimators against closed forms, identities and direct computation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,8 @@ from hypothesis import strategies as st
 
 from nil_audit.errors import MeasurementError
 from nil_audit.interaction.metrics import (
+    MEAN_METRICS,
+    TYPICAL_METRICS,
     BlockProducts,
     estimate,
     estimate_loss,
@@ -20,6 +24,8 @@ def products_of(blocks: list[np.ndarray], embedding_square: float = 1.0) -> Bloc
     """Block products of (n_a, d) matrices of gradients, computed directly."""
     means = np.array([g.T @ g / len(g) for g in blocks])
     diagonals = np.array([np.diag(m) for m in means])
+    squares = [(g**2).sum(axis=1) for g in blocks]
+    directions = np.array([(g.T / s) @ g / len(g) for g, s in zip(blocks, squares, strict=True)])
     return BlockProducts(
         width=means.shape[1],
         tokens=np.array([len(g) for g in blocks], dtype=float),
@@ -27,6 +33,9 @@ def products_of(blocks: list[np.ndarray], embedding_square: float = 1.0) -> Bloc
         diagonal_gram=diagonals @ diagonals.T,
         trace=diagonals.sum(axis=1),
         embedding_square=np.full(len(blocks), embedding_square),
+        direction_gram=np.einsum("aij,bij->ab", directions, directions),
+        directions=np.array([len(g) for g in blocks], dtype=float),
+        log_norm=np.array([np.log(s).mean() for s in squares]),
     )
 
 
@@ -85,6 +94,17 @@ def test_identities_of_the_metrics(seed: int, d: int, scale: float) -> None:
     assert found["aofe"] == pytest.approx(rho * found["trace"] ** 2 / r, rel=1e-6)
     assert found["mean_cos2"] == pytest.approx(rho / (r - 1 + rho), rel=1e-5, abs=1e-9)
     assert found["interaction_efficiency"] == pytest.approx(0.5 * np.log(r) - np.log(found["sensitivity"]), abs=1e-9)
+    U = np.mean([np.outer(g, g) / (g @ g) for g in np.concatenate(blocks)], axis=0)
+    logs = np.log((np.concatenate(blocks) ** 2).sum(axis=1)).mean()
+    assert found["typical_rank"] == pytest.approx(1 / (U**2).sum(), rel=1e-9)
+    assert found["typical_spread"] == pytest.approx(found["typical_rank"] / d)
+    assert found["typical_sensitivity"] == pytest.approx(0.3 * np.exp(logs))
+    assert found["typical_efficiency"] == pytest.approx(
+        0.5 * np.log(found["typical_rank"]) - np.log(found["typical_sensitivity"]), abs=1e-9
+    )
+    assert found["tail"] == pytest.approx(np.log(np.trace(G)) - logs, abs=1e-9)
+    assert found["tail"] >= -1e-12
+    assert found["sensitivity"] == pytest.approx(found["typical_sensitivity"] * np.exp(found["tail"]))
 
 
 @settings(max_examples=40, deadline=None)
@@ -96,7 +116,7 @@ def test_what_a_rescaled_embedding_changes(seed: int, factor: float) -> None:
     before = unbiased_metrics(products_of(blocks, 0.7))
     after = unbiased_metrics(products_of([g / factor for g in blocks], 0.7 * factor**2))
     assert after["aofe"] == pytest.approx(before["aofe"] / factor**4, rel=1e-9)
-    for name in ("aofe_ratio", "sensitivity", "interaction_efficiency", "spread", "excess"):
+    for name in ("aofe_ratio", "sensitivity", "interaction_efficiency", "spread", "excess", *TYPICAL_METRICS):
         assert after[name] == pytest.approx(before[name], rel=1e-7, nan_ok=True)
 
 
@@ -124,6 +144,43 @@ def test_unbiased_estimate_is_the_mean_over_pairs_of_blocks_weighted_by_tokens()
                 expected += weight * np.sum(means[a] * means[b])
                 mass += weight
     assert unbiased_metrics(products_of(blocks))["frobenius_squared"] == pytest.approx(expected / mass)
+
+
+def test_tokens_of_one_length_have_no_tail_and_heavier_ones_change_the_mean_alone() -> None:
+    source = np.random.default_rng(3)
+    blocks = [source.standard_normal((6, 5)) for _ in range(4)]
+    units = [g / np.linalg.norm(g, axis=1, keepdims=True) for g in blocks]
+    even = unbiased_metrics(products_of(units))
+    assert even["tail"] == pytest.approx(0, abs=1e-12)
+    for typical, mean in (("typical_rank", "effective_rank"), ("typical_efficiency", "interaction_efficiency")):
+        assert even[typical] == pytest.approx(even[mean])
+    weighty = [g.copy() for g in units]
+    weighty[1][2] *= 1e3  # one token of 24
+    heavy = unbiased_metrics(products_of(weighty))
+    assert heavy["typical_rank"] == pytest.approx(even["typical_rank"])
+    assert heavy["typical_efficiency"] == pytest.approx(even["typical_efficiency"] - np.log(1e6) / 24)
+    assert heavy["sensitivity"] > 1e4 * even["sensitivity"]
+
+
+def test_tokens_without_a_direction_weigh_nothing_in_the_typical_numbers() -> None:
+    source = np.random.default_rng(4)
+    blocks = [source.standard_normal((n, 4)) for n in (3, 6, 5)]
+    without = products_of(blocks)
+    with_zeros = replace(without, tokens=without.tokens + np.array([2.0, 0.0, 1.0]))
+    for name in ("typical_rank", "typical_spread"):
+        assert unbiased_metrics(with_zeros)[name] == pytest.approx(unbiased_metrics(without)[name])
+
+
+def test_products_of_the_first_estimator_give_the_mean_metrics_alone() -> None:
+    source = np.random.default_rng(4)
+    old = replace(
+        products_of([source.standard_normal((4, 3)) for _ in range(4)]),
+        direction_gram=None,
+        directions=None,
+        log_norm=None,
+    )
+    for kind in ("plugin", "unbiased"):
+        assert tuple(estimate(old, kind)) == MEAN_METRICS
 
 
 def test_noise_that_drowns_the_norm_gives_nan_not_nonsense() -> None:

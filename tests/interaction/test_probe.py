@@ -14,9 +14,9 @@ from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerFast
 
 from nil_audit.errors import ProbeError
 from nil_audit.interaction import probe as probe_module
-from nil_audit.interaction.probe import BLOCKS, Probe, Windows, load_probe, make_windows
+from nil_audit.interaction.probe import BLOCKS, Probe, Windows, block_of, document_start, load_probe, make_windows
 from tests.conftest import SHARED
-from tests.tiny import byte_tokenizer, english
+from tests.tiny import NUL, SOH, byte_tokenizer, english
 
 TOKENIZER = byte_tokenizer()
 
@@ -77,8 +77,7 @@ def windows_of_the_whole(probe: Probe, tokenizer: Any, **asked: int) -> Windows:
 
 def assert_same(found: Windows, expected: Windows) -> None:
     assert np.array_equal(found.tokens, expected.tokens)
-    assert np.array_equal(found.block_of, expected.block_of)
-    assert np.array_equal(found.block_bytes, expected.block_bytes)
+    assert np.array_equal(found.bytes, expected.bytes)
 
 
 PASSAGES = st.sampled_from(
@@ -102,26 +101,28 @@ PASSAGES = st.sampled_from(
 @given(
     parts=st.lists(st.tuples(PASSAGES, st.integers(0, 5000), st.integers(100, 15_000)), min_size=2, max_size=7),
     window=st.integers(1, 40),
+    share=st.floats(0, 0.99),
 )
 def test_tokens_of_the_beginning_are_those_of_the_whole_text(
-    kind: str, parts: list[tuple[str, int, int]], window: int
+    kind: str, parts: list[tuple[str, int, int]], window: int, share: float
 ) -> None:
+    context = int(share * window)
     text = "".join(passage[start : start + length] for passage, start, length in parts)
     tokenizer, tokens = tokenizer_of(kind), BLOCKS * window * 2
     try:
-        expected = windows_of_the_whole(probe_of(text), tokenizer, tokens=tokens, window=window)
+        expected = windows_of_the_whole(probe_of(text), tokenizer, tokens=tokens, window=window, context=context)
     except ProbeError:
         return
-    assert_same(make_windows(probe_of(text), tokenizer, tokens=tokens, window=window), expected)
+    assert_same(make_windows(probe_of(text), tokenizer, tokens=tokens, window=window, context=context), expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_more_text_is_tokenised_than_the_tokens_need(kind: str) -> None:
     tokenizer = Counting(tokenizer_of(kind))
     probe = probe_of(load_probe("builtin").text * 6)
-    found = make_windows(probe, tokenizer, tokens=2048, window=128)
+    found = make_windows(probe, tokenizer, tokens=2048, window=128, context=16)
     assert tokenizer.characters < len(probe.text) / 5
-    assert_same(found, windows_of_the_whole(probe, tokenizer.inner, tokens=2048, window=128))
+    assert_same(found, windows_of_the_whole(probe, tokenizer.inner, tokens=2048, window=128, context=16))
 
 
 def test_a_tokenizer_that_looks_at_the_end_of_the_text_is_given_all_of_it() -> None:
@@ -132,7 +133,7 @@ def test_a_tokenizer_that_looks_at_the_end_of_the_text_is_given_all_of_it() -> N
     text = english(200_001)
     odd = Odd(TOKENIZER)
     odd.is_fast = False
-    found = make_windows(probe_of(text), odd, tokens=512, window=16)
+    found = make_windows(probe_of(text), odd, tokens=512, window=16, context=0)
     assert found.tokens[0, 0] == (ord(text[0]) + len(text)) % 256
 
 
@@ -141,26 +142,37 @@ def probe_of(text: str) -> Probe:
 
 
 @settings(max_examples=40, deadline=None)
-@given(length=st.integers(200, 3000), window=st.integers(1, 12), tokens=st.integers(200, 4000))
-def test_windows_and_blocks_follow_the_definition(length: int, window: int, tokens: int) -> None:
-    text = english(length)
-    found = make_windows(probe_of(text), TOKENIZER, tokens=tokens, window=window)
+@given(
+    length=st.integers(200, 3000),
+    window=st.integers(1, 12),
+    tokens=st.integers(200, 4000),
+    share=st.floats(0, 0.99),
+)
+def test_windows_and_blocks_follow_the_definition(length: int, window: int, tokens: int, share: float) -> None:
+    text, context = english(length), int(share * window)
+    found = make_windows(probe_of(text), TOKENIZER, tokens=tokens, window=window, context=context)
     ids = TOKENIZER(text)["input_ids"]
     count = min(tokens // window, (len(ids) - 1) // window)
-    assert found.count == count
+    assert (found.count, found.length, found.counted) == (count, window, window - context)
+    assert found.text_ended == (count < tokens // window)
     for w in (0, count // 2, count - 1):
         assert list(found.tokens[w]) == ids[w * window : w * window + window + 1]
-    assert list(found.block_of) == [i * BLOCKS // count for i in range(count)]
-    assert set(found.block_of) == set(range(BLOCKS))
-    # one byte a token: a block's targets cover as many bytes as it has tokens
-    assert list(found.block_bytes) == list(np.bincount(found.block_of) * window)
+    # one byte a token: the counted targets cover as many bytes as there are
+    assert list(found.bytes) == [window - context] * count
+
+
+@given(windows=st.integers(BLOCKS, 5000))
+def test_blocks_follow_the_definition(windows: int) -> None:
+    found = block_of(windows)
+    assert list(found) == [i * BLOCKS // windows for i in range(windows)]
+    assert set(found) == set(range(BLOCKS))
 
 
 def test_bytes_are_counted_in_utf8_across_characters_cut_by_tokens() -> None:
     text = "naïve façade, größer Ωmega — " * 40
-    found = make_windows(probe_of(text), TOKENIZER, tokens=10_000, window=8)
+    found = make_windows(probe_of(text), TOKENIZER, tokens=10_000, window=8, context=0)
     covered = found.count * 8
-    assert abs(int(found.block_bytes.sum()) - covered) <= 4  # a window may end inside a character
+    assert abs(int(found.bytes.sum()) - covered) <= 4  # a window may end inside a character
     assert len(text.encode()) > covered - 8
 
 
@@ -175,19 +187,33 @@ def test_a_slow_tokenizer_without_offsets_counts_the_same_bytes() -> None:
             return TOKENIZER.decode(ids)
 
     text = english(900)
-    fast = make_windows(probe_of(text), TOKENIZER, tokens=800, window=8)
-    slow = make_windows(probe_of(text), Slow(), tokens=800, window=8)
-    assert list(slow.block_bytes) == list(fast.block_bytes)
+    fast = make_windows(probe_of(text), TOKENIZER, tokens=800, window=8, context=3)
+    slow = make_windows(probe_of(text), Slow(), tokens=800, window=8, context=3)
+    assert list(slow.bytes) == list(fast.bytes)
+
+
+@pytest.mark.parametrize(
+    ("special", "expected"),
+    [
+        ({"bos_token": NUL, "eos_token": SOH}, NUL),
+        ({"eos_token": SOH}, SOH),
+        ({}, None),
+    ],
+)
+def test_a_document_starts_with_bos_else_eos(special: dict[str, str], expected: str | None) -> None:
+    tokenizer = byte_tokenizer(**special)
+    found = document_start(tokenizer)
+    assert found == (None if expected is None else tokenizer.convert_tokens_to_ids(expected))
 
 
 def test_too_few_tokens_asked_for_says_how_many_are_needed() -> None:
     with pytest.raises(ProbeError, match="use --tokens 256 or more"):
-        make_windows(probe_of(english(2000)), TOKENIZER, tokens=100, window=16)
+        make_windows(probe_of(english(2000)), TOKENIZER, tokens=100, window=16, context=0)
 
 
 def test_short_text_says_what_window_would_fit() -> None:
     with pytest.raises(ProbeError, match="need 1,025; use a longer text, or --window 31 or less"):
-        make_windows(probe_of(english(500)), TOKENIZER, tokens=4096, window=64)
+        make_windows(probe_of(english(500)), TOKENIZER, tokens=4096, window=64, context=16)
 
 
 def test_builtin_probe_ships_and_is_long_enough_for_the_default_window() -> None:

@@ -1,0 +1,146 @@
+"""The interaction of a record: enough to compute every number again, and to hold two models against each other."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nil_audit.auditing.audit import audit
+from nil_audit.auditing.record import Record, difference, read_record, recompute, record_from, rounds, setting
+from nil_audit.errors import DataError
+from nil_audit.interaction.metrics import METRICS
+from tests.auditing.test_record import SCHEMA_1
+from tests.tiny import checkpoint_folder, english
+
+T, C = 24, 4
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Record]]:
+    """Two models of one tokenizer, and the first again over less text and in other settings."""
+    folder = tmp_path_factory.mktemp("measured")
+    (folder / "probe.txt").write_text(english(T * 35 + 1))
+    one, other = (str(checkpoint_folder(folder / name, "llama", seed=seed)) for name, seed in (("a", 0), ("b", 1)))
+    settings: dict[str, Any] = {
+        "probe": str(folder / "probe.txt"), "window": T, "context": C, "precision": 0, "device": "cpu"
+    }  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NIL_AUDIT_CACHE", str(folder / "cache"))
+        yield {
+            "a": audit(one, **settings),
+            "b": audit(other, **settings),
+            "short": audit(other, **settings | {"tokens": 17 * T}),
+            "bare": audit(other, **settings | {"prefix": False}),
+            "loose": audit(other, **settings | {"precision": 100.0}),
+        }
+
+
+def test_every_number_follows_from_the_products_in_the_document(measured: dict[str, Record]) -> None:
+    document = json.loads(json.dumps(measured["a"].to_dict()))
+    record = record_from(document)
+    assert record.interaction is not None
+    found = recompute(record)
+    for kind in ("plugin", "unbiased"):
+        assert set(found[kind]) == set(METRICS)
+        for name, kept in record.interaction["estimates"][kind].items():
+            assert found[kind][name].to_dict() == pytest.approx(kept, rel=1e-9, abs=1e-12), name
+    for name, kept in record.interaction["loss"].items():
+        assert found["loss"][name].to_dict() == pytest.approx(kept, rel=1e-9, abs=1e-12), name
+
+
+def test_the_settings_and_how_it_ended_are_in_the_document(measured: dict[str, Record]) -> None:
+    found = measured["a"].to_dict()["interaction"]
+    assert (found["window"], found["context"], found["windows"], found["tokens"]) == (T, C, 35, 35 * (T - C))
+    assert found["prefix"] == "Ā"
+    assert found["asked"] == {"tokens": 131_072, "precision": 0, "prefix": True}
+    assert found["ended_by"] == "text"
+    assert [one["windows"] for one in found["rounds"]] == [17]
+    assert len(found["heaviest"]["tokens"]) == 10
+    assert 0 < found["heaviest"]["token_share"] <= found["heaviest"]["permille_share"] < 1
+    assert found["zero_share"] == 0
+    assert measured["bare"].to_dict()["interaction"]["prefix"] is None
+    assert measured["loose"].to_dict()["interaction"]["ended_by"] == "precision"
+    assert measured["short"].to_dict()["interaction"]["ended_by"] == "tokens"
+
+
+def test_a_round_is_a_run_over_so_much_text(measured: dict[str, Record]) -> None:
+    (first, early), (last, late) = rounds(measured["b"])
+    assert (first["windows"], last["windows"]) == (17, 35)
+    assert late == recompute(measured["b"])
+    short = recompute(measured["short"])
+    for name in METRICS:
+        assert early["unbiased"][name].to_dict() == pytest.approx(short["unbiased"][name].to_dict(), rel=1e-4), name
+
+
+def test_a_difference_leaves_blocks_out_of_both_at_once(measured: dict[str, Record]) -> None:
+    one, other = measured["a"], measured["b"]
+    found = difference(one, other)
+    assert found is not None
+    assert (found.paired, found.windows) == (True, 35)
+    here, there = (record.metric("typical_efficiency") for record in (one, other))
+    assert here is not None and there is not None
+    assert found.estimate.value == pytest.approx(here.value - there.value)
+
+    # the jackknife by hand
+    products = [record.interaction["products"] for record in (one, other)]  # type: ignore[index]
+
+    def efficiency(given: dict[str, Any], keep: list[int]) -> float:
+        n = np.array(given["directions"])[keep]
+        pairs = np.outer(n, n) * (1 - np.eye(len(keep)))
+        squared = (pairs * np.array(given["direction_gram"])[np.ix_(keep, keep)]).sum() / pairs.sum()
+        tokens = np.array(given["tokens"])[keep]
+        scale = tokens @ np.array(given["embedding_square"])[keep] / tokens.sum()
+        return float(-0.5 * np.log(squared) - np.log(scale) - n @ np.array(given["log_norm"])[keep] / n.sum())
+
+    left_out = []
+    for block in range(16):
+        keep = [other for other in range(16) if other != block]
+        left_out.append(efficiency(products[0], keep) - efficiency(products[1], keep))
+    se = np.sqrt(15 / 16 * ((np.array(left_out) - np.mean(left_out)) ** 2).sum())
+    assert found.estimate.se == pytest.approx(se)
+    back = difference(other, one)
+    assert back is not None and back.estimate.value == -found.estimate.value
+    assert back.estimate.se == pytest.approx(se)
+
+
+def test_models_that_read_more_and_less_are_paired_where_both_read(measured: dict[str, Record]) -> None:
+    found = difference(measured["a"], measured["loose"])
+    assert found is not None
+    assert (found.paired, found.windows) == (True, 17)
+    assert found.estimate.value == pytest.approx(
+        rounds(measured["a"])[0][1]["unbiased"]["typical_efficiency"].value
+        - recompute(measured["loose"])["unbiased"]["typical_efficiency"].value
+    )
+
+
+def test_other_windows_are_not_paired_and_their_errors_add_in_quadrature(measured: dict[str, Record]) -> None:
+    one, other = measured["a"], measured["b"]
+    assert other.interaction is not None
+    moved = [size + 1 for size in other.interaction["block_bytes"]]  # another tokenizer's windows
+    elsewhere = replace(other, interaction={**other.interaction, "block_bytes": moved, "rounds": []})
+    found = difference(one, elsewhere)
+    here, there = (record.metric("typical_efficiency") for record in (one, other))
+    assert found is not None and here is not None and there is not None
+    assert (found.paired, found.windows) == (False, None)
+    assert found.estimate.value == pytest.approx(here.value - there.value)
+    assert found.estimate.se == pytest.approx(np.hypot(here.se, there.se))
+    assert found.estimate.low == pytest.approx(found.estimate.value - 2.131450 * found.estimate.se)  # t of 15
+
+
+def test_what_was_measured_otherwise_is_not_compared(measured: dict[str, Record]) -> None:
+    assert difference(measured["a"], measured["bare"]) is None
+    assert difference(measured["a"], read_record(SCHEMA_1)) is None
+    wider = replace(measured["b"], model={**measured["b"].model, "dtype": "float64"})
+    assert difference(measured["a"], wider) is None
+    assert setting(measured["a"]) == setting(measured["b"]) == setting(measured["loose"]) != setting(wider)
+    assert setting(replace(measured["a"], interaction=None)) is None
+    assert rounds(replace(measured["a"], interaction=None)) == []
+    with pytest.raises(DataError, match="holds no interaction; measure it with"):
+        recompute(replace(measured["a"], interaction=None))
+    old = read_record(SCHEMA_1)
+    assert difference(old, old) is None
+    same = difference(old, old, "interaction_efficiency")
+    assert same is not None and same.estimate.value == 0
