@@ -23,8 +23,8 @@ class Outcome(Generic[Result]):
         results: What the task gave for each model, in the order asked for.
         failures: The sentence of every model that failed, which names it; it may have a result all the same
             (see ``PartlyFailed``).
-        interrupted: The run was ended before every model had its turn.
-        asked: Models in all.
+        interrupted: The user ended the run before every model had its turn.
+        asked: Models in all; after one where another process was lost none has a turn.
     """
 
     results: dict[str, Result]
@@ -74,18 +74,18 @@ def run_each(
                 result = task(name)
         except KeyboardInterrupt:
             interrupted = True
+            break
         except Exception as error:
             if debug or (isinstance(error, UsageError) and not results):
                 raise
             if isinstance(error, PartlyFailed):
                 results[name] = error.result
-            interrupted = isinstance(error.error if isinstance(error, PartlyFailed) else error, TeamError)
             failures[name] = _sentence(name, error)
             on_failure(failures[name])
+            if isinstance(error.error if isinstance(error, PartlyFailed) else error, TeamError):
+                break
         else:
             results[name] = result
-        if interrupted:
-            break
     return Outcome(results, failures, interrupted, len(asked))
 
 

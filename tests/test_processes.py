@@ -85,7 +85,14 @@ def teams(folder: Path) -> dict[str, list[Run]]:
 @pytest.fixture(scope="module")
 def found(folder: Path, teams: dict[str, list[Run]]) -> dict[str, list[Any]]:
     """What became of every run on every process."""
-    settings = {"probe": str(folder / "probe.txt"), "window": 16, "tokens": 512, "device": "cpu", "batch_size": 4}
+    settings = {
+        "probe": str(folder / "probe.txt"),
+        "window": 16,
+        "context": 4,
+        "tokens": 512,
+        "device": "cpu",
+        "batch_size": 4,
+    }
     return launch(teams, settings, folder / "results", timeout=240)
 
 
@@ -110,7 +117,7 @@ def test_the_first_process_alone_keeps_records(folder: Path, found: dict[str, li
 def test_a_process_that_is_killed_ends_the_run_with_what_is_finished(folder: Path, found: dict[str, list[Any]]) -> None:
     killed, other = found["killed"][0]
     assert killed is None
-    assert other["interrupted"]
+    assert not other["interrupted"]  # by nobody
     assert list(other["results"]) == [str(folder / "a")]
     gone = "Another process of this run is gone; start the command again, which goes on from what is kept."
     assert other["failures"] == {str(folder / "b"): f"{folder / 'b'}: {gone}"}

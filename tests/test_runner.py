@@ -67,7 +67,7 @@ def test_an_interrupted_run_keeps_what_is_finished() -> None:
 
 def test_a_lost_process_ends_the_run_with_what_is_finished() -> None:
     outcome, _ = run("a", "alone", "abc")
-    assert outcome == Outcome({"a": 1}, {"alone": "alone: The others are gone; start again."}, True, 3)
+    assert outcome == Outcome({"a": 1}, {"alone": "alone: The others are gone; start again."}, False, 3)
 
 
 @pytest.mark.parametrize("debug", [False, True])

@@ -4,8 +4,8 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
@@ -19,12 +19,13 @@ from nil_audit.cli.audit import audit
 from nil_audit.cli.candidate import candidate
 from nil_audit.cli.compare import compare
 from nil_audit.cli.demo import demo
-from nil_audit.cli.output import Output, prepare_streams
+from nil_audit.cli.output import Output, arriving, prepare_streams
 from nil_audit.cli.score import score
+from nil_audit.cli.show import show
 from nil_audit.errors import EXIT_INTERRUPTED, NilAuditError, UsageError
-from nil_audit.report.render.characters import printable
+from nil_audit.report.render.characters import clean, printable
 
-COMMANDS = {command.__name__: command for command in (audit, score, compare, candidate, demo)}
+COMMANDS = {command.__name__: command for command in (audit, score, compare, show, candidate, demo)}
 ROOT_OPTIONS = ("--help", "-h", "--version", "--install-completion", "--show-completion")
 
 
@@ -60,7 +61,25 @@ class _Router(TyperGroup):
         """Route the arguments, then parse them; a shell that asks for completions is told of no mistake."""
         with suppress(UsageError) if ctx.resilient_parsing else nullcontext():
             args = route(args)
-        return super().parse_args(ctx, args)
+        with _printable_errors():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse the command's own arguments and run it."""
+        with _printable_errors():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _printable_errors() -> Iterator[None]:
+    """What typer says of a wrong command, without the characters of its arguments that command a terminal."""
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message"):  # typer's own class of errors has no public name
+            sentence = clean(error.format_message())
+            vars(error)["format_message"] = lambda: sentence
+        raise
 
 
 app = typer.Typer(
@@ -129,7 +148,8 @@ def main() -> None:
     prepare_streams()
     wait_politely()
     try:
-        app(prog_name="nil-audit")
+        with arriving():
+            app(prog_name="nil-audit")
     except NilAuditError as error:
         if debug:
             sys.stderr.write(printable(traceback.format_exc()))

@@ -22,10 +22,12 @@ from nil_audit.cli.options import (
     Questions,
     Quiet,
     TrustRemoteCode,
+    check_context,
     check_count,
     check_device,
     check_dtype,
     check_models,
+    check_precision,
     flag,
     refuse_together,
     refuse_without,
@@ -47,11 +49,14 @@ if TYPE_CHECKING:
 _PROBES = (
     "Text to take gradients on: wikitext, builtin (offline), a text FILE, or hf:DATASET[:CONFIG[:SPLIT[:COLUMN]]]."
 )
-_WINDOW = "Tokens a window (default 512, or the model's context where that is shorter)."
-_ROBUST = "Also without the first 4 positions, and with every gradient at one length."
+_TOKENS = "Input tokens at most, an upper limit: 131072, 131k, 1M."
+_PRECISION = "Standard error of the typical efficiency that is enough, in nats; 0: use all tokens."
+_WINDOW = "Tokens a window (default 512, or what the model can read where that is shorter)."
+_CONTEXT = "First positions of a window that are read and not counted."
+_NO_PREFIX = "No document-start token in front of a window."
 _MEASURING = (
-    *("--probe", "--tokens", "--window", "--dtype", "--device", "--batch-size", "--robust", "--fresh"),
-    *("--allow-pickle", "--details", "--mmlu-pro"),
+    *("--probe", "--tokens", "--precision", "--window", "--context", "--no-prefix", "--dtype", "--device"),
+    *("--batch-size", "--fresh", "--allow-pickle", "--details", "--mmlu-pro"),
 )
 """Options that say how weights are loaded and measured, and what is shown of that."""
 
@@ -60,15 +65,17 @@ def audit(
     context: typer.Context,
     models: Models,
     probe: Annotated[str, value("PROBE", SETTINGS, _PROBES)] = "wikitext",
-    tokens: Annotated[str, value("N", SETTINGS, "Input tokens to use at most: 131072, 131k, 1M.")] = "131072",
+    tokens: Annotated[str, value("N", SETTINGS, _TOKENS)] = "131072",
+    precision: Annotated[float, value("NATS", SETTINGS, _PRECISION)] = 0.05,
     window: Annotated[int | None, value("N", SETTINGS, _WINDOW, min=1)] = None,
+    uncounted: Annotated[int, value("C", SETTINGS, _CONTEXT, "--context", min=0)] = 16,
+    no_prefix: Annotated[bool, flag("--no-prefix", SETTINGS, _NO_PREFIX)] = False,
     dtype: Dtype = "float32",
     device: Device = "auto",
     batch_size: Annotated[
         int | None, value("N", SETTINGS, "Windows a batch (default: what memory holds).", min=1)
     ] = None,
     shape_only: Annotated[bool, flag("--shape-only", SETTINGS, "Depth, width and verdict alone: no weights.")] = False,
-    robust: Annotated[bool, flag("--robust", SETTINGS, _ROBUST)] = False,
     fresh: Fresh = False,
     mmlu_pro: Annotated[bool, flag("--mmlu-pro", MMLU_PRO, "Also run MMLU-Pro on the loaded model.")] = False,
     protocol: Protocol = DEFAULT,
@@ -85,6 +92,7 @@ def audit(
 ) -> None:
     """Audit checkpoints: shape, verdict, gradient-space interaction with error bars, MMLU-Pro.
 
+    Text is read until the typical efficiency is known to --precision, or --tokens are used up.
     Results are kept and used again where nothing that matters has changed.
 
     Examples:
@@ -103,13 +111,16 @@ def audit(
     refuse_together(context, "--details", "--json", "--quiet", because="shows more")
     check_models(context, models)
     wanted, weights = check_count(tokens), check_dtype(dtype)
+    check_precision(precision)
+    check_context(uncounted, window)
     if out is not None:
         check_writable(out)
     check_device(device)
 
     from nil_audit.auditing.audit import Settings, Subject, audit_subject, score_subject, shape_record
+    from nil_audit.auditing.reference import reference_records
     from nil_audit.catalog.lists import disagreements, expand_models
-    from nil_audit.report.audit import audit_files, audit_page
+    from nil_audit.report.audit.page import audit_files, audit_page
 
     output = Output(as_json=as_json, quiet=quiet)
     if not shape_only and (trouble := cache_trouble()):
@@ -117,11 +128,13 @@ def audit(
     settings = Settings(
         probe=probe,
         tokens=wanted,
+        precision=precision,
         window=window,
+        prefix=not no_prefix,
+        context=uncounted,
         dtype=weights,
         device=device,
         batch_size=batch_size,
-        robust=robust,
         allow_pickle=allow_pickle,
         trust_remote_code=trust_remote_code,
         fresh=fresh,
@@ -160,7 +173,9 @@ def audit(
     checked = [record.shape for record in records if record.shape.source != "list"]
     for one in disagreements(filter(None, asked.values()), checked):
         output.note(f"The list disagrees with the Hub. {one}.")
-    page = audit_page(records, command=command_line()) if records else None
+    page = None
+    if records:
+        page = audit_page(records, references=reference_records(records), command=command_line())
     document = with_failures({"records": records}, failures)
     finish(
         output,

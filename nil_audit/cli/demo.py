@@ -38,7 +38,8 @@ def demo(
         output.note(trouble)
 
     from nil_audit.auditing.audit import audit
-    from nil_audit.report.audit import audit_files, audit_page
+    from nil_audit.auditing.reference import reference_records
+    from nil_audit.report.audit.page import audit_files, audit_page
 
     model = str(files("nil_audit") / "data" / "demo_model")
 
@@ -50,7 +51,9 @@ def demo(
 
     outcome = run_each([model], measure, on_failure=output.error)
     records = list(outcome.results.values())
-    page = audit_page(records, command=command_line()) if records else None
+    page = None
+    if records:
+        page = audit_page(records, references=reference_records(records), command=command_line())
     document = with_failures({"records": records}, outcome.failures)
     finish(output, "audit", page, audit_files(records), document, outcome=outcome, out=out, details=True)
     output.note("Next: nil-audit YOUR-MODEL (a Hub id or a folder), or nil-audit --help.")

@@ -4,11 +4,13 @@ Of the processes of a launch only the first speaks. Nothing that a text holds co
 stream's encoding lacks is written in ASCII.
 """
 
+import errno
 import io
 import json
 import os
 import sys
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any
 
@@ -26,6 +28,8 @@ from nil_audit.report.render.characters import IN_ASCII, clean, fitted, printabl
 if TYPE_CHECKING:
     from nil_audit.report.render.page import Page
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What a stream that cannot be written answers; a file that cannot be opened is named in its error."""
 _NARROWEST = 20
 """Columns that a page needs at least."""
 
@@ -35,6 +39,29 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=IN_ASCII)
+
+
+@contextmanager
+def arriving() -> Iterator[None]:
+    """Around what prints by itself (the help, the version): a stdout that cannot be written is an error in words.
+
+    Raises:
+        NilAuditError: Stdout cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno not in _FULL:
+            raise
+        raise _unwritable(error, sys.stdout) from error
+
+
+def _unwritable(error: OSError, stream: IO[str]) -> NilAuditError:
+    """The error of a stream that cannot be written; what it still holds is lost."""
+    _discard(stream)
+    return NilAuditError(
+        f"Standard output cannot be written ({error.strerror}); free some space or send it somewhere else."
+    )
 
 
 @dataclass(kw_only=True)
@@ -173,10 +200,7 @@ def _send(stream: IO[str] | None, text: str) -> None:
     except BrokenPipeError:
         _discard(stream)
     except OSError as error:
-        _discard(stream)
-        raise NilAuditError(
-            f"Standard output cannot be written ({error.strerror}); free some space or send it somewhere else."
-        ) from error
+        raise _unwritable(error, stream) from error
 
 
 def _discard(stream: IO[str]) -> None:

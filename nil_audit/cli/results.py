@@ -12,6 +12,7 @@ import typer
 from nil_audit.cli.output import Output
 from nil_audit.errors import EXIT_INTERRUPTED, EXIT_SOME_FAILED
 from nil_audit.processes import Team, is_first
+from nil_audit.report.render.text import display_names
 from nil_audit.runner import Outcome
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def finish(
             output.note(sentence)
         deliver(output, name, page, files, document, out=out, details=details, then=then)
         if outcome.failures and outcome.asked > 1:
-            output.note(f"{len(outcome.failures)} of {outcome.asked} models failed.")
+            output.note(f"{len(outcome.failures)} of {outcome.asked} models failed.{_untried_words(outcome)}")
         if outcome.interrupted:
             output.tell(_interrupted_words(outcome, out))
     finally:
@@ -114,6 +115,15 @@ def finish(
         raise typer.Exit(EXIT_INTERRUPTED)
     if outcome.failures:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _untried_words(outcome: Outcome[Any]) -> str:
+    """How many models had no turn because another process was lost, as a further sentence."""
+    untried = outcome.asked - len(outcome.results.keys() | outcome.failures.keys())
+    if outcome.interrupted or not untried:
+        return ""
+    had, them = ("1 other has", "it") if untried == 1 else (f"{untried} others have", "them")
+    return f" {had} had no turn; the same command goes on with {them}."
 
 
 def _interrupted_words(outcome: Outcome[Any], out: Path | None) -> str:
@@ -143,7 +153,7 @@ def kept_words(results: Mapping[str, Any], now: datetime) -> str:
         return ""
     if len(times) == 1:
         name, time = next(iter(times.items()))
-        return f"{name}: measured {when(time, now)}; --fresh measures again."
+        return f"{display_names(results)[name]}: measured {when(time, now)}; --fresh measures again."
     first, last = min(times.values()), max(times.values())
     ends = [when(first, now), when(last, now)]
     if first.date() == last.date():

@@ -39,6 +39,7 @@ from nil_audit.errors import NilAuditError, UsageError
 from nil_audit.files import cache_trouble, check_writable
 from nil_audit.runner import resolve_together, run_each
 from nil_audit.score.protocols import DEFAULT
+from nil_audit.source import existing_path
 
 if TYPE_CHECKING:
     from nil_audit.score.result import ScoreResult
@@ -203,7 +204,7 @@ def _list_published(models: Iterable[str], output: Output, out: Path | None) -> 
     from nil_audit.report.score import published_files, published_page
 
     names = list(models) or sorted(set(published_scores(include_flagged=True)["model"]), key=str.lower)
-    known = {name: [] if Path(name).exists() else published_for(name, include_flagged=True) for name in names}
+    known = {name: [] if existing_path(name) else published_for(name, include_flagged=True) for name in names}
     for name, found in known.items():
         if not found:
             output.note(f"No published score of {name} is known; 'nil-audit score {name}' measures one.")

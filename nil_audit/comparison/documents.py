@@ -126,7 +126,7 @@ def _read_file(file: Path, material: Material, *, alone: bool) -> None:
         return
     document = read_json(
         file,
-        "is neither JSON nor a model list (.csv), so there is nothing in it to compare; compare reads " f"{_WANTED}.",
+        f"is neither JSON nor a model list (.csv), so there is nothing in it to compare; compare reads {_WANTED}.",
     )
     known = document if isinstance(document, dict) else {}
     is_record = {"schema", "model", "shape"} <= known.keys()

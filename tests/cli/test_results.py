@@ -120,6 +120,16 @@ def test_a_second_interrupt_while_writing_ends_at_once(
         (outcome({"a": 1}, {}, asked=1), 0, []),
         (outcome({"a": 1}, {"b": "b: no."}, asked=2), 1, ["1 of 2 models failed."]),
         (
+            outcome({"a": 1}, {"b": "b: no."}, asked=3),
+            1,
+            ["1 of 3 models failed. 1 other has had no turn; the same command goes on with it."],
+        ),
+        (
+            outcome({"a": 1}, {"a": "a: half.", "b": "b: no."}, asked=9),
+            1,
+            ["2 of 9 models failed. 7 others have had no turn; the same command goes on with them."],
+        ),
+        (
             outcome({"a": 1}, {"b": "b: no."}, interrupted=True, asked=9),
             130,
             [
@@ -158,6 +168,8 @@ def test_kept_results_are_announced_in_local_time() -> None:
     assert words("2026-11-23T22:30:00+00:00") == "m0: measured 00:30 today; --fresh measures again."
     assert words("2026-11-23T12:00:00+00:00") == "m0: measured 14:00 yesterday; --fresh measures again."
     assert words("2026-11-20T12:00:00+00:00") == "m0: measured 2026-11-20; --fresh measures again."
+    folder = kept_words({str(Path.cwd()): Result("2026-11-24T12:18:00+00:00")}, NOW)
+    assert folder == f"{Path.cwd().name}: measured 14:18 today; --fresh measures again."
     assert words("2026-11-20T12:00:00+00:00", "2026-11-24T12:18:00+00:00", new=1) == (
         "2 of 3 results are kept ones, measured 2026-11-20 to 14:18 today; --fresh measures again."
     )
