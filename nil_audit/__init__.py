@@ -7,6 +7,8 @@ neither torch nor transformers.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nil_audit.displayed import View, show_with
+
 if TYPE_CHECKING:
     from nil_audit.auditing.audit import audit as audit
     from nil_audit.auditing.record import read_record as read_record
@@ -31,6 +33,15 @@ _PUBLIC = {
 }
 
 __all__ = ["__version__", *_PUBLIC]
+
+
+def _view(result: object) -> View:
+    """Import the views of results on first use; what is below them knows nothing of them."""
+    found: View = import_module("nil_audit.report.notebook.view").view(result)
+    return found
+
+
+show_with(_view)
 
 
 def __getattr__(name: str) -> Any:

@@ -24,7 +24,19 @@ FLOORS = (
     "ground",
 )
 """From the top down: a module imports from its own floor and from those below it."""
-GROUND = ("stats", "source", "folder", "runner", "files", "progress", "processes", "errors")
+GROUND = (
+    "data",
+    "displayed",
+    "stats",
+    "source",
+    "folder",
+    "gguf_file",
+    "runner",
+    "files",
+    "progress",
+    "processes",
+    "errors",
+)
 MODULES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))

@@ -12,6 +12,7 @@ from typing import Any
 
 from nil_audit.auditing import measured
 from nil_audit.auditing.measured import Difference
+from nil_audit.displayed import Displayed
 from nil_audit.errors import DataError, UsageError
 from nil_audit.files import cache_folder, json_text, plain, write_atomically
 from nil_audit.interaction.metrics import LOSSES, METRICS, Kind
@@ -23,8 +24,8 @@ SCHEMA = 3
 """Raised when a reader of older records would misread a newer one; every older schema is still read."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Record(Displayed):
     """One model's audit. Sections that were not asked for are None; docs/record.md lists every field.
 
     Attributes:

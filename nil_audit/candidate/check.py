@@ -12,6 +12,7 @@ from nil_audit.budget.counts import BlockCounts, Match, count_blocks
 from nil_audit.budget.template import Template
 from nil_audit.candidate.recommendation import Recommendation, recommend, worst_case
 from nil_audit.catalog.neighbours import Neighbour, nearest
+from nil_audit.displayed import Displayed
 from nil_audit.errors import UsageError
 from nil_audit.files import plain
 from nil_audit.law.loss_curves import FEWEST_BLOCKS, TOKENS_PER_PARAMETER
@@ -70,8 +71,8 @@ class Option:
     config: Mapping[str, Any] = field(repr=False)
 
 
-@dataclass(frozen=True, kw_only=True)
-class CandidateReport:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class CandidateReport(Displayed):
     """Everything that is said of a candidate.
 
     Attributes:

@@ -1,6 +1,5 @@
 """``nil-audit demo``: the real thing, offline, on what ships with the package."""
 
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +8,7 @@ import typer
 from nil_audit.cli.options import AsJson, Quiet
 from nil_audit.cli.output import Output
 from nil_audit.cli.results import command_line, finish, with_failures
+from nil_audit.data import demo_model
 from nil_audit.files import cache_trouble, check_writable
 from nil_audit.runner import run_each
 
@@ -41,7 +41,7 @@ def demo(
     from nil_audit.auditing.reference import reference_records
     from nil_audit.report.audit.page import audit_files, audit_page
 
-    model = str(files("nil_audit") / "data" / "demo_model")
+    model = demo_model()
 
     def measure(name: str) -> "Record":
         record = audit(name, progress=output.progress, probe="builtin", fresh=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nil_audit.displayed import Displayed
 from nil_audit.files import plain
 from nil_audit.stats.estimate import Estimate
 
@@ -275,9 +276,9 @@ class Answer:
     primary: Association | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """The whole comparison; `to_dict` is ``comparison.json``.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Comparison(Displayed):
+    """The whole comparison; `to_dict` is ``comparison.json``, and `table` its predictors against score.
 
     Attributes:
         options: What was chosen, the protocol named.

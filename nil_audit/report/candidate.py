@@ -1,7 +1,7 @@
 """A candidate's report: one page, the answer first, for the terminal, Markdown and HTML alike."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nil_audit import __version__
 from nil_audit.candidate.check import CandidateReport, Option
@@ -32,6 +32,9 @@ from nil_audit.report.verdict import (
     recommendation_words,
     verdict_words,
 )
+
+if TYPE_CHECKING:
+    from nil_audit.report.plots.style import Drawing
 
 SHOWN = 6
 """Real models that the table names; the plane shows more."""
@@ -266,8 +269,22 @@ def _neighbours(neighbours: Sequence[Neighbour]) -> Table:
 
 def _plane(report: CandidateReport) -> Figure:
     """The depth-width plane with the candidate, its alternatives and real models."""
-    from nil_audit.report.plots.plane import PlanePoint, depth_width_plane
     from nil_audit.report.plots.style import page_figure
+
+    shape = report.shape
+    return page_figure(
+        "plane",
+        candidate_plot(report),
+        caption="The candidate, its alternatives and the nearest real models on the depth-width plane. Contours: equal"
+        " 12 L d², from a quarter to four times the candidate's. Shaded: the law's interval.",
+        description=f"Depth against width; the candidate at {shape.depth} blocks and {shape.width} channels is"
+        f" {report.verdict.label}.",
+    )
+
+
+def candidate_plot(report: CandidateReport) -> "Drawing":
+    """The same as a matplotlib figure."""
+    from nil_audit.report.plots.plane import PlanePoint, depth_width_plane
 
     shape = report.shape
     here = f"candidate {shape.depth} x {shape.width}"
@@ -277,18 +294,10 @@ def _plane(report: CandidateReport) -> Figure:
         highlights.append(
             PlanePoint(name=option_name(option), depth=option.shape.depth, width=option.shape.width, role=role)
         )
-    figure = depth_width_plane(
+    return depth_width_plane(
         [PlanePoint(name=one.model, depth=one.depth, width=one.width) for one in report.neighbours],
         intervals=studies(),
         highlights=highlights,
         budgets=[12 * shape.depth * shape.width**2 * factor for factor in (0.25, 0.5, 1, 2, 4)],
         notable=[one.model for one in report.neighbours[:SHOWN]],
-    )
-    return page_figure(
-        "plane",
-        figure,
-        caption="The candidate, its alternatives and the nearest real models on the depth-width plane. Contours: equal"
-        " 12 L d², from a quarter to four times the candidate's. Shaded: the law's interval.",
-        description=f"Depth against width; the candidate at {shape.depth} blocks and {shape.width} channels is"
-        f" {report.verdict.label}.",
     )

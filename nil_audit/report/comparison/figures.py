@@ -4,12 +4,13 @@ import math
 
 from nil_audit.comparison.predictors import PRIMARY
 from nil_audit.comparison.result import Comparison
+from nil_audit.errors import DataError
 from nil_audit.law.studies import studies
 from nil_audit.report.comparison.words import GIVEN, SUBSETS, band_labels, notable, predictor_label
 from nil_audit.report.plots.forest import Row, forest
 from nil_audit.report.plots.plane import PlanePoint, depth_width_plane
 from nil_audit.report.plots.scatter import adjusted_against_distance, score_against_ratio
-from nil_audit.report.plots.style import page_figure
+from nil_audit.report.plots.style import Drawing, page_figure
 from nil_audit.report.render.page import Figure
 from nil_audit.report.render.text import estimate_text
 from nil_audit.stats.estimate import Estimate
@@ -21,6 +22,17 @@ def draw_figures(comparison: Comparison) -> dict[str, Figure]:
         return {}
     drawn = (draw(comparison) for draw in (_score_ratio, _adjusted, _forest, _plane))
     return {figure.name: figure for figure in drawn if figure}
+
+
+def main_plot(comparison: Comparison) -> Drawing:
+    """Score with size held fixed against distance from the law's optimum; raw score against R where no size is known.
+
+    Raises:
+        DataError: Every model is flagged, so that nothing can be drawn.
+    """
+    if comparison.usable.empty:
+        raise DataError("Every model of this comparison is flagged, so there is nothing to draw; see .models['flag'].")
+    return _adjusted_plot(comparison) or _ratio_plot(comparison)
 
 
 def effect_groups(comparison: Comparison) -> list[tuple[str, list[Row]]]:
@@ -76,11 +88,20 @@ def _score_ratio(comparison: Comparison) -> Figure:
     floor = " Hollow: at the chance floor." if models["at_floor"].any() else ""
     return page_figure(
         "score-against-ratio",
-        score_against_ratio(models, bands=band_labels(comparison.bands), interval=law, notable=notable(comparison)),
+        _ratio_plot(comparison),
         caption=f"Score against the depth-width ratio R of {len(models)} models, coloured by size.{floor} Shaded: the "
         f"law's interval [{law.low:.3g}, {law.high:.3g}]; dashed: its optimum, {law.optimum:.2g}. Size is not held "
         f"fixed here{_mixed(comparison)}.",
         description=f"Scatter plot of accuracy against R; {inside} of {len(models)} models lie in the interval.",
+    )
+
+
+def _ratio_plot(comparison: Comparison) -> Drawing:
+    return score_against_ratio(
+        comparison.usable,
+        bands=band_labels(comparison.bands),
+        interval=studies()[0].interval(),
+        notable=notable(comparison),
     )
 
 
@@ -93,12 +114,9 @@ def _mixed(comparison: Comparison) -> str:
 
 
 def _adjusted(comparison: Comparison) -> Figure | None:
-    models = comparison.usable
-    models = models[models["residual"].notna()]
-    if models.empty:
+    plot = _adjusted_plot(comparison)
+    if plot is None:
         return None
-    # The law's interval is symmetric about its optimum in ln R: one deviation is the edge on both sides.
-    law = studies()[0].interval()
     label = predictor_label(PRIMARY)
     methods = (("spearman", "ranks (Spearman)"), ("pearson", "values (Pearson), as the line is,"))
     found = [
@@ -110,18 +128,29 @@ def _adjusted(comparison: Comparison) -> Figure | None:
     line = "Line and band: least squares of score on it and the size curve, with its 95% interval over families."
     return page_figure(
         "adjusted-score",
-        adjusted_against_distance(
-            models,
-            models[PRIMARY].abs().to_numpy(),
-            bands=band_labels(comparison.bands),
-            axis=label,
-            trend=comparison.trend,
-            inside=math.log(law.high / law.optimum),
-            notable=notable(comparison),
-        ),
-        caption=f"Score beyond what models of the same size get, against {label}, of {len(models)} models."
+        plot,
+        caption=f"Score beyond what models of the same size get, against {label}, of"
+        f" {comparison.usable['residual'].notna().sum()} models."
         f"{'' if comparison.trend is None else f' {line}'}{numbers} The law predicts a line that falls.",
         description=f"Scatter plot of size-adjusted score against {label} with a fitted line.{numbers}",
+    )
+
+
+def _adjusted_plot(comparison: Comparison) -> Drawing | None:
+    models = comparison.usable
+    models = models[models["residual"].notna()]
+    if models.empty:
+        return None
+    # The law's interval is symmetric about its optimum in ln R: one deviation is the edge on both sides.
+    law = studies()[0].interval()
+    return adjusted_against_distance(
+        models,
+        models[PRIMARY].abs().to_numpy(),
+        bands=band_labels(comparison.bands),
+        axis=predictor_label(PRIMARY),
+        trend=comparison.trend,
+        inside=math.log(law.high / law.optimum),
+        notable=notable(comparison),
     )
 
 

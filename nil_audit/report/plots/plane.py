@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
 from nil_audit.law.studies import Study
 from nil_audit.report.plots.palette import ALERT, INK, INTERVAL, LINE, MUTED, PAPER
 from nil_audit.report.plots.points import RASTER_FROM, crowding, label_points
-from nil_audit.report.plots.style import HALO, new_figure, plot_style
+from nil_audit.report.plots.style import HALO, Drawing, new_figure, plot_style
 from nil_audit.report.render.text import count
 
 _WIDTHS = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
@@ -33,7 +32,7 @@ class PlanePoint:
         depth: Decoder blocks.
         width: Channels.
         adjusted: Size-adjusted score in fractions of 1: the sign is the colour, the size the area; None is grey.
-        role: "model", "candidate", "alternative" or "recommended": the marker.
+        role: "model", "candidate", "alternative", "recommended", "audited" or "one of many": the marker.
     """
 
     name: str
@@ -45,6 +44,8 @@ class PlanePoint:
 
 _MARKERS: dict[str, dict[str, Any]] = {
     "candidate": {"marker": "*", "s": 150, "color": ALERT, "zorder": 6},
+    "audited": {"marker": "*", "s": 150, "color": ALERT, "zorder": 6},
+    "one of many": {"marker": "o", "s": 26, "color": LINE, "zorder": 5},
     "recommended": {"marker": "D", "s": 42, "color": LINE, "zorder": 5.5},
     "alternative": {"marker": "o", "s": 22, "color": LINE, "zorder": 5},
 }
@@ -57,7 +58,7 @@ def depth_width_plane(
     highlights: Sequence[PlanePoint] = (),
     budgets: Sequence[float] = (),
     notable: Sequence[str] = (),
-) -> Figure:
+) -> Drawing:
     """Shapes on logarithmic axes of width and depth.
 
     Contours of equal size are N = 12 L d², the parameters of the blocks of a standard transformer (Kaplan et al.

@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from nil_audit.law.studies import Interval
 from nil_audit.report.plots.palette import INTERVAL, LINE, MUTED
 from nil_audit.report.plots.points import draw_models
-from nil_audit.report.plots.style import SIGNED, new_figure, note, plot_style
+from nil_audit.report.plots.style import SIGNED, Drawing, new_figure, note, plot_style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +20,7 @@ _TICKS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 def score_against_ratio(
     models: "pd.DataFrame", *, bands: Mapping[str, str], interval: Interval, notable: Sequence[str] = ()
-) -> Figure:
+) -> Drawing:
     """Raw accuracy of each model against R = depth / width, on a logarithmic axis.
 
     Args:
@@ -75,7 +74,7 @@ def adjusted_against_distance(
     trend: "pd.DataFrame | None",
     inside: float,
     notable: Sequence[str] = (),
-) -> Figure:
+) -> Drawing:
     """Size-adjusted score (in percentage points) against a predictor.
 
     Args:

@@ -1,0 +1,17 @@
+"""Which view shows which result; what ``nil_audit/__init__.py`` hands to `nil_audit.displayed`."""
+
+from nil_audit.candidate.check import CandidateReport
+from nil_audit.comparison.result import Comparison
+from nil_audit.displayed import View
+from nil_audit.report.notebook.candidate import CandidateView
+from nil_audit.report.notebook.comparison import ComparisonView
+
+_VIEWS: dict[type, View] = {
+    Comparison: ComparisonView(),
+    CandidateReport: CandidateView(),
+}
+
+
+def view(result: object) -> View:
+    """What shows a result of one of the classes that are `nil_audit.displayed.Displayed`, or of one derived from it."""
+    return next(_VIEWS[kind] for kind in type(result).__mro__ if kind in _VIEWS)
