@@ -24,7 +24,18 @@ def _size(low: float, high: float) -> Rows:
     return lambda table: table["parameters_b"].astype(float).between(low, high, inclusive="left")
 
 
+REFERENCES = (
+    *(f"EleutherAI/pythia-{size}" for size in ("70m", "160m", "410m", "1b", "1.4b")),
+    *(f"HuggingFaceTB/SmolLM2-{size}" for size in ("135M", "360M", "1.7B")),
+    *("Qwen/Qwen2.5-0.5B", "Qwen/Qwen2.5-1.5B", "Qwen/Qwen3-0.6B-Base", "Qwen/Qwen3-1.7B-Base"),
+    *("allenai/OLMo-1B-hf", "meta-llama/Llama-3.2-1B", "google/gemma-2-2b", "google/gemma-3-1b-pt"),
+    *("openai-community/gpt2", "openai-community/gpt2-xl", "TinyLlama/TinyLlama_v1.1"),
+    "ibm-granite/granite-3.1-2b-base",
+)
+"""Whose records are to ship as references: known, below 3B, of many families, from few blocks to many."""
+
 LISTS: dict[str, Rows] = {
+    "reference": lambda table: table["model"].isin(REFERENCES),
     "qwen": _family("Qwen"),
     "llama": _family("Llama-"),
     "gemma": _family("Gemma"),

@@ -174,14 +174,15 @@ def audit(
     for one in disagreements(filter(None, asked.values()), checked):
         output.note(f"The list disagrees with the Hub. {one}.")
     page = None
-    if records:
-        page = audit_page(records, references=reference_records(records), command=command_line())
+    if records and (out is not None or not as_json):
+        references = reference_records(records)
+        page = audit_page(records, references=references, command=command_line(), draw=out is not None)
     document = with_failures({"records": records}, failures)
     finish(
         output,
         "audit",
         page,
-        audit_files(records),
+        audit_files(records) if out is not None else {},
         document,
         outcome=outcome,
         out=out,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nil_audit.cli.options import AsJson, Quiet
+from nil_audit.cli.options import RESULTS, AsJson, Debug, Quiet, flag, refuse_together, value
 from nil_audit.cli.output import Output
 from nil_audit.cli.results import command_line, finish, with_failures
 from nil_audit.data import demo_model
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 
 def demo(
-    out: Annotated[Path | None, typer.Option(help="Folder for records, audit.csv, audit.html and audit.md.")] = None,
+    context: typer.Context,
+    out: Annotated[Path | None, value("DIR", RESULTS, "Folder for records, audit.csv, audit.html, audit.md.")] = None,
+    details: Annotated[bool, flag("--details", RESULTS, "Also every metric in both estimates.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """Audit the small model that ships with the package on the probe text that does: no network.
 
@@ -29,8 +32,9 @@ def demo(
 
         nil-audit demo
 
-        nil-audit demo --json
+        nil-audit demo --details
     """
+    refuse_together(context, "--details", "--json", "--quiet", because="shows more")
     output = Output(as_json=as_json, quiet=quiet)
     if out is not None:
         check_writable(out)
@@ -49,11 +53,13 @@ def demo(
             output.note(note)
         return record
 
-    outcome = run_each([model], measure, on_failure=output.error)
+    outcome = run_each([model], measure, on_failure=output.error, debug=debug)
     records = list(outcome.results.values())
     page = None
-    if records:
-        page = audit_page(records, references=reference_records(records), command=command_line())
+    if records and (out is not None or not as_json):
+        references = reference_records(records)
+        page = audit_page(records, references=references, command=command_line(), draw=out is not None)
     document = with_failures({"records": records}, outcome.failures)
-    finish(output, "audit", page, audit_files(records), document, outcome=outcome, out=out, details=True)
+    files = audit_files(records) if out is not None else {}
+    finish(output, "audit", page, files, document, outcome=outcome, out=out, details=details)
     output.note("Next: nil-audit YOUR-MODEL (a Hub id or a folder), or nil-audit --help.")

@@ -1,10 +1,7 @@
 """``nil-audit show RECORD|DIR ...``: print what was measured before."""
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +13,6 @@ from nil_audit.files import check_writable
 
 if TYPE_CHECKING:
     from nil_audit.auditing.record import Record
-    from nil_audit.report.render.page import Page
 
 _PATHS = "Records, what --json printed, or folders of these: a report's folder, or the cache."
 
@@ -60,40 +56,14 @@ def show(
         output.note(sentence)
     if not sound:
         raise DataError(f"There is nothing to show. {notes[-1]}")
-    page, files = _report(sound)
-    deliver(output, "audit", page, files, {"records": sound}, out=out, details=details)
-
-
-def _report(records: Sequence["Record"]) -> tuple["Page", dict[str, Any]]:
-    """The audit of records as a page, and the files beside it."""
     from nil_audit.auditing.reference import reference_records
     from nil_audit.report.audit.page import audit_files, audit_page
 
-    told = _told_apart(records)
-    page = audit_page(told, references=reference_records(records), command=command_line())
-    whole = {shown.name: record.to_dict() for shown, record in zip(told, records, strict=True)}
-    files = audit_files(told)
-    for path, content in files.items():
-        if path.startswith("records/"):  # a record is written as it was read, by whatever name it is shown
-            files[path] = whole[content["model"]["name"]]
-    return page, files
-
-
-def _told_apart(records: Sequence["Record"]) -> list["Record"]:
-    """The records, those of one name each called by name and time: a folder is measured again while it is trained."""
-    from nil_audit.report.render.text import display_name
-
-    named = Counter(record.name for record in records)
-    told, taken = list["Record"](), set[str]()
-    for record in records:
-        name = record.name
-        if named[name] > 1:
-            name = f"{display_name(name)}, {record.created[:16].replace('T', ' ')}"
-            same = (f"{name} ({number})" for number in range(2, len(records) + 2))
-            name = name if name not in taken else next(one for one in same if one not in taken)
-        taken.add(name)
-        told.append(record if name == record.name else replace(record, model={**record.model, "name": name}))
-    return told
+    page = None
+    if out is not None or not as_json:
+        page = audit_page(sound, references=reference_records(sound), command=command_line(), draw=out is not None)
+    files = audit_files(sound) if out is not None else {}
+    deliver(output, "audit", page, files, {"records": sound}, out=out, details=details)
 
 
 def _damage(record: "Record") -> str | None:
@@ -101,7 +71,7 @@ def _damage(record: "Record") -> str | None:
     from nil_audit.report.audit.page import audit_files, audit_page
 
     try:
-        audit_page([record], references=(), command="")
+        audit_page([record], command="", draw=False)
         audit_files([record])
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         return repr(error)
