@@ -35,8 +35,9 @@ def run(options: argparse.Namespace) -> None:
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig
 
-    from nil_audit.interaction.measure import WindowTotals
-    from nil_audit.interaction.probe import BLOCKS, Windows
+    from nil_audit.interaction.probe import Windows
+    from nil_audit.interaction.totals import WindowTotals
+    from nil_audit.processes import Team
     from nil_audit.weights.checkpoint import freeze
 
     torch.set_num_threads(options.threads)
@@ -49,10 +50,11 @@ def run(options: argparse.Namespace) -> None:
     count, length = options.windows, 128
     windows = Windows(
         tokens=np.random.default_rng(0).integers(0, 4096, (count, length + 1)),
-        block_of=np.arange(count) * BLOCKS // count,
-        block_bytes=np.ones(BLOCKS, dtype=np.int64),
+        context=16,
+        bytes=np.ones(count, dtype=np.int64),
     )
-    totals = WindowTotals(windows, ("all",), model.get_input_embeddings().weight)
+    totals = WindowTotals(windows, model.get_input_embeddings().weight)
+    totals.enlarge(count, Team.join())
     totals.add(np.arange(1), model)  # the first pass also sets up the libraries
     begun = time.perf_counter()
     for row in range(count):

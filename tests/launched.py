@@ -30,10 +30,10 @@ STEPS = {
     "find": "nil_audit.auditing.audit:find_record",
     "load": "nil_audit.weights.checkpoint:load_checkpoint",
     "windows": "nil_audit.interaction.measure:make_windows",
-    "gradients": "nil_audit.interaction.measure:window_gradients",
-    "reduction": "nil_audit.interaction.measure:WindowTotals.all_reduce",
-    "products": "nil_audit.interaction.measure:WindowTotals.products",
-    "document": "nil_audit.auditing.audit:_interaction_document",
+    "gradients": "nil_audit.interaction.totals:window_gradients",
+    "reduction": "nil_audit.interaction.totals:WindowTotals.all_reduce",
+    "products": "nil_audit.interaction.totals:WindowTotals.round",
+    "document": "nil_audit.auditing.audit:interaction_document",
     "keep": "nil_audit.auditing.audit:keep_record",
     "answers": "nil_audit.score.run:_kept",
     "wrap": "nil_audit.score.engines:wrapped",
@@ -270,7 +270,7 @@ def unlike(found: Mapping[str, Any], alone: Mapping[str, Any], *, scored: bool) 
     """Numbers of a record that are not those of another one of the same model, beyond the order of a sum."""
     wrong = []
     mine, other = found["interaction"], alone["interaction"]
-    for key in ("gram", "diagonal_gram", "trace", "embedding_square", "tokens"):
+    for key in mine["products"].keys() - {"width"}:
         if not np.allclose(mine["products"][key], other["products"][key], rtol=1e-4, atol=0):
             wrong.append(f"{key} differs")
     if not np.allclose(mine["block_loss"], other["block_loss"], rtol=1e-5, atol=0):
