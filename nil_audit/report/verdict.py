@@ -26,6 +26,54 @@ def verdict_words(ratio: float, verdict: Verdict, intervals: Mapping[str, Interv
     return f"{within} put{'s' if len(verdict.within) == 1 else ''} it within 1% of the best; {against}"
 
 
+def standing_words(ratio: float, verdict: Verdict, intervals: Mapping[str, Interval]) -> str:
+    """The same in fewer words: "law puts it within 1% of the best shape of its size, chinchilla calls it too deep".
+
+    The arguments are those of `verdict_words`.
+    """
+    sides = {study: "too deep" if ratio > intervals[study].high else "too shallow" for study in verdict.without}
+    against = " and ".join(
+        f"{_listing(named)} {'calls' if len(named) == 1 else 'call'} it {side}"
+        for side in ("too deep", "too shallow")
+        if (named := [study for study, said in sides.items() if said == side])
+    )
+    if not verdict.within:
+        return f"no study puts it within 1% of the best shape of its size ({against})"
+    puts = "puts" if len(verdict.within) == 1 else "put"
+    return ", ".join(
+        filter(None, (f"{_listing(verdict.within)} {puts} it within 1% of the best shape of its size", against))
+    )
+
+
+def cost_words(excess: Mapping[str, Estimate], *, at_least: Sequence[str] = ()) -> str:
+    """The smallest and the largest excess loss that studies predict: "0.1% [0.1, 0.2] (law) to 2.5% [1.6, 3] (morph)".
+
+    Args:
+        excess: Relative excess loss over the best shape of the same budget, by study; at least one.
+        at_least: Studies that predict at least theirs.
+    """
+    ends = dict.fromkeys(sorted(excess, key=lambda study: excess[study].value)[place] for place in (0, -1))
+    return " to ".join(
+        f"{'at least ' if study in at_least else ''}{_percent(excess[study])} ({study})" for study in ends
+    )
+
+
+def reach_words(extrapolations: Mapping[str, Extrapolation]) -> str:
+    """Which studies were fitted on such shapes, and how far the others are extrapolated, in size or in ratio."""
+    if any(one.parameters is None for one in extrapolations.values()):
+        return "its size is not known, so the studies are read at 1B parameters"
+    beyond = {
+        study: max(max(factor, 1 / factor) for factor in (one.parameters or 1.0, one.ratio))
+        for study, one in extrapolations.items()
+    }
+    inside = [study for study, times in beyond.items() if times == 1]
+    if len(inside) == len(beyond):
+        return "all of them were fitted on such sizes and ratios"
+    who = f"only {_listing(inside)} {'was' if len(inside) == 1 else 'were'}" if inside else "none of them was"
+    far = ", ".join(f"{study} {times:.{0 if times >= 10 else 1}f}" for study, times in beyond.items() if times > 1)
+    return f"{who} fitted on such sizes and ratios ({far} times beyond its runs)"
+
+
 def distance_words(distance: float) -> str:
     """Which side of the law's interval a shape lies on, and how far: "0, within", "+0.42, too deep and narrow"."""
     if distance == 0:
@@ -102,6 +150,12 @@ def option_name(option: Option) -> str:
 
 def _with_ends(words: str, estimate: Estimate) -> str:
     return f"{words} [{estimate.low:+.2%}, {estimate.high:+.2%}]"
+
+
+def _percent(estimate: Estimate) -> str:
+    """An excess loss in per cent, with its interval where there is one."""
+    ends = estimate.interval
+    return f"{estimate.value:.1%}" + (f" [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]" if ends else "")
 
 
 def _side(ratio: float, interval: Interval) -> str:

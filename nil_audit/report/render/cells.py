@@ -3,7 +3,7 @@
 import math
 
 from nil_audit.report.render.page import Cell
-from nil_audit.report.render.text import MISSING, estimate_text
+from nil_audit.report.render.text import MISSING, error_text, estimate_text
 from nil_audit.stats.estimate import Estimate
 
 _TONES = {"inside": "good", "disputed": "doubtful", "outside": "bad"}
@@ -25,6 +25,12 @@ def estimate_cell(estimate: Estimate | None, *, digits: int = 2, factor: float =
     """
     value = None if estimate is None or math.isnan(estimate.value) else estimate.value * factor
     return Cell(text=estimate_text(estimate, digits, factor=factor), value=value, strong=strong)
+
+
+def error_cell(estimate: Estimate | None) -> Cell:
+    """An estimate with its standard error, sorted by its value; None is a dash, which sorts last."""
+    value = None if estimate is None or math.isnan(estimate.value) else estimate.value
+    return Cell(text=error_text(estimate), value=value)
 
 
 def verdict_cell(label: str) -> Cell:

@@ -22,6 +22,11 @@ _IN_ASCII = dict.fromkeys("−–—‐‑─━", "-") | {
     "ᵀ": "^T",
     "⟨": "<",
     "⟩": ">",
+    "↵": "\\n",
+    "⇥": "\\t",
+    "␣": "_",
+    "▸": ">",
+    "◂": "<",
 }
 
 
@@ -40,6 +45,22 @@ def printable(text: str) -> str:
 def clean(text: str) -> str:
     """A text from outside on one line: printable, runs of white space made one space."""
     return " ".join(printable(" ".join(text.split())).split())
+
+
+def visible(text: str) -> str:
+    r"""A piece of running text on one line with every character to be seen: a new line "↵", a tab "⇥", else "\u200b".
+
+    Of several spaces in a row each is "␣", since a page makes them one.
+    """
+    text = text.replace("\r\n", "\n").replace("\n", "↵").replace("\t", "⇥")
+    text = re.sub("  +", lambda found: "␣" * len(found.group()), text)
+    return "".join(one if one.isprintable() else _escape(one) for one in text)
+
+
+def _escape(character: str) -> str:
+    """A character by its number, as Python writes it."""
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str, int]:

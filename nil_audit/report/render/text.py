@@ -117,6 +117,16 @@ def estimate_text(estimate: Estimate | None, digits: int = 2, *, factor: float =
     return f"{value} [{low}, {high}]"
 
 
+def interval_text(estimate: Estimate | None, digits: int = 2) -> str:
+    """A number with its interval, without plus signs: "−4.21 [−4.30, −4.12]"; alone where it has none."""
+    if estimate is None or not _known(estimate.value):
+        return MISSING
+    value = _number(estimate.value, digits)
+    if estimate.interval is None:
+        return value
+    return f"{value} [{', '.join(_number(end, digits) for end in estimate.interval)}]"
+
+
 def error_text(estimate: Estimate | None, digits: int = 2) -> str:
     """A number and its standard error to the error's leading digits: "1.946 ± 0.013"; in four where it has none."""
     if estimate is None or not _known(estimate.value):

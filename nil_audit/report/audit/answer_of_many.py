@@ -1,0 +1,116 @@
+"""The answer of an audit of several models: a paragraph each on shapes, on the order by efficiency, on scores."""
+
+from collections import Counter
+
+from nil_audit.auditing.record import Difference, difference
+from nil_audit.report.audit.answer import ordinal
+from nil_audit.report.audit.ranking import FEWEST, Entry, Ranking
+from nil_audit.report.audit.scores import Standing, standing
+from nil_audit.report.audit.words import SPOKEN, cost_text, listing, predicted_costs
+from nil_audit.report.render.text import interval_text, percent, with_minus_signs
+from nil_audit.report.verdict import cost_words
+
+_LABELS = ("inside", "disputed", "outside")
+
+
+def answer_of_many(ranking: Ranking) -> tuple[str, str, str]:
+    """What is said of several models: of a few each is named, of more there are counts and extremes."""
+    return shapes_sentence(ranking), efficiencies_sentence(ranking), scores_sentence(ranking)
+
+
+def shapes_sentence(ranking: Ranking) -> str:
+    """Where the shapes stand with the studies, and what that is predicted to cost."""
+    entries = ranking.entries
+    if len(entries) <= SPOKEN:
+        each = [f"{one.name} {one.record.verdict['label']}, {cost_text(one.record)}" for one in entries]
+        return with_minus_signs(f"Shape, and its predicted cost in loss: {'; '.join(each)}.")
+    counts = Counter(one.record.verdict["label"] for one in entries)
+    found = [f"{counts[label]} {label}" for label in _LABELS if counts[label]]
+    worst = max(entries, key=lambda one: max(cost.value for cost in predicted_costs(one.record).values()))
+    study, cost = max(predicted_costs(worst.record).items(), key=lambda item: item[1].value)
+    shape = worst.record.shape
+    return with_minus_signs(
+        f"Of {len(entries)} shapes {listing(found)}; the largest predicted cost in loss is that of {worst.name}"
+        f" ({shape.depth} x {shape.width}), {cost_words({study: cost})}."
+    )
+
+
+def efficiencies_sentence(ranking: Ranking) -> str:
+    """The order by typical efficiency with the verdict on neighbours; of many the ends, and how many are apart."""
+    ranked = ranking.ranked
+    unmeasured = len(ranking.entries) - len(ranked) - len(ranking.apart)
+    rest = []
+    if ranking.apart:
+        rest.append(f"{_models(len(ranking.apart))} measured in another setting and not ranked")
+    if unmeasured and ranked:
+        rest.append(f"{_models(unmeasured)} without a typical efficiency")
+    beside = f" Not in this order: {listing(rest)}." if rest else ""
+    if not ranked:
+        old = any(one.record.interaction for one in ranking.entries)
+        reason = "their records are of an older estimator" if old else "that reads their weights"
+        return f"No typical efficiency was measured: {reason}."
+    if len(ranked) == 1:
+        return f"Only {ranked[0].name} has a typical efficiency, {interval_text(ranked[0].efficiency)} nats.{beside}"
+    gaps = [ranking.next_below(one) for one in ranked[:-1]]
+    if len(ranked) <= SPOKEN:
+        said = [pair_words(*pair) for pair in zip(ranked, ranked[1:], gaps, strict=False)]
+        return f"Typical efficiency: {'; '.join(said)}.{_placed(ranking)}{beside}"
+    apart = sum(gap is not None and gap.estimate.excludes_zero for gap in gaps)
+    first, last = ranked[0], ranked[-1]
+    return (
+        f"Typical efficiency runs from {first.name}, {interval_text(first.efficiency)}, to {last.name},"
+        f" {interval_text(last.efficiency)}: {pair_words(first, last, difference(first.record, last.record))}; of"
+        f" {len(gaps)} neighbours in the order {apart} can be told apart.{beside}"
+    )
+
+
+def pair_words(one: Entry, other: Entry, gap: Difference | None) -> str:
+    """Whether a model is more efficient than the next one: "A is more efficient than B by 0.21 [0.10, 0.32]"."""
+    if gap is None:
+        return f"{one.name} and {other.name} cannot be held against each other"
+    if not gap.estimate.excludes_zero:
+        return f"{one.name} and {other.name} cannot be told apart (difference {interval_text(gap.estimate)})"
+    if gap.estimate.value < 0:
+        # A difference is read on the text that both have read, their own numbers on all of it.
+        one, other = other, one
+    low, high = sorted(map(abs, gap.estimate.interval or ()))
+    return f"{one.name} is more efficient than {other.name} by {abs(gap.estimate.value):.2f} [{low:.2f}, {high:.2f}]"
+
+
+def scores_sentence(ranking: Ranking) -> str:
+    """The scores against chance, and of a few models against those of their size."""
+    found = [(one, standing(one.record)) for one in ranking.entries]
+    known = [(one, score) for one, score in found if score]
+    missing = len(found) - len(known)
+    if not known:
+        return "No MMLU-Pro score of them is known: --mmlu-pro measures them."
+    if len(found) <= SPOKEN:
+        rest = f"; of {'the others' if missing > 1 else 'the other'} none is known" if missing else ""
+        return f"MMLU-Pro: {'; '.join(_score_words(one, score) for one, score in known)}{rest}."
+    counts = Counter(score.against for _, score in known)
+    against = [f"{counts[where]} {where}" for where in ("above", "at", "below") if counts[where]]
+    protocols = listing(sorted({score.protocol for _, score in known}))
+    best, top = max(known, key=lambda pair: pair[1].accuracy)
+    return (
+        f"MMLU-Pro scores of {len(known)} of {len(found)} are known ({protocols}):"
+        f" {f'{listing(against)} chance, ' if against else ''}the highest {best.name} with {top.text}."
+    )
+
+
+def _score_words(entry: Entry, score: Standing) -> str:
+    against = f", {score.against} chance" if score.against else ""
+    size = f", where its size has a median of {percent(score.near.median)}" if score.near else ""
+    return f"{entry.name} {score.text} ({score.protocol}){against}{size}"
+
+
+def _placed(ranking: Ranking) -> str:
+    """Where the ranked models stand among all at hand, where that says anything."""
+    if len(ranking.others) < FEWEST:
+        return ""
+    order = ranking.among
+    places = [f"{one.name} {ordinal(order.index(one) + 1)}" for one in ranking.ranked]
+    return f" Of {len(order)} models at hand {listing(places)}."
+
+
+def _models(number: int) -> str:
+    return f"{number} {'model' if number == 1 else 'models'}"

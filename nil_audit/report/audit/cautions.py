@@ -1,0 +1,70 @@
+"""What has to be said beside the answer: where the mean's numbers are one token's, or their errors too small."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from nil_audit.report.audit.ranking import Entry
+from nil_audit.report.audit.words import in_context, listing, quoted
+from nil_audit.report.render.text import percent
+
+ONE_TOKEN = 0.05
+"""Share of the trace above which the mean's numbers are said to be one token's."""
+HEAVY = 0.05
+"""Share of the trace in the heaviest 0.1% of tokens above which the mean's intervals are said to be too narrow."""
+FEW_WINDOWS = 64
+"""Windows below which the mean's ratios keep a small bias, and their intervals cover too little."""
+
+_PAPER = "the paper's numbers (AOFE, AOFE-ratio, efficiency, sensitivity)"
+_NAMED = 3
+
+
+def cautions(entries: Sequence[Entry]) -> Iterator[str]:
+    """Sentences without which a page would be misread, each said once for all of its models."""
+    several = len(entries) > 1
+    measured = [one for one in entries if one.record.interaction is not None]
+    ruled = sorted((one for one in measured if _token_share(one) > ONE_TOKEN), key=lambda one: -_token_share(one))
+    if ruled and not several:
+        token = _heaviest(ruled[0])
+        yield (
+            f"One token, {quoted(token['token'])} in “{in_context(token, 24)}”, carries"
+            f" {percent(_token_share(ruled[0]), 0)} of the trace: {_PAPER} are that token's."
+        )
+    elif ruled:
+        named = [
+            f"{one.name} ({quoted(_heaviest(one)['token'])}, {percent(_token_share(one), 0)})" for one in ruled[:_NAMED]
+        ]
+        more = f" and {len(ruled) - _NAMED} more" if len(ruled) > _NAMED else ""
+        yield (
+            f"One token carries more than {percent(ONE_TOKEN, 0)} of the trace of {listing(named)}{more}: there"
+            f" {_PAPER} are that token's."
+        )
+    reasons = []
+    if heavy := [one for one in measured if _permille_share(one) > HEAVY and one not in ruled]:
+        shares = percent(max(map(_permille_share, heavy)), 0)
+        who = f" for {len(heavy)} of {len(measured)} models" if several else ""
+        most = "up to " if len(heavy) > 1 else ""
+        reasons.append(f"the heaviest 0.1% of tokens carry {most}{shares} of the trace{who}")
+    if few := [
+        windows for one in measured if (windows := int((one.record.interaction or {})["windows"])) < FEW_WINDOWS
+    ]:
+        who = f" for {len(few)} of {len(measured)} models" if several else ""
+        least = "as few as " if len(few) > 1 else ""
+        reasons.append(f"there are {least}{min(few)} windows, under {FEW_WINDOWS}{who}")
+    if reasons:
+        yield (
+            f"Do not lean on the intervals of the mean's numbers, the paper's: {listing(reasons)}; those of the typical"
+            " numbers hold."
+        )
+
+
+def _token_share(entry: Entry) -> float:
+    return float(((entry.record.interaction or {}).get("heaviest") or {}).get("token_share") or 0.0)
+
+
+def _permille_share(entry: Entry) -> float:
+    return float(((entry.record.interaction or {}).get("heaviest") or {}).get("permille_share") or 0.0)
+
+
+def _heaviest(entry: Entry) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = (entry.record.interaction or {})["heaviest"]["tokens"][0]
+    return found

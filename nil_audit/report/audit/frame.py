@@ -1,0 +1,59 @@
+"""An audit as one data frame: a row a model, a column a number."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nil_audit.auditing.record import Record
+from nil_audit.report.audit.words import model_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def audit_frame(records: Sequence[Record]) -> "pd.DataFrame":
+    """One row a model: shape, verdict, each metric as value and ``_se`` (plug-in ones prefixed), measured scores.
+
+    The columns of all records together; what a record lacks is empty.
+    """
+    import pandas as pd
+
+    rows = [_row(name, record) for name, record in zip(model_names(records), records, strict=True)]
+    # As objects: a whole number stays one where another model lacks it.
+    return pd.DataFrame(rows, dtype=object)
+
+
+def _row(name: str, record: Record) -> dict[str, Any]:
+    shape, found = record.shape, record.interaction
+    row: dict[str, Any] = {
+        "model": name,
+        "revision": record.model.get("revision"),
+        "model_type": shape.model_type,
+        "depth": shape.depth,
+        "width": shape.width,
+        "ratio": shape.ratio,
+        "parameters": shape.parameters.total if shape.parameters else None,
+        "body_parameters": shape.parameters.body if shape.parameters else None,
+        "verdict": record.verdict["label"],
+        "distance": record.verdict["distance"],
+    }
+    if found is not None:
+        row |= {"probe": found["probe"]["name"], "tokens": found["tokens"], "window": found["window"]}
+        row |= {name: found.get(name) for name in ("context", "prefix", "ended_by", "estimator")}
+        heaviest = found.get("heaviest") or {}
+        row |= {name: heaviest.get(name) for name in ("token_share", "permille_share")}
+        row |= _values("", {**found["estimates"]["unbiased"], **found["loss"]})
+        row |= _values("plugin_", found["estimates"]["plugin"])
+    row |= {f"wtw_{name}": value for name, value in (record.superposition or {}).items()}
+    for score in record.scores:
+        if score["origin"] == "measured":
+            column = f"mmlu_pro_{score['protocol']}"
+            row |= {column: score["accuracy"], f"{column}_se": score["stderr"]}
+    return row
+
+
+def _values(prefix: str, estimates: Mapping[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, one in estimates.items():
+        found = one or {}
+        values |= {f"{prefix}{name}": found.get("value"), f"{prefix}{name}_se": found.get("se")}
+    return values

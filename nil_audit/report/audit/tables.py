@@ -1,0 +1,188 @@
+"""The tables that stand under the answer: one of two columns for one model, one row a model for several."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nil_audit.auditing.record import Difference
+from nil_audit.report.audit.ranking import Entry, Ranking
+from nil_audit.report.audit.scores import standing
+from nil_audit.report.audit.words import TYPICAL
+from nil_audit.report.render.cells import error_cell, verdict_cell
+from nil_audit.report.render.page import Cell, Column, Table, table
+from nil_audit.report.render.text import MISSING, count, error_text, estimate_text, interval_text, percent
+from nil_audit.report.verdict import distance_words
+
+ENDINGS = {
+    "precision": "stopped when its standard error was {precision:g} nats or less",
+    "tokens": "all {tokens:,} input tokens asked for",
+    "text": "the text ended",
+}
+UNPAIRED = "* Unpaired: read on different windows or by another tokenizer, so errors are added in quadrature."
+
+
+def model_table(entry: Entry) -> Table:
+    """One model, a number or two a row."""
+    return table("± are standard errors, intervals 95%", ("", ""), list(_rows(entry)), left=2)
+
+
+def _rows(entry: Entry) -> Iterator[tuple[str, Cell | str]]:
+    record, shape = entry.record, entry.record.shape
+    size = shape.parameters
+    body = f", {count(size.body)} of them in the body" if size else ""
+    yield "Shape", f"{shape.depth} blocks x {shape.width} channels, R = L/d {shape.ratio:.4f}"
+    yield "Parameters", f"{count(size.total if size else None)}{body}"
+    away = record.verdict["distance"]
+    yield "Distance", f"{distance_words(away)}{' for' if away else ''} the law's interval"
+    found = record.interaction
+    if found is not None:
+        if entry.efficiency is not None:
+            yield from _typical_rows(entry)
+        else:
+            for name, label in (
+                ("interaction_efficiency", "Efficiency"),
+                ("spread", "Spread"),
+                ("sensitivity", "Sensitivity"),
+            ):
+                yield f"{label} (mean)", error_text(record.metric(name))
+        loss = (error_text(record.metric(f"loss_per_{unit}")) for unit in ("byte", "token"))
+        yield "Probe loss", "{} nats a byte, {} a token".format(*loss)
+        yield "Text", text_words(found)
+        if "ended_by" in found:
+            yield "Ended", ENDINGS[found["ended_by"]].format(**found["asked"])
+    if score := standing(record):
+        yield "MMLU-Pro", f"{score.text} ({score.protocol})"
+
+
+def _typical_rows(entry: Entry) -> Iterator[tuple[str, str]]:
+    record = entry.record
+    efficiency, rank = entry.efficiency, record.metric("typical_rank")
+    width = record.interaction["products"]["width"]  # type: ignore[index]
+    yield "Typical efficiency", f"{interval_text(efficiency)} nats"
+    spread = error_text(record.metric("typical_spread"))
+    yield "Typical spread", f"{spread} ({error_text(rank)} of {width} directions)"
+    yield "Typical sensitivity", f"{error_text(record.metric('typical_sensitivity'))} nats² a token"
+    yield "Tail", f"{error_text(record.metric('tail'))} nats{_shares(record.interaction or {})}"
+
+
+def _shares(interaction: Mapping[str, Any]) -> str:
+    heaviest = interaction.get("heaviest")
+    if not heaviest:
+        return ""
+    one, permille = percent(heaviest["token_share"]), percent(heaviest["permille_share"])
+    return f"; heaviest token {one}, heaviest 0.1% {permille}"
+
+
+def text_words(interaction: Mapping[str, Any]) -> str:
+    """How much text was read: "16,384 tokens of wikitext in 34 windows of 512 (16 context)"."""
+    context = f" ({found} context)" if (found := interaction.get("context", 0)) else ""
+    return (
+        f"{interaction['tokens']:,} tokens of {interaction['probe']['name']} in {interaction['windows']} windows of"
+        f" {interaction['window']}{context}"
+    )
+
+
+def ranking_table(ranking: Ranking) -> Table:
+    """Several models, a row each, the most efficient first, each with its difference to the next."""
+    unpaired = False
+    rows: list[tuple[Cell | str, ...]] = []
+    for entry in ranking.entries:
+        record, shape = entry.record, entry.record.shape
+        gap = ranking.next_below(entry) if entry in ranking.ranked else None
+        unpaired |= gap is not None and not gap.paired
+        score = standing(record)
+        rows.append(
+            (
+                Cell(text=entry.name, strong=True),
+                error_cell(entry.efficiency),
+                gap_cell(gap),
+                f"{shape.depth} x {shape.width}",
+                verdict_cell(record.verdict["label"]),
+                Cell(text=percent(score.accuracy) if score else MISSING, value=score.accuracy if score else None),
+            )
+        )
+    return table(
+        "By typical efficiency ± standard error; minus the next one, with its 95% interval",
+        ("Model", "Efficiency", "Minus the next", "L x d", Column(label="Shape"), "MMLU-Pro"),
+        rows,
+        note=UNPAIRED if unpaired else "",
+    )
+
+
+def gap_cell(gap: Difference | None) -> Cell:
+    """A difference with its interval, set apart where that excludes zero, with a star where it is unpaired."""
+    if gap is None:
+        return Cell(text=MISSING)
+    text = estimate_text(gap.estimate) + ("" if gap.paired else "*")
+    return Cell(text=text, value=gap.estimate.value, strong=gap.estimate.excludes_zero)
+
+
+def loss_table(ranking: Ranking) -> Table:
+    """The parts of the typical efficiency, the loss, and what the measurement cost, a row a model."""
+    rows: list[tuple[Cell | str, ...]] = []
+    for entry in ranking.entries:
+        record = entry.record
+        if (found := record.interaction) is None:
+            continue
+        cost = found["cost"]
+        memory = cost["peak_memory_bytes"]
+        rows.append(
+            (
+                entry.name,
+                *(error_cell(record.metric(name)) for name in ("loss_per_token", "loss_per_byte", "bytes_per_token")),
+                f"{found['tokens']:,}",
+                MISSING if cost["seconds"] is None else f"{cost['seconds']:,.1f} s",
+                MISSING if cost["tokens_per_second"] is None else f"{cost['tokens_per_second']:,.0f}",
+                MISSING if memory is None else f"{memory / 1e9:.2f} GB",
+            )
+        )
+    return table(
+        "Loss on the probe in nats, and what the measurement cost",
+        ("Model", "Loss/token", "Loss/byte", "Bytes/token", "Tokens", "Time", "Tokens/s", "Memory"),
+        rows,
+    )
+
+
+def every_model_table(ranking: Ranking) -> Table:
+    """Every model with all that a row holds, to be sorted and narrowed."""
+    rows: list[tuple[Cell | str, ...]] = []
+    for entry in ranking.entries:
+        record, shape = entry.record, entry.record.shape
+        size = shape.parameters.total if shape.parameters else None
+        score = standing(record)
+        rows.append(
+            (
+                entry.name,
+                Cell(text=count(size), value=float(size) if size else None),
+                Cell(text=f"{shape.depth} x {shape.width}", value=float(shape.depth)),
+                Cell(text=f"{shape.ratio:.4f}", value=shape.ratio),
+                verdict_cell(record.verdict["label"]),
+                Cell(text=distance_words(record.verdict["distance"]), value=record.verdict["distance"]),
+                *(error_cell(record.metric(name)) for name in (*TYPICAL, *_MEAN, "loss_per_byte")),
+                Cell(text=score.text if score else MISSING, value=score.accuracy if score else None),
+            )
+        )
+    return table(
+        "Every model: shape, typical numbers ± standard errors, the mean's, loss and score",
+        (
+            "Model",
+            *map(_numbers, ("Parameters", "L x d", "R")),
+            Column(label="Verdict"),
+            Column(label="Distance to law"),
+            *map(_numbers, (*TYPICAL.values(), *_MEAN.values(), "Loss/byte", "MMLU-Pro")),
+        ),
+        rows,
+        name="models",
+        choices=(4,),
+        file="audit.csv",
+    )
+
+
+_MEAN = {
+    "interaction_efficiency": "Efficiency (mean)",
+    "aofe": "AOFE",
+    "aofe_ratio": "AOFE-ratio",
+}
+
+
+def _numbers(label: str) -> Column:
+    return Column(label=label, numeric=True)

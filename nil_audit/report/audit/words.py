@@ -1,0 +1,120 @@
+"""What the pages of an audit call models and numbers, and the texts of single numbers that several of them share."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nil_audit.auditing.record import Record
+from nil_audit.law.studies import Extrapolation, Interval, Verdict, studies
+from nil_audit.report.render.characters import visible
+from nil_audit.report.render.text import display_names
+from nil_audit.report.verdict import cost_words
+from nil_audit.stats.estimate import Estimate
+
+SPOKEN = 6
+"""Models of which each is spoken of in the answer and has tables of its own; of more there are counts and extremes."""
+
+TYPICAL = {
+    "typical_efficiency": "Typical efficiency",
+    "typical_spread": "Typical spread",
+    "typical_sensitivity": "Typical sensitivity",
+    "tail": "Tail",
+}
+MEAN = {
+    "interaction_efficiency": "Efficiency",
+    "spread": "Spread",
+    "sensitivity": "Sensitivity",
+    "aofe": "AOFE",
+    "aofe_ratio": "AOFE-ratio",
+    "excess": "Excess",
+    "kappa": "Kappa",
+    "effective_rank": "Effective rank r",
+    "mean_cos2": "Mean cos²",
+    "normalised_aofe": "Normalised AOFE",
+    "rotation_null": "Rotation null",
+    "trace": "Trace",
+}
+"""The numbers of the mean G: the paper's, and what follows from them."""
+
+
+def model_names(records: Sequence[Record]) -> tuple[str, ...]:
+    """What each model is called, no two alike.
+
+    Records of one and the same model are told apart by their probe and tokens where these differ, else numbered.
+    """
+    shown = display_names(record.name for record in records)
+    groups: dict[str, list[int]] = defaultdict(list)
+    for place, record in enumerate(records):
+        groups[record.name].append(place)
+    names = [""] * len(records)
+    taken = set(shown.values())
+    for name, places in groups.items():
+        settings = [_setting(records[place]) for place in places]
+        differing = [len({one[part] for one in settings}) > 1 for part in range(2)]
+        for place, setting in zip(places, settings, strict=True):
+            more = [text for text, differs in zip(setting, differing, strict=True) if differs and text]
+            wanted = ", ".join([shown[name], *more])
+            free, number = wanted, 1
+            while free in taken and len(places) > 1 and (free in names or free != shown[name]):
+                number += 1
+                free = f"{wanted} ({number})"
+            names[place] = free
+            taken.add(free)
+    return tuple(names)
+
+
+def _setting(record: Record) -> tuple[str, str]:
+    found = record.interaction
+    return ("", "") if found is None else (str(found["probe"]["name"]), f"{found['tokens']:,} tokens")
+
+
+def stands(record: Record) -> tuple[Verdict, Mapping[str, Interval]]:
+    """What the studies say of a record's shape together, and the interval of each."""
+    found = record.verdict
+    said = Verdict(**{name: found[name] for name in ("label", "distance", "within", "without")})
+    ends = ("low", "high", "optimum")
+    return said, {name: Interval(**{end: study[end] for end in ends}) for name, study in found["studies"].items()}
+
+
+def cost_text(record: Record) -> str:
+    """The smallest and the largest excess loss that the studies predict of a record's shape, in words."""
+    bound = [name for name, one in extrapolations(record).items() if one.under_three_blocks]
+    return cost_words(predicted_costs(record), at_least=bound)
+
+
+def predicted_costs(record: Record) -> dict[str, Estimate]:
+    """Relative excess loss that each study predicts of a record's shape."""
+    return {
+        name: Estimate.from_dict(study["predicted_excess_loss"]) for name, study in record.verdict["studies"].items()
+    }
+
+
+def extrapolations(record: Record) -> dict[str, Extrapolation]:
+    """How far each study lies from a record's shape; read anew where a record of schema 1 does not hold it."""
+    size = float(record.shape.parameters.total) if record.shape.parameters else None
+    shipped = {one.name: one for one in studies()}
+    found = {}
+    for name, study in record.verdict["studies"].items():
+        if "extrapolation" in study:
+            found[name] = Extrapolation(**study["extrapolation"])
+        elif name in shipped:
+            found[name] = shipped[name].extrapolation(record.shape.ratio, size)
+    return found
+
+
+def quoted(text: str) -> str:
+    """A token in quotation marks, every character of it to be seen."""
+    return f"'{visible(text)}'"
+
+
+def in_context(token: Mapping[str, Any], around: int) -> str:
+    """A heavy token in its text, between marks, with this many characters before and after it at most."""
+    before, after = visible(token["before"]), visible(token["after"])
+    before = before if len(before) <= around else f"…{before[-around:]}"
+    after = after if len(after) <= around else f"{after[:around]}…"
+    return f"{before}▸{visible(token['token'])}◂{after}"
+
+
+def listing(words: Sequence[str]) -> str:
+    """Words as a sentence lists them: "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
