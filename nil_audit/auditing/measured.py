@@ -1,6 +1,6 @@
 """The interaction section of a record: from a measurement to a document, and from a document to its numbers again."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -89,17 +89,22 @@ def all_estimates(interaction: Mapping[str, Any]) -> dict[str, dict[str, Estimat
     return {**estimates(products), "loss": estimate_loss(products, loss, size)}
 
 
-def comparable(interaction: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What has to be the same of two interactions for their numbers to be held against each other.
+Setting = tuple[tuple[str, Hashable], ...]
+"""Names and values of what two measurements have to share."""
 
-    How much text was read is not among it: unbiased numbers do not depend on it.
+
+def setting_of(interaction: Mapping[str, Any]) -> Setting:
+    """What has to be the same of two interactions for their numbers to be held against each other, by name.
+
+    How much text was read is not among it: unbiased numbers do not depend on it. Of the first estimator's records,
+    which read bare windows, the context is 0.
     """
     return (
-        interaction["estimator"],
-        interaction["probe"]["sha256"],
-        interaction["window"],
-        interaction.get("context", 0),
-        interaction.get("asked", {}).get("prefix", False),
+        ("estimator", str(interaction.get("estimator"))),
+        ("probe", str((interaction.get("probe") or {}).get("sha256"))),
+        ("window", str(interaction.get("window"))),
+        ("context", str(interaction.get("context", 0))),
+        ("document start", "yes" if (interaction.get("asked") or {}).get("prefix") else "no"),
     )
 
 
@@ -128,7 +133,7 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any], metric: str) ->
         None where the two are not comparable, or one lacks the metric.
     """
     values = [document["estimates"]["unbiased"].get(metric) for document in (one, other)]
-    if comparable(one) != comparable(other) or any(found is None or found["value"] is None for found in values):
+    if setting_of(one) != setting_of(other) or any(found is None or found["value"] is None for found in values):
         return None
     if common := _common_rounds(one, other):
         windows, (here, there) = max(common.items(), key=lambda item: item[0])
@@ -141,7 +146,9 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any], metric: str) ->
 def _common_rounds(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[int, tuple[Any, Any]]:
     """Rounds over the same windows, by their number: the text of every block is as long for both."""
     here, there = (
-        {found["windows"]: found for found in (*document.get("rounds", ()), document)} for document in (one, other)
+        # a reference has estimates alone
+        {found["windows"]: found for found in (*document.get("rounds", ()), document) if "products" in found}
+        for document in (one, other)
     )
     return {
         windows: (here[windows], there[windows])

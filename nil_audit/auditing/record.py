@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nil_audit.auditing import measured
-from nil_audit.auditing.measured import Difference
+from nil_audit.auditing.measured import Difference, Setting
 from nil_audit.displayed import Displayed
 from nil_audit.errors import DataError, UsageError
 from nil_audit.files import cache_folder, json_text, plain, write_atomically
@@ -110,11 +110,11 @@ def rounds(record: Record) -> list[tuple[Mapping[str, Any], dict[str, dict[str, 
     return [(one, measured.all_estimates(one)) for one in documented]
 
 
-def setting(record: Record) -> tuple[Any, ...] | None:
+def setting(record: Record) -> Setting | None:
     """What has to be the same of two records for their metrics to be compared; None without an interaction."""
     if record.interaction is None:
         return None
-    return (*measured.comparable(record.interaction), record.model.get("dtype"))
+    return (*measured.setting_of(record.interaction), ("dtype", str(record.model.get("dtype"))))
 
 
 def difference(one: Record, other: Record, metric: str = "typical_efficiency") -> Difference | None:

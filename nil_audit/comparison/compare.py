@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nil_audit.auditing.record import Record
+from nil_audit.auditing.several import Audits
 from nil_audit.comparison.clean import checked
 from nil_audit.comparison.contrast import trend
 from nil_audit.comparison.counted import listed
@@ -51,7 +52,7 @@ def compare(*inputs: "Input | Iterable[Input]", **choices: Any) -> Comparison:
     import pandas as pd
 
     given: list[Any] = [
-        one for several in inputs for one in (several if isinstance(several, list | tuple) else [several])
+        one for several in inputs for one in (several if isinstance(several, list | tuple | Audits) else [several])
     ]
     strange = [type(one).__name__ for one in given if not isinstance(one, pd.DataFrame | Record | Path | str)]
     if strange or (inputs and not given):

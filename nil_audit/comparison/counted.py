@@ -4,14 +4,13 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
+from nil_audit.auditing.measured import Setting
 from nil_audit.comparison.identity import Model
 from nil_audit.comparison.inputs import Facts, Score
 from nil_audit.comparison.predictors import METRICS
 
 ORIGINS = ("measured", "lm-eval", "table", "published")
 """Of two scores of a model by one protocol the first of these counts."""
-
-Setting = tuple[tuple[str, Hashable], ...]
 
 _SPOKEN = 5
 """Of more models than this the others are counted, not named."""
@@ -20,8 +19,8 @@ _SPOKEN = 5
 def count_records(models: Sequence[Model]) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
     """What the record of each model says, by the model's name, and notes on the records that do not count.
 
-    Metrics of different settings (probe, window, tokens, dtype, estimator) are not comparable: those of the setting
-    that most models share stay. Of several records of a model the one of that setting counts, then one with metrics,
+    Metrics of different settings (`nil_audit.auditing.record.setting`) are not comparable: those of the setting that
+    most models share stay. Of several records of a model the one of that setting counts, then one with metrics,
     then the latest.
     """
     common = _common([model.facts for model in models])
@@ -49,23 +48,14 @@ def count_records(models: Sequence[Model]) -> tuple[dict[str, Mapping[str, Any]]
 
 
 def _common(facts: Sequence[Sequence[Facts]]) -> Setting | None:
-    """The setting that the most models have a record of; of two as frequent that of more tokens."""
+    """The setting that the most models have a record of; of two as frequent that of the newer estimator."""
     counts = Counter(setting for own in facts for setting in {one.setting for one in own} if setting is not None)
-    return max(counts, key=lambda one: (counts[one], _tokens(one), str(one)), default=None)
-
-
-def _tokens(setting: Setting) -> float:
-    found = dict(setting)["tokens"]
-    return found if isinstance(found, float) else 0.0
+    return max(counts, key=lambda one: (counts[one], str(one)), default=None)
 
 
 def _settings_words(common: Setting, other: Mapping[str, Setting], models: int) -> str:
     differing = [name for name, value in common if any(dict(one)[name] != value for one in other.values())]
-    shown = ", ".join(
-        f"{name} {value:,g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in common
-        if name in differing and name != "probe"
-    )
+    shown = ", ".join(f"{name} {value}" for name, value in common if name in differing and name != "probe")
     return (
         f"Records differ in {listed(differing)}, so their metrics cannot be compared: those of the {models} that share"
         f" one setting{f' ({shown})' if shown else ''} are used, and {len(other)} are not: {listed(list(other))}."

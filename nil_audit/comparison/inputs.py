@@ -1,14 +1,15 @@
 """What a comparison is given, as rows: facts of a model and scores of a model, each with where it is from."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from nil_audit.auditing.record import Record
-from nil_audit.catalog.lists import LIMITS, shipped_list
 from nil_audit.auditing.documents import shown
+from nil_audit.auditing.measured import Setting
+from nil_audit.auditing.record import Record, setting
+from nil_audit.catalog.lists import LIMITS, shipped_list
 from nil_audit.comparison.documents import read_material
 from nil_audit.comparison.predictors import METRICS
 from nil_audit.errors import DataError
@@ -56,7 +57,7 @@ class Facts(Said):
     """
 
     record: bool = False
-    setting: tuple[tuple[str, Hashable], ...] | None = None
+    setting: Setting | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +179,7 @@ def _of_record(file: Path, record: Record) -> tuple[list[Facts], list[Score]]:
         source=where,
         created=str(record.created),
         record=True,
-        setting=None if record.interaction is None else _setting(record),
+        setting=setting(record),
         values=_shape(where, record.shape.depth, record.shape.width, total)
         | {key: _number(found.value, key, where) for key, found in measured.items() if found is not None},
     )
@@ -186,19 +187,6 @@ def _of_record(file: Path, record: Record) -> tuple[list[Facts], list[Score]]:
     return [facts], [
         _score(row, where, model=name, place=place, digest=str(row.get("checkpoint") or digest)) for row in rows
     ]
-
-
-def _setting(record: Record) -> tuple[tuple[str, Hashable], ...]:
-    """All that decides a record's metrics beside the checkpoint, by the name of the option or of what it is."""
-    found = record.interaction or {}
-    probe = found.get("probe") or {}
-    return (
-        ("probe", str(probe.get("sha256"))),
-        ("window", _number(found.get("window"), "window", record.name)),
-        ("tokens", _number(found.get("tokens"), "tokens", record.name)),
-        ("dtype", str(record.model.get("dtype"))),
-        ("estimator", str(found.get("estimator"))),
-    )
 
 
 def _of_score(file: Path, row: Mapping[str, Any]) -> tuple[list[Facts], list[Score]]:

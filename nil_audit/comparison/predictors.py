@@ -17,6 +17,9 @@ PRIMARY = f"deviation_{DEFAULT}"
 law. Unlike the distance it has no ties at 0, so it also ranks the models inside the interval."""
 
 METRICS = {
+    "typical_efficiency": +1,
+    "typical_spread": +1,
+    "typical_sensitivity": -1,
     "interaction_efficiency": +1,
     "spread": +1,
     "sensitivity": -1,
@@ -29,7 +32,7 @@ METRICS = {
 CONFOUNDERS = ("parameters", "tokens", "release")
 """What may go with both score and ratio, so that the two go together without shape mattering."""
 
-_LOGARITHMIC = ("ratio", "depth", "width", "parameters", "tokens", "aofe", "sensitivity")
+_LOGARITHMIC = ("ratio", "depth", "width", "parameters", "tokens", "aofe", "sensitivity", "typical_sensitivity")
 
 
 def expected_signs() -> dict[str, int]:

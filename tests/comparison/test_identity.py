@@ -155,7 +155,8 @@ def test_a_name_and_the_commit_that_it_led_to_are_one_model(tmp_path: Path) -> N
         ({"probe": "other"}, "Records differ in probe, so"),
         ({"dtype": "bfloat16"}, "Records differ in dtype, so"),
         ({"window": 256}, "Records differ in window, so"),
-        ({"tokens": 4096}, "Records differ in tokens, so"),
+        ({"context": 0}, "Records differ in context, so"),
+        ({"asked": {"prefix": False}}, "Records differ in document start, so"),
         ({"estimator": 1}, "Records differ in estimator, so"),
     ],
 )
@@ -165,6 +166,14 @@ def test_metrics_of_another_setting_are_not_mixed_in(tmp_path: Path, other: dict
     clean, _, notes = read(tmp_path)
     assert clean["spread"].notna().tolist() == [True, True, False]
     assert said(notes, words, "those of the 2 that share one setting", "are used, and 1 are not: c.")
+
+
+def test_metrics_over_more_and_less_text_are_compared(tmp_path: Path) -> None:
+    for name, tokens in (("a", 131_072), ("b", 131_072), ("c", 8192)):
+        put(tmp_path / f"{name}.json", record(name, score=0.2, digest=f"sha256:{name}", tokens=tokens))
+    clean, _, notes = read(tmp_path)
+    assert clean["spread"].notna().tolist() == [True, True, True]
+    assert not any("differ in" in note for note in notes)
 
 
 def test_of_a_model_measured_twice_the_record_of_the_common_setting_counts(tmp_path: Path) -> None:

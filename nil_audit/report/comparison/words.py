@@ -34,6 +34,9 @@ STRENGTH = {
 }
 _LABELS = {
     "ratio": "R = depth / width",
+    "typical_efficiency": "typical efficiency",
+    "typical_spread": "typical spread r(U)/d",
+    "typical_sensitivity": "typical sensitivity",
     "interaction_efficiency": "interaction efficiency",
     "spread": "spread r/d",
     "aofe": "AOFE",
