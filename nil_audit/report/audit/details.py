@@ -129,23 +129,25 @@ def study_table(entry: Entry) -> Table:
 
 
 def standing_table(ranking: Ranking) -> Table:
-    """All models at hand by typical efficiency, references too; one model's difference to each of the others."""
+    """The references by typical efficiency; of a page's only ranked model also its difference to each of them."""
     own = ranking.ranked[0] if len(ranking.ranked) == 1 else None
-    gaps = [difference(own.record, entry.record) if own and own is not entry else None for entry in ranking.among]
-    unpaired = any(gap is not None and not gap.paired for gap in gaps)
-    rows = [
-        (
-            Cell(text=entry.name, strong=not entry.reference),
-            error_cell(entry.efficiency),
-            gap_cell(gap) if own else Cell(text="reference" if entry.reference else "this page's"),
-            *(error_cell(entry.record.metric(name)) for name in ("typical_spread", "typical_sensitivity")),
-        )
-        for entry, gap in zip(ranking.among, gaps, strict=True)
-    ]
+    rows, unpaired = [], False
+    for entry in ranking.among:
+        if entry.reference or entry is own:
+            gap = difference(own.record, entry.record) if own and own is not entry else None
+            unpaired |= gap is not None and not gap.paired
+            rows.append(
+                (
+                    Cell(text=entry.name, strong=entry is own),
+                    error_cell(entry.efficiency),
+                    *((gap_cell(gap),) if own else ()),
+                    *(error_cell(entry.record.metric(name)) for name in ("typical_spread", "typical_sensitivity")),
+                )
+            )
     minus = f"; {own.name} minus each, with its 95% interval" if own else ""
     return table(
-        f"All models at hand that were measured alike, by typical efficiency ± standard error{minus}",
-        ("Model", "Efficiency", "Minus this" if own else Column(label="Which"), "Spread", "Sensitivity"),
+        f"Other models at hand that were measured alike, by typical efficiency ± standard error{minus}",
+        ("Model", "Efficiency", *(("Difference",) if own else ()), "Spread", "Sensitivity"),
         rows,
         note=UNPAIRED if unpaired else "",
     )

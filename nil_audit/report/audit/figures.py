@@ -3,17 +3,18 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from nil_audit.catalog.neighbours import nearest
+from nil_audit.catalog.lists import hub_key
+from nil_audit.catalog.neighbours import Neighbour, nearest
 from nil_audit.catalog.sized_scores import sized_scores
 from nil_audit.law.studies import studies
-from nil_audit.report.audit.ranking import Ranking
+from nil_audit.report.audit.ranking import Entry, Ranking
 from nil_audit.report.audit.scores import standing
 from nil_audit.report.audit.words import SPOKEN
 from nil_audit.report.plots.plane import PlanePoint, depth_width_plane
 from nil_audit.report.plots.score_size import ScorePoint, score_against_size
 from nil_audit.report.plots.spread import SpreadPoint, spread_against_sensitivity
 from nil_audit.report.plots.strip import StripRow, strip
-from nil_audit.report.plots.style import page_figure
+from nil_audit.report.plots.style import Drawing, page_figure
 from nil_audit.report.render.page import Figure
 from nil_audit.report.render.text import interval_text, percent
 
@@ -33,27 +34,30 @@ def _figures(ranking: Ranking) -> Iterator[Figure]:
         yield figure
 
 
-def _plane(ranking: Ranking) -> Figure:
+def plane_plot(ranking: Ranking) -> Drawing:
+    """The models on the depth-width plane, among references; one model alone among the real models nearest to it."""
     entries = ranking.entries
     role = "audited" if len(entries) <= SPOKEN else "one of many"
-    points = [
-        PlanePoint(name=one.name, depth=one.record.shape.depth, width=one.record.shape.width, role=role)
-        for one in entries
-    ]
-    beside = {
-        one.name: PlanePoint(name=one.name, depth=one.record.shape.depth, width=one.record.shape.width)
-        for one in ranking.others
-    }
-    real = ""
-    if len(entries) == 1 and entries[0].record.shape.parameters:
-        near = nearest(entries[0].record.shape)
-        beside = {one.model: PlanePoint(name=one.model, depth=one.depth, width=one.width) for one in near} | beside
-        real = " and of the real models nearest to it in size and shape"
+    highlights = [_on_plane(one, role) for one in entries]
+    beside = {one.name: _on_plane(one) for one in ranking.others}
+    for one in _nearest(ranking):
+        beside.setdefault(one.model, PlanePoint(name=one.model, depth=one.depth, width=one.width))
+    return depth_width_plane(list(beside.values()), intervals=studies(), highlights=highlights, notable=list(beside))
+
+
+def strip_plot(ranking: Ranking) -> Drawing:
+    """The typical efficiency of all models at hand that were measured alike, at least one, with its intervals."""
+    return strip(_rows(ranking), axis="typical efficiency (nats)")
+
+
+def _plane(ranking: Ranking) -> Figure:
+    entries = ranking.entries
     which = entries[0].name if len(entries) == 1 else f"{len(entries)} models"
+    real = " and of the real models nearest to it in size and shape" if _nearest(ranking) else ""
     inside = sum(one.record.verdict["label"] == "inside" for one in entries)
     return page_figure(
         "depth-width-plane",
-        depth_width_plane(list(beside.values()), intervals=studies(), highlights=points, notable=list(beside)),
+        plane_plot(ranking),
         caption=f"Depth and width of {which}{real}. Thin lines: equal parameters in the blocks, 12 L d². Shaded: the"
         " law's interval; dashed and dotted: the other studies'. Models of one and the same shape are fanned out"
         " around it.",
@@ -61,19 +65,36 @@ def _plane(ranking: Ranking) -> Figure:
     )
 
 
-def _strip(ranking: Ranking) -> Figure:
-    rows = [
+def _on_plane(entry: Entry, role: str = "model") -> PlanePoint:
+    shape = entry.record.shape
+    return PlanePoint(name=entry.name, depth=shape.depth, width=shape.width, role=role)
+
+
+def _nearest(ranking: Ranking) -> tuple[Neighbour, ...]:
+    """The real models nearest to the only one of a page; none where there are several, or its size is not known."""
+    first, *rest = ranking.entries
+    if rest or not first.record.shape.parameters:
+        return ()
+    return tuple(one for one in nearest(first.record.shape) if hub_key(one.model) != hub_key(first.record.name))
+
+
+def _rows(ranking: Ranking) -> list[StripRow]:
+    return [
         StripRow(name=one.name, estimate=one.efficiency, reference=one.reference)
         for one in ranking.among
         if one.efficiency
     ]
+
+
+def _strip(ranking: Ranking) -> Figure:
+    rows = _rows(ranking)
     grey = " Grey: models that are here to be compared with." if ranking.others else ""
     first, last = rows[0], rows[-1]
     return page_figure(
         "typical-efficiency",
-        strip(rows, axis="typical efficiency (nats)"),
+        strip_plot(ranking),
         caption=f"Typical efficiency of {len(rows)} models measured in one setting, with 95% intervals.{grey} Models"
-        " that read the same windows are closer to each other than their intervals say: their differences are in the"
+        " that read the same windows are better told apart than their intervals show: their differences are in the"
         " table.",
         description=f"Intervals of typical efficiency from {first.name}, {interval_text(first.estimate)}, to"
         f" {last.name}, {interval_text(last.estimate)}.",
@@ -91,7 +112,7 @@ def _spread(ranking: Ranking) -> Figure | None:
     return page_figure(
         "spread-sensitivity",
         spread_against_sensitivity(points),
-        caption="The two parts of typical efficiency, ½ ln r - ln S: over how many directions a typical token's"
+        caption="The two parts of typical efficiency, ½ ln r − ln S: over how many directions a typical token's"
         " gradients spread, and how much its loss depends on them. Bars: 95% intervals. Thin lines: equal efficiency,"
         " in nats; it rises to the lower right.",
         description=f"Scatter plot of typical rank against typical sensitivity of {len(points)} models.",
@@ -112,8 +133,8 @@ def _scores(ranking: Ranking) -> Figure | None:
         for one, score, size in found
         if score.protocol == protocol and size
     ]
-    own = {one.record.name.lower() for one, _, _ in found}
-    cloud = [(one.parameters, one.accuracy) for one in sized_scores(protocol) if one.model.lower() not in own]
+    own = {hub_key(one.record.name) for one, _, _ in found}
+    cloud = [(one.parameters, one.accuracy) for one in sized_scores(protocol) if hub_key(one.model) not in own]
     chance = found[0][1].chance
     grey = f" Grey: {len(cloud)} base models with published scores of it." if cloud else ""
     left = len(found) - len(points)

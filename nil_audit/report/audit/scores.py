@@ -58,14 +58,21 @@ class Standing:
 
 
 def standing(record: Record) -> Standing | None:
-    """Where a model's score stands: the measured one, else the published one, of several the leaderboard's first.
+    """Where a model's score stands; None where no score of it is known.
 
-    None where no score of it is known.
+    The measured one is taken, else a published one; of several the leaderboard's, and of these a run in bfloat16.
     """
     usable = [row for row in record.scores if row.get("accuracy") is not None]
     if not usable:
         return None
-    row = min(usable, key=lambda one: (one["origin"] != "measured", one["protocol"] != "leaderboard"))
+    row = min(
+        usable,
+        key=lambda one: (
+            one["origin"] != "measured",
+            one["protocol"] != "leaderboard",
+            one.get("precision") != "bfloat16",
+        ),
+    )
     size = record.shape.parameters
     near = scores_near(float(size.total), row["protocol"], without=(record.name,)) if size else None
     return Standing(row=row, chance=row.get("chance") or MMLU_PRO_CHANCE, interval=_interval(row), near=near)

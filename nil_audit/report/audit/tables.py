@@ -92,7 +92,7 @@ def ranking_table(ranking: Ranking) -> Table:
         score = standing(record)
         rows.append(
             (
-                Cell(text=entry.name, strong=True),
+                entry.name,
                 error_cell(entry.efficiency),
                 gap_cell(gap),
                 f"{shape.depth} x {shape.width}",

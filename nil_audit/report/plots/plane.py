@@ -45,7 +45,7 @@ class PlanePoint:
 _MARKERS: dict[str, dict[str, Any]] = {
     "candidate": {"marker": "*", "s": 150, "color": ALERT, "zorder": 6},
     "audited": {"marker": "*", "s": 150, "color": ALERT, "zorder": 6},
-    "one of many": {"marker": "o", "s": 26, "color": LINE, "zorder": 5},
+    "one of many": {"marker": "o", "s": 26, "color": LINE, "zorder": 5, "label": "audited"},
     "recommended": {"marker": "D", "s": 42, "color": LINE, "zorder": 5.5},
     "alternative": {"marker": "o", "s": 22, "color": LINE, "zorder": 5},
 }
@@ -202,7 +202,7 @@ def _draw(axes: Axes, points: Sequence[PlanePoint], x: NDArray[np.float64], y: N
     for role, look in _MARKERS.items():
         chosen = [index for index, point in enumerate(points) if point.role == role]
         if chosen:
-            axes.scatter(x[chosen], y[chosen], edgecolors=INK, linewidths=0.6, label=role, **look)
+            axes.scatter(x[chosen], y[chosen], edgecolors=INK, linewidths=0.6, **{"label": role, **look})
 
 
 def _areas(adjusted: Sequence[float | None]) -> NDArray[np.float64]:

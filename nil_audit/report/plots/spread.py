@@ -1,7 +1,7 @@
 """Spread against sensitivity: the two parts of a typical token's efficiency, with lines of equal efficiency."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,10 +72,22 @@ def spread_against_sensitivity(points: Sequence[SpreadPoint]) -> Drawing:
         _equal_efficiency(axes)
         axes.set_xlabel("typical rank r (directions: spread × width)")
         axes.set_ylabel("typical sensitivity S (nats² a token)")
-        x, y = (np.array([getattr(one, key).value for one in points]) for key in ("rank", "sensitivity"))
+        x, y = np.array([(one.rank.value, one.sensitivity.value) for one in points] + list(_along_bars(points))).T
         order = sorted(range(len(points)), key=lambda place: points[place].reference)
-        label_points(axes, [one.name for one in points], x, y, order, radius=3.0, most=_MOST_LABELS)
+        names = [one.name for one in points] + [""] * (len(x) - len(points))
+        label_points(axes, names, x, y, order, radius=3.0, most=_MOST_LABELS)
         return figure
+
+
+def _along_bars(points: Sequence[SpreadPoint]) -> Iterator[tuple[float, float]]:
+    """Places on the bars, close enough that no label is written across one."""
+    for one in points:
+        for estimate, turned in ((one.rank, False), (one.sensitivity, True)):
+            if estimate.interval is None:
+                continue
+            low, high = estimate.interval
+            for end in np.geomspace(max(low, estimate.value / 100), high, 24).tolist():
+                yield (one.rank.value, end) if turned else (end, one.sensitivity.value)
 
 
 def _bars(estimate: Estimate) -> list[list[float]] | None:
