@@ -42,7 +42,8 @@ def record(
         },
         "verdict": {"label": "inside"},
         "interaction": {
-            "probe": {"sha256": probe}, "window": 512, "tokens": 131_072, "context": 16, "asked": {"prefix": True}, "estimates": estimates, "loss": {},
+            "probe": {"sha256": probe}, "window": 512, "tokens": 131_072, "context": 16, "asked": {"prefix": True},
+            "estimates": estimates, "loss": {},
             "estimator": 2, **interaction,
         },
         "scores": scores,
