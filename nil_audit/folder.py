@@ -4,17 +4,22 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nil_audit.errors import CheckpointError, ConfigError
 
+CONFIG_NAME = "config.json"
+ADAPTER_NAME = "adapter_config.json"
+
 PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 """Suffixes of weights that can run code when loaded."""
 
 INDEX_SUFFIX = ".index.json"
+
+_NO_MODEL = ("training_args", "optimizer", "adapter")
 
 _CONTENT = {".safetensors", ".json", ".model", ".txt", ".tiktoken", ".py", *PICKLED}
 _RECENT = 2.0
@@ -67,6 +72,31 @@ def indexed_files(index: Mapping[str, Any]) -> list[str]:
     return names
 
 
+def is_weights(name: str) -> bool:
+    """Whether a file holds a model's weights by its name, as safetensors or pickled."""
+    return name.endswith(".safetensors") or is_pickled(name)
+
+
+def is_pickled(name: str) -> bool:
+    """Whether a file holds a model's weights by its name, pickled; adapters and the state of a training are none."""
+    return name.endswith(PICKLED) and not name.startswith(_NO_MODEL)
+
+
+def is_adapter(name: str, file: Path) -> ConfigError:
+    """The error for an adapter without the weights that it adapts."""
+    base = read_object(file, f"The {ADAPTER_NAME} of {name}").get("base_model_name_or_path")
+    known = isinstance(base, str) and base
+    return ConfigError(
+        f"{name} is a PEFT adapter{f' of {base}' if known else ''}, which has no weights of its own; merge it into its"
+        f" base (merge_and_unload, then save_pretrained) and name that folder, or name {base if known else 'its base'}."
+    )
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are, for a sentence: "a, b, c and 2 more"."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
 def is_inside(name: str) -> bool:
     """Whether a relative name stays in the folder that it is read from."""
     path = PurePosixPath(name.replace("\\", "/"))
@@ -75,31 +105,35 @@ def is_inside(name: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class FolderState:
-    """A checkpoint's folder at one moment.
+    """A checkpoint's folder at one moment, or one file of it.
 
     Attributes:
         name: The model's name, for people.
         folder: Where it is.
-        sha256: Over names and contents of the files that decide what the checkpoint computes.
+        only: Name of the one file that decides what the checkpoint computes, or None.
+        sha256: Over names and contents of the files that decide what the checkpoint computes; of one file, over its
+            content alone.
         stamps: Of each of these: size, times of change in nanoseconds, inode and device, from before they were read.
         began: When reading began, in seconds since the epoch.
     """
 
     name: str
     folder: Path
+    only: str | None
     sha256: str
     stamps: Mapping[str, tuple[int, ...]]
     began: float
 
     @classmethod
-    def read(cls, name: str, folder: Path) -> "FolderState":
-        """Read every file of a folder that decides what its checkpoint computes.
+    def read(cls, name: str, folder: Path, only: str | None = None) -> "FolderState":
+        """Read every file of a folder that decides what its checkpoint computes, or the only one.
 
         Raises:
             CheckpointError: One of them cannot be read.
         """
-        began, stamps = time.time(), _stamps(name, folder)
-        return cls(name=name, folder=folder, sha256=_digest(name, folder), stamps=stamps, began=began)
+        began, stamps = time.time(), _stamps(name, folder, only)
+        sha256 = _digest(name, folder, only)
+        return cls(name=name, folder=folder, only=only, sha256=sha256, stamps=stamps, began=began)
 
     def has_changed(self) -> bool:
         """Whether the digest is another now; files whose stamps are as they were are not read again.
@@ -107,19 +141,21 @@ class FolderState:
         Raises:
             CheckpointError: A file cannot be read.
         """
-        stamps = _stamps(self.name, self.folder)
+        stamps = _stamps(self.name, self.folder, self.only)
         newest = max((time_ns for stamp in stamps.values() for time_ns in stamp[1:3]), default=0)
         if stamps == self.stamps and newest / 1e9 < self.began - _RECENT:
             return False
-        return _digest(self.name, self.folder) != self.sha256
+        return _digest(self.name, self.folder, self.only) != self.sha256
 
 
-def _deciding_files(folder: Path) -> dict[str, Path]:
+def _deciding_files(folder: Path, only: str | None) -> dict[str, Path]:
     """The files that decide what a checkpoint computes, by name: weights, configurations, tokenizer and code.
 
     Those in subfolders count where an index names them, and where they are code. Links are followed: what counts is
     what is read.
     """
+    if only is not None:
+        return {only: folder / only}
     files = {path.name: path for path in folder.iterdir() if path.is_file() and path.suffix in _CONTENT}
     for index in [path for name, path in files.items() if name.endswith(INDEX_SUFFIX)]:
         try:
@@ -132,20 +168,22 @@ def _deciding_files(folder: Path) -> dict[str, Path]:
     return dict(sorted(files.items()))
 
 
-def _stamps(name: str, folder: Path) -> dict[str, tuple[int, ...]]:
+def _stamps(name: str, folder: Path, only: str | None) -> dict[str, tuple[int, ...]]:
     try:
-        found = {key: path.stat() for key, path in _deciding_files(folder).items()}
+        found = {key: path.stat() for key, path in _deciding_files(folder, only).items()}
     except OSError as error:
         raise _unreadable(name, error) from error
     return {key: (one.st_size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino, one.st_dev) for key, one in found.items()}
 
 
-def _digest(name: str, folder: Path) -> str:
+def _digest(name: str, folder: Path, only: str | None) -> str:
     total = hashlib.sha256()
     try:
-        for key, path in _deciding_files(folder).items():
+        for key, path in _deciding_files(folder, only).items():
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
+            if only is not None:
+                return content
             total.update(os.fsencode(key) + f"\0{content}\n".encode())
     except OSError as error:
         raise _unreadable(name, error) from error

@@ -1,4 +1,4 @@
-"""Which model a name means: a Hub id, ``id@revision``, a local folder or a config file, resolved once.
+"""Which model a name means: a Hub id, ``id@revision``, a local folder, a GGUF or a config file, resolved once.
 
 Everything that is read of a model (shape, tokenizer, weights) comes from one `Source`: one place and, on the Hub, one
 commit. ``HF_ENDPOINT``, ``HF_HOME``, ``HF_HUB_OFFLINE`` and the user's stored token are huggingface_hub's own business,
@@ -12,13 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from nil_audit.errors import CheckpointError, ConfigError, SourceError, first_line
-from nil_audit.folder import FolderState, read_object
+from nil_audit.errors import CheckpointError, ConfigError, SourceError
+from nil_audit.folder import ADAPTER_NAME, CONFIG_NAME, FolderState, is_adapter, is_weights, listed, read_object
+from nil_audit.gguf_file import SUFFIX, GgufFile, is_gguf, is_part, part_of
+from nil_audit.hub import fetch_config
 
-CONFIG_NAME = "config.json"
-ADAPTER_NAME = "adapter_config.json"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9_][\w.-]*)?")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _REVISION = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w./-]*")
 
 
@@ -29,11 +28,13 @@ class Source:
     Attributes:
         name: The name asked for, as the user wrote it.
         kind: "hub" or "local".
-        reference: The repository id or the folder, as transformers takes it; of a lone config file, its path.
+        reference: The repository id or the folder, as transformers takes it; of a lone config file or a GGUF file,
+            its path.
         revision: Commit hash that the Hub resolved the name to, or None for a local source.
         folder: Local folder that holds the config and may hold weights; None for the Hub and for a config file
             that is not named ``config.json``.
-        config: The parsed configuration.
+        config: The parsed configuration; of a GGUF file, what transformers makes of its header.
+        gguf: The GGUF file that holds the model, or None; nothing that lies beside it is read.
     """
 
     name: str
@@ -42,10 +43,11 @@ class Source:
     revision: str | None
     folder: Path | None
     config: dict[str, Any]
+    gguf: GgufFile | None = None
 
     @cached_property
     def digest(self) -> str:
-        """What equal weights share: "git:COMMIT" on the Hub, "sha256:..." over the files of a folder.
+        """What equal weights share: "git:COMMIT" on the Hub, "sha256:..." over the files of a folder or a GGUF file.
 
         Raises:
             CheckpointError: The source is a configuration file, which has no weights; the folder cannot be read, or its
@@ -68,6 +70,11 @@ class Source:
     @cached_property
     def _folder_state(self) -> FolderState:
         assert self.folder is not None
+        if self.gguf is not None:
+            state = FolderState.read(self.name, self.folder, only=self.gguf.path.name)
+            if GgufFile.read(self.name, self.gguf.path).sha256 != self.gguf.sha256:
+                raise self._changed()
+            return state
         state = FolderState.read(self.name, self.folder)
         # as text, because NaN is not equal to itself
         if json.dumps(_parse(self.name, self.folder / CONFIG_NAME)) != json.dumps(self.config):
@@ -99,13 +106,28 @@ def resolve(name: str) -> Source:
     Whatever exists on disk is local; the rest is a Hub id. No weights and no code are fetched.
 
     Args:
-        name: Hub id ("Qwen/Qwen2.5-0.5B"), "id@revision", a folder with a ``config.json``, or a config file.
+        name: Hub id ("Qwen/Qwen2.5-0.5B"), "id@revision", a folder with a ``config.json``, a GGUF file or a folder
+            whose only weights it is, or a config file.
 
     Raises:
         SourceError: There is no such folder, id or revision; the repository is gated; there is no network.
-        ConfigError: The folder has no config.json, or it is not a JSON object.
+        ConfigError: The folder has no config.json, or it is not a JSON object; it has several GGUF files;
+            transformers does not know the architecture of a GGUF file.
+        CheckpointError: A GGUF file is damaged, or no whole model; the package gguf is missing.
     """
     path, kind = _on_disk(name)
+    gguf = path if kind == "file" and is_gguf(path) else _only_gguf(name, path) if kind == "folder" else None
+    if gguf is not None:
+        header = GgufFile.read(name, gguf)
+        return Source(
+            name=name,
+            kind="local",
+            reference=str(gguf),
+            revision=None,
+            folder=gguf.parent,
+            config=header.config(name),
+            gguf=header,
+        )
     if kind == "folder" and not (path / CONFIG_NAME).is_file():
         if (path / ADAPTER_NAME).is_file():
             raise is_adapter(name, path / ADAPTER_NAME)
@@ -120,14 +142,18 @@ def resolve(name: str) -> Source:
             name=name, kind="local", reference=str(folder or file), revision=None, folder=folder, config=config
         )
     repo_id, _, revision = name.partition("@")
-    if _HUB_ID.fullmatch(repo_id) is None or name.endswith(".json") or (revision and not _REVISION.fullmatch(revision)):
+    if (
+        _HUB_ID.fullmatch(repo_id) is None
+        or name.endswith((".json", SUFFIX))
+        or (revision and not _REVISION.fullmatch(revision))
+    ):
         raise SourceError(
             f"{name!r} is neither an existing folder or file nor a Hub id such as Qwen/Qwen2.5-0.5B; check the"
             " spelling."
         )
     if name.endswith("@"):
         raise SourceError(f"{name!r} names no revision after '@'; add a branch, tag or commit, or leave out the '@'.")
-    file = _fetch_config(repo_id, revision or None)
+    file = fetch_config(repo_id, revision or None)
     # the Hub's cache keeps each commit in a folder of its own, named by its hash: snapshots/<commit>/config.json
     return Source(
         name=name,
@@ -167,101 +193,27 @@ def _on_disk(name: str) -> tuple[Path, Literal["folder", "file"] | None]:
         raise SourceError(f"Cannot look for {name} ({error.strerror}); check the name and its permissions.") from error
 
 
-def is_adapter(name: str, file: Path) -> ConfigError:
-    """The error for an adapter without the weights that it adapts."""
-    base = read_object(file, f"The {ADAPTER_NAME} of {name}").get("base_model_name_or_path")
-    known = isinstance(base, str) and base
-    return ConfigError(
-        f"{name} is a PEFT adapter{f' of {base}' if known else ''}, which has no weights of its own; merge it into its"
-        f" base (merge_and_unload, then save_pretrained) and name that folder, or name {base if known else 'its base'}."
-    )
-
-
-def _fetch_config(repo_id: str, revision: str | None) -> Path:
-    """Download the configuration of a Hub model, or find it in the local cache.
-
-    Returns:
-        The file's path, ``.../snapshots/<commit>/config.json``.
+def _only_gguf(name: str, folder: Path) -> Path | None:
+    """The GGUF file that holds the only weights of a folder; None where there are others, or none.
 
     Raises:
-        SourceError: One sentence for each way in which the Hub refuses or cannot be reached.
-        ConfigError: The repository has no such file.
+        SourceError: The folder cannot be read.
+        ConfigError: There are several, and no config.json either.
+        CheckpointError: They are parts of one model.
     """
-    from huggingface_hub import (
-        constants,
-        errors,
-        get_hf_file_metadata,
-        hf_hub_download,
-        hf_hub_url,
-        try_to_load_from_cache,
-    )
-
-    asked = f"{repo_id}@{revision}" if revision else repo_id
-    cached: Any = None
     try:
-        cached = try_to_load_from_cache(repo_id, CONFIG_NAME, revision=revision)
-        if isinstance(cached, str) and (constants.is_offline_mode() or _COMMIT.fullmatch(revision or "")):
-            return Path(cached)
-        # asked once before the download, which would try an unreachable Hub six times
-        get_hf_file_metadata(hf_hub_url(repo_id, CONFIG_NAME, revision=revision))
-        return Path(hf_hub_download(repo_id, CONFIG_NAME, revision=revision))
-    except errors.HFValidationError as error:
-        raise SourceError(f"{repo_id!r} is not a valid Hub id; it should look like Qwen/Qwen2.5-0.5B.") from error
-    except errors.GatedRepoError as error:
-        raise SourceError(
-            f"{repo_id} is gated and the stored token has no access to it; accept its terms at"
-            f" {constants.ENDPOINT}/{repo_id} and sign in with 'hf auth login'."
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        raise SourceError(
-            f"There is no model {repo_id} on the Hub, or it is private; check the spelling, or sign in with"
-            " 'hf auth login'."
-        ) from error
-    except errors.DisabledRepoError as error:
-        raise SourceError(f"{repo_id} has been disabled on the Hub; choose another model.") from error
-    except errors.RevisionNotFoundError as error:
-        raise SourceError(
-            f"{repo_id} has no revision {revision!r}; see {constants.ENDPOINT}/{repo_id}/commits/main for those it has."
-        ) from error
-    except errors.RemoteEntryNotFoundError as error:
-        if (adapter := _adapter_config(repo_id, revision)) is not None:
-            raise is_adapter(asked, adapter) from error
-        raise ConfigError(
-            f"The Hub model {asked} has no {CONFIG_NAME}; choose a model in Hugging Face format."
-        ) from error
-    except errors.OfflineModeIsEnabled as error:
-        raise SourceError(
-            f"{asked} is not in the local cache ({constants.HF_HUB_CACHE}) and HF_HUB_OFFLINE forbids the network;"
-            " unset HF_HUB_OFFLINE, or name a local folder."
-        ) from error
-    except errors.HfHubHTTPError as error:
-        if error.response.status_code >= 500 and isinstance(cached, str):
-            return Path(cached)
-        raise SourceError(
-            f"The Hub answered with status {error.response.status_code} for {asked}; check your token and access, or"
-            " try again later."
-        ) from error
-    except (errors.HTTPError, errors.LocalEntryNotFoundError) as error:
-        if isinstance(cached, str):
-            return Path(cached)
-        raise SourceError(
-            f"No network connection to {constants.ENDPOINT}, and {asked} is not in the local cache; check the"
-            " connection and HF_ENDPOINT, or name a local folder."
-        ) from error
-    except OSError as error:  # a cache that cannot be written, a server that is not a Hub
-        raise SourceError(
-            f"Could not fetch {CONFIG_NAME} of {asked} ({first_line(error)}); check HF_ENDPOINT and HF_HOME."
-        ) from error
-
-
-def _adapter_config(repo_id: str, revision: str | None) -> Path | None:
-    """The adapter's configuration in a repository that has no other; None where there is none."""
-    from huggingface_hub import errors, hf_hub_download
-
-    try:
-        return Path(hf_hub_download(repo_id, ADAPTER_NAME, revision=revision))
-    except (errors.HfHubHTTPError, errors.HTTPError, errors.LocalEntryNotFoundError, OSError):
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+    except OSError as error:
+        raise SourceError(f"The folder {name} cannot be read ({error.strerror}); check its permissions.") from error
+    found = [path for path in files if path.suffix.lower() == SUFFIX]
+    if len(found) == 1 and not any(is_weights(path.name) for path in files):
+        return found[0]
+    if len(found) < 2 or any(is_weights(path.name) or path.name == CONFIG_NAME for path in files):
         return None
+    if len({part_of(path) for path in found}) == 1 and part_of(found[0]):
+        raise is_part(f"{name} holds {found[0].name}, which", found[0])
+    names = listed([path.name for path in found])
+    raise ConfigError(f"The folder {name} holds {len(found)} GGUF files ({names}); name one of them.")
 
 
 def _parse(name: str, file: Path) -> dict[str, Any]:

@@ -31,6 +31,7 @@ GROUND = (
     "source",
     "folder",
     "gguf_file",
+    "hub",
     "runner",
     "files",
     "progress",

@@ -16,6 +16,7 @@ from nil_audit.shape.parameters import count, tied
 from nil_audit.source import Source
 from nil_audit.weights import Dtype, check_device
 from nil_audit.weights.files import WeightFiles, find_weights
+from nil_audit.weights.gguf import load_gguf, unpacking_memory
 from nil_audit.weights.memory import require_memory
 from nil_audit.weights.quantised import check_floating, not_dequantised, packed, quantisation, refuse_stored_integers
 
@@ -91,15 +92,21 @@ def load_checkpoint(
     source.require_weights()
     placed = _device_map(shape, device, dtype)
     require_memory(shape, dtype, device, source.name)
+    if source.gguf is not None:  # turned back on the host, wherever the model goes
+        require_memory(shape, dtype, "cpu", source.name, beside=unpacking_memory(source.gguf))
     _ = source.digest  # of what is there before anything is read
     with quiet_libraries():
-        files = find_weights(source, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code)
-        tokenizer = _load_tokenizer(source, trust_remote_code)
-        model, dequantised = _load_model(source, shape, files, dtype, placed, allow_pickle, trust_remote_code)
+        if source.gguf is not None:
+            model, tokenizer, said = load_gguf(source.name, source.config, source.gguf, dtype, placed)
+        else:
+            files = find_weights(source, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code)
+            tokenizer = _load_tokenizer(source, trust_remote_code)
+            model, dequantised = _load_model(source, shape, files, dtype, placed, allow_pickle, trust_remote_code)
+            said = [*files.notes, *dequantised]
     source.check_unchanged()
     freeze(model)
     _check_finite(source.name, model, dtype)
-    notes = [*shape.notes, *files.notes, *dequantised]
+    notes = [*shape.notes, *said]
     rows = embedding_weight(model).shape[0]
     if len(tokenizer) < rows // 2:
         notes.append(f"The tokenizer of {source.name} knows {len(tokenizer):,} of the model's {rows:,} tokens.")

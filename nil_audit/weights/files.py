@@ -11,8 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nil_audit.errors import CheckpointError, ConfigError, SourceError, first_line
-from nil_audit.folder import INDEX_SUFFIX, PICKLED, indexed_files, is_inside, read_object
-from nil_audit.source import ADAPTER_NAME, CONFIG_NAME, Source, is_adapter
+from nil_audit.folder import (
+    ADAPTER_NAME,
+    CONFIG_NAME,
+    INDEX_SUFFIX,
+    indexed_files,
+    is_adapter,
+    is_inside,
+    is_pickled,
+    read_object,
+)
+from nil_audit.gguf_file import SUFFIX
+from nil_audit.hub import only_gguf_on_hub
+from nil_audit.source import Source
 
 GENERATION_NAME = "generation_config.json"
 _SAFE = ("model.safetensors", f"model.safetensors{INDEX_SUFFIX}")
@@ -189,8 +200,8 @@ def _unreachable(source: Source, reason: str) -> SourceError:
 
 
 def _no_weights(source: Source, names: list[str], folder: Path) -> CheckpointError | ConfigError:
-    """Tell pickled weights and an adapter from none."""
-    if any(name.endswith(PICKLED) and not name.startswith(("training_args", "optimizer", "adapter")) for name in names):
+    """Tell pickled weights, an adapter and GGUF files from none."""
+    if any(is_pickled(name) for name in names):
         return CheckpointError(
             f"{source.name} has only pickled weights, which can run code when loaded; use a safetensors version, or "
             "--allow-pickle if you trust where they come from."
@@ -198,6 +209,12 @@ def _no_weights(source: Source, names: list[str], folder: Path) -> CheckpointErr
     if ADAPTER_NAME in names:
         _fetch(source, folder, [ADAPTER_NAME])
         return is_adapter(source.name, folder / ADAPTER_NAME)
+    if files := [name for name in names if name.lower().endswith(SUFFIX)]:
+        if source.folder is None:
+            return only_gguf_on_hub(source.reference, source.revision, files)
+        return CheckpointError(
+            f"{source.name} has its weights as GGUF alone; name the file, {source.folder / files[0]}."
+        )
     return CheckpointError(
         f"{source.name} has no weights (no model.safetensors, and no index of several); name a folder or repository "
         "with weights."

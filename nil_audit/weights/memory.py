@@ -22,7 +22,7 @@ _FRAGMENTED = 1.4
 """What small tensors that are kept between larger ones take of a process's memory, for each byte of their own."""
 
 
-def require_memory(shape: "Shape", dtype: str, device: str, name: str) -> None:
+def require_memory(shape: "Shape", dtype: str, device: str, name: str, *, beside: int = 0) -> None:
     """Refuse a model whose weights cannot fit, before any of them is read.
 
     Counted are the parameters in their type, and the largest table once more, since it is looked through for what is
@@ -33,6 +33,7 @@ def require_memory(shape: "Shape", dtype: str, device: str, name: str) -> None:
         dtype: Of the weights in memory.
         device: "auto" or a torch device.
         name: Of the model.
+        beside: Bytes that loading takes beside them.
 
     Raises:
         CheckpointError: They need more than is free, or the processes of this machine together more than there is.
@@ -40,7 +41,7 @@ def require_memory(shape: "Shape", dtype: str, device: str, name: str) -> None:
     if shape.parameters is None:
         return
     size = getattr(torch, dtype).itemsize
-    needed = size * (shape.parameters.total + shape.vocab_size * shape.width)
+    needed = size * (shape.parameters.total + shape.vocab_size * shape.width) + beside
     advice = "--dtype bfloat16, or a device with more memory" if size > 2 else "a device with more memory"
     takes = f"{name} needs about {_words(needed)} of memory as {dtype}"
     kind, free = _free_memory(device)

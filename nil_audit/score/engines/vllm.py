@@ -17,8 +17,13 @@ def load_vllm(source: Source, *, dtype: str, trust_remote_code: bool) -> Any:
         trust_remote_code: Run the repository's own model code.
 
     Raises:
-        UsageError: This is one of several processes.
+        UsageError: This is one of several processes, or a GGUF file.
     """
+    if source.gguf is not None:
+        raise UsageError(
+            f"{source.name} is a GGUF file, which vLLM would run as it is quantised; leave --backend vllm out, and its"
+            " weights are turned back into numbers."
+        )
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("vLLM starts its own processes; run --backend vllm without accelerate launch or torchrun.")
     from lm_eval.models.vllm_causallms import VLLM
