@@ -254,6 +254,9 @@ def test_hub(hub: Hub, folder: Path, tmp_path: Path) -> None:
     hub.add("old-style", folder)
     hub.add("org/gated", folder, gated=True)
     hub.add("org/weights-only", write(tmp_path / "bare", "nothing", name="README.md"))
+    quants = write(tmp_path / "quants", "GGUF", name="m.Q4_K_M.gguf")
+    (quants / "m.Q8_0.gguf").write_text("GGUF")
+    hub.add("org/quants", quants)
     hub.add("org/broken", write(tmp_path / "broken", '{"a": '))
     adapter = {"peft_type": "LORA", "base_model_name_or_path": "org/model"}
     hub.add("org/adapter", write(tmp_path / "adapter", adapter, name="adapter_config.json"))
@@ -269,6 +272,7 @@ def test_hub(hub: Hub, folder: Path, tmp_path: Path) -> None:
         "org/broken",
         "org/mo--del",
         "org/adapter",
+        "org/quants",
         environment=hub.environment(tmp_path / "home"),
     )
     assert answers[:4] == [
@@ -286,6 +290,7 @@ def test_hub(hub: Hub, folder: Path, tmp_path: Path) -> None:
         "ConfigError",
         "SourceError",
         "ConfigError",
+        "ConfigError",
     )
     for sentence, words in zip(
         sentences,
@@ -297,6 +302,8 @@ def test_hub(hub: Hub, folder: Path, tmp_path: Path) -> None:
             "org/broken is not valid JSON",
             "'org/mo--del' is not a valid Hub id",
             "org/adapter is a PEFT adapter of org/model, which has no weights of its own; merge it",
+            "org/quants has its weights as GGUF alone (m.Q4_K_M.gguf, m.Q8_0.gguf); download one (hf download"
+            " org/quants m.Q4_K_M.gguf --local-dir .), and name the file",
         ),
         strict=True,
     ):
@@ -304,7 +311,7 @@ def test_hub(hub: Hub, folder: Path, tmp_path: Path) -> None:
         assert "\n" not in sentence
         assert sentence.endswith(".")
     fetched = {request.rsplit("/", 1)[-1] for request in hub.requests}
-    assert fetched == {"config.json", "adapter_config.json"}
+    assert fetched == {"config.json", "adapter_config.json", "main"}  # the last a list of the files that there are
 
 
 def test_cache_serves_what_was_fetched_without_a_network(hub: Hub, folder: Path, tmp_path: Path) -> None:
