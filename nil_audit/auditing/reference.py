@@ -5,21 +5,50 @@ thousand of them cost a fraction of a second.
 """
 
 import json
+import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from nil_audit import __version__
-from nil_audit.auditing.record import Record, record_from, setting
+from nil_audit.auditing.record import Record, read_record, record_from, setting
 from nil_audit.catalog.lists import hub_key
 from nil_audit.errors import DataError, UsageError
-from nil_audit.files import cache_folder, plain, write_atomically
+from nil_audit.files import cache_folder, write_atomically
 from nil_audit.processes import is_first
 
 _HEADLINE = "typical_efficiency"
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A reference, and the file of its whole record where this is not it."""
+
+    record: Record
+    file: Path | None
+
+    @property
+    def efficiency(self) -> float:
+        found = self.record.metric(_HEADLINE)
+        return found.value if found else math.nan
+
+    @property
+    def rank(self) -> tuple[float, str]:
+        """The higher, the rather it is the one of its model: by precision, then by time."""
+        found = self.record.metric(_HEADLINE)
+        return -(math.inf if found is None or found.se is None else found.se), self.record.created
+
+    def whole(self) -> Record:
+        """The record as it was written, where that can be read."""
+        with suppress(DataError):
+            if self.file is not None:
+                return read_record(self.file)
+        return self.record
 
 
 def reference_records(records: Sequence[Record]) -> tuple[Record, ...]:
@@ -31,39 +60,55 @@ def reference_records(records: Sequence[Record]) -> tuple[Record, ...]:
     Returns:
         Shipped records and those of the user's cache whose ``setting`` is that of one of these, without the models of
         these, and one a model: that of the smallest standard error of the typical efficiency, of equal ones the
-        newest. They are `compact`. Files that are damaged or cannot be read are passed over.
+        newest. They hold what `compact` leaves; of the user's own, the next above and below each of these are whole,
+        so that differences to them are paired. Files that are damaged or cannot be read are passed over.
     """
     settings = {found for one in records if (found := setting(one)) is not None}
     if not settings:
         return ()
     given = {mark for one in records for mark in _marks(one)}
-    best: dict[str, tuple[tuple[float, str], Record]] = {}
-    for document in (*_shipped(), *_kept()):
-        record = _sound(document)
-        if record is None or setting(record) not in settings or given.intersection(_marks(record)):
+    best: dict[str, _Found] = {}
+    for one in (*_shipped(), *_kept()):
+        marks = _marks(one.record)
+        if setting(one.record) not in settings or given.intersection(marks):
             continue
-        error = record.metric(_HEADLINE)
-        rank = (-(error.se if error and error.se is not None else float("inf")), record.created)
-        model = _marks(record)[0]
-        if model not in best or rank > best[model][0]:
-            best[model] = (rank, record)
-    return tuple(record for _, record in best.values())
+        if marks[0] not in best or one.rank > best[marks[0]].rank:
+            best[marks[0]] = one
+    near = _nearest(records, list(best.values()))
+    return tuple(one.whole() if one in near else one.record for one in best.values())
 
 
-def compact(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A record's document without what only its own report shows: the earlier rounds, tokens in their text, notes.
+def _nearest(records: Sequence[Record], references: Sequence[_Found]) -> list[_Found]:
+    """The references that stand next to a record, by typical efficiency."""
+    near = []
+    for value in (found.value for record in records if (found := record.metric(_HEADLINE))):
+        above = [one for one in references if one.efficiency >= value]
+        below = [one for one in references if one.efficiency < value]
+        near += sorted(above, key=lambda one: one.efficiency)[:1] + sorted(below, key=lambda one: -one.efficiency)[:1]
+    return near
 
-    It is a record still: every number follows from it, and two that were read on the same windows can be compared in
-    pairs.
+
+def compact(document: Mapping[str, Any], *, products: bool) -> dict[str, Any]:
+    """A record's document without what only its own report shows: a record still.
+
+    Left out are the earlier rounds, the plug-in estimates, tokens in their text, environment and notes.
+
+    Args:
+        document: Of a record with an interaction.
+        products: Whether it keeps the products of the blocks, from which differences are paired; they are three
+            quarters of it.
     """
-    interaction = dict(document["interaction"])
-    interaction |= {"rounds": [], "heaviest": {**(interaction.get("heaviest") or {}), "tokens": []}}
-    return {**document, "interaction": interaction, "notes": []}
+    whole = document["interaction"]
+    dropped = ("rounds",) if products else ("rounds", "products", "block_loss")
+    interaction = {name: part for name, part in whole.items() if name not in dropped}
+    heaviest = {name: part for name, part in (whole.get("heaviest") or {}).items() if name != "tokens"}
+    interaction |= {"estimates": {"plugin": {}, "unbiased": whole["estimates"]["unbiased"]}, "heaviest": heaviest}
+    return {**document, "interaction": interaction, "environment": {}, "notes": []}
 
 
 def compact_text(document: Mapping[str, Any]) -> str:
     """A document as the files of references hold it: JSON in ASCII, on one line."""
-    return json.dumps(plain(document), separators=(",", ":"), allow_nan=False) + "\n"
+    return json.dumps(document, separators=(",", ":")) + "\n"
 
 
 def _marks(record: Record) -> list[str]:
@@ -82,46 +127,45 @@ def _sound(document: Any) -> Record | None:
         return None
 
 
-def _shipped() -> Iterator[Any]:
-    """The documents that ship with the package."""
+def _shipped() -> Iterator[_Found]:
+    """The records that ship with the package."""
     folder = files("nil_audit") / "data" / "reference"
     if folder.is_dir():
         for file in sorted(folder.iterdir(), key=lambda one: one.name):
-            if file.name.endswith(".json"):
-                with suppress(OSError, ValueError, RecursionError):
-                    yield json.loads(file.read_text(encoding="utf-8"))
+            if file.name.endswith(".json") and (record := _sound(_read(file))) is not None:
+                yield _Found(record, None)
 
 
-def _kept() -> Iterable[Any]:
-    """The compact documents of the records in the user's cache, read anew where a file has changed."""
-    place = cache_folder() / "references.json"
+def _kept() -> Iterator[_Found]:
+    """The records of the user's cache, compact, each read anew where its file has changed."""
+    place, folder = cache_folder() / "references.json", cache_folder() / "records"
     known = _read(place)
-    before = known["records"] if isinstance(known, dict) and known.get("version") == __version__ else {}
+    before = known.get("records") if isinstance(known, dict) and known.get("version") == __version__ else None
     before = before if isinstance(before, dict) else {}
     now: dict[str, Any] = {}
-    with suppress(OSError), os.scandir(cache_folder() / "records") as entries:
+    with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if not entry.name.endswith(".json"):
-                continue
-            with suppress(OSError):
-                found = entry.stat()
-                stamp = [found.st_mtime_ns, found.st_size]
-                old = before.get(entry.name)
-                fresh = not (isinstance(old, dict) and old.get("stamp") == stamp)
-                now[entry.name] = {"stamp": stamp, "record": _compact_file(Path(entry.path))} if fresh else old
+            if entry.name.endswith(".json"):
+                with suppress(OSError):
+                    found, old = entry.stat(), before.get(entry.name)
+                    stamp = [found.st_mtime_ns, found.st_size]
+                    same = isinstance(old, dict) and old.get("stamp") == stamp
+                    now[entry.name] = old if same else {"stamp": stamp, "record": _compact_file(Path(entry.path))}
     if now != before and is_first():
         with suppress(UsageError):
             write_atomically(place, compact_text({"version": __version__, "records": now}))
-    return [one.get("record") for one in now.values()]
+    for name, one in sorted(now.items()):
+        if (record := _sound(one.get("record"))) is not None:
+            yield _Found(record, folder / name)
 
 
 def _compact_file(file: Path) -> dict[str, Any] | None:
     """The compact document of a record's file, or None where it is of no use."""
     document = _read(file)
-    return compact(document) if _sound(document) is not None else None
+    return compact(document, products=False) if _sound(document) is not None else None
 
 
-def _read(file: Path) -> Any:
+def _read(file: Path | Traversable) -> Any:
     """A file's JSON, or None where it cannot be read."""
     try:
         return json.loads(file.read_bytes())

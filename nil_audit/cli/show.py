@@ -19,7 +19,7 @@ _PATHS = "Records, what --json printed, or folders of these: a report's folder, 
 
 def show(
     context: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(metavar="RECORD|DIR...", help=_PATHS)],
+    paths: Annotated[list[Path], typer.Argument(metavar="RECORD|DIR", help=_PATHS)],
     out: Annotated[Path | None, value("DIR", RESULTS, "Folder for records, audit.csv, audit.html, audit.md.")] = None,
     details: Annotated[bool, flag("--details", RESULTS, "Also every metric in both estimates.")] = False,
     as_json: AsJson = False,
