@@ -12,8 +12,12 @@ from nil_audit.displayed import View, show_with
 if TYPE_CHECKING:
     from nil_audit.auditing.audit import audit as audit
     from nil_audit.auditing.record import read_record as read_record
+    from nil_audit.auditing.several import Audits as Audits
+    from nil_audit.auditing.several import audit_many as audit_many
+    from nil_audit.auditing.several import read_records as read_records
     from nil_audit.candidate.check import check_candidate as check_candidate
     from nil_audit.comparison.compare import compare as compare
+    from nil_audit.data import demo_model as demo_model
     from nil_audit.errors import NilAuditError as NilAuditError
     from nil_audit.shape.architecture import Shape as Shape
     from nil_audit.shape.architecture import read_shape as read_shape
@@ -26,7 +30,11 @@ _PUBLIC = {
     "Shape": "nil_audit.shape.architecture",
     "read_shape": "nil_audit.shape.architecture",
     "audit": "nil_audit.auditing.audit",
+    "audit_many": "nil_audit.auditing.several",
+    "Audits": "nil_audit.auditing.several",
     "read_record": "nil_audit.auditing.record",
+    "read_records": "nil_audit.auditing.several",
+    "demo_model": "nil_audit.data",
     "compare": "nil_audit.comparison.compare",
     "check_candidate": "nil_audit.candidate.check",
     "Estimate": "nil_audit.stats.estimate",

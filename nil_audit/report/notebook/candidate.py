@@ -111,11 +111,10 @@ def _options(report: CandidateReport) -> Table:
     return table(
         "Shapes of the same budget: predicted change in loss from going there, by each study, in per cent with 95%"
         " intervals; below zero is better.",
-        ("L x d", "Total", "R", "Distance", Column(label="Verdict"), *studies, "KV", "Depth"),
+        ("L x d", "Total", "R", Column(label="Verdict"), *studies, "KV", "Depth"),
         rows,
         note=("Bold: recommended. " if report.recommended else "")
-        + "Distance: to the law's interval, in nats of R. KV, Depth: key-value cache and blocks in sequence against"
-        " this one's.",
+        + "KV, Depth: key-value cache and blocks in sequence against this one's.",
     )
 
 
@@ -128,6 +127,5 @@ def _cells(name: Cell | str, shape: Shape, verdict: Verdict) -> list[Cell | str]
         name,
         count(shape.parameters.total if shape.parameters else None),
         f"{shape.ratio:.4f}",
-        signed(verdict.distance) if verdict.distance else "0",
         verdict_cell(verdict.label),
     ]
