@@ -28,6 +28,12 @@ _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: 
 _STRING, _ARRAY = 8, 9
 _MOST_DIMENSIONS = 4
 _PART = re.compile(r"-(\d{5})-of-(\d{5})$")
+_LEFT_TO_DEFAULTS = {
+    "gpt2": {"context_length": "n_positions", "feed_forward_length": "n_inner"},
+    "qwen3": {"attention.key_length": "head_dim"},
+}
+"""What headers say that transformers leaves to the defaults of an architecture, and its name in the configuration."""
+
 _PLAIN = ("F64", "F32", "F16", "BF16")
 
 
@@ -153,7 +159,11 @@ class GgufFile:
                 f"transformers cannot read the header of {name} ({first_line(error)}); audit the model that the file"
                 " was made from."
             ) from error
-        return {key: value for key, value in made.items() if not key.startswith("_")}
+        config = {key: value for key, value in made.items() if not key.startswith("_")}
+        for said, key in _LEFT_TO_DEFAULTS.get(self.architecture, {}).items():
+            if (value := self.says(said)) is not None:
+                config.setdefault(key, value)
+        return config
 
     def says(self, key: str) -> Any:
         """What the header says of its own architecture under a key ("rope.freq_base"); None where it says nothing."""

@@ -93,11 +93,11 @@ def test_a_header_that_is_not_of_a_whole_model(tmp_path: Path, metadata: dict[st
 
 
 def test_an_architecture_that_transformers_does_not_know(tmp_path: Path) -> None:
-    file = write_gguf(tmp_path / "tiny.gguf", tiny_llama(), architecture="plamo")
+    file = write_gguf(tmp_path / "tiny.gguf", tiny_llama(), architecture="minicpm")
     with pytest.raises(ConfigError) as error:
         resolve(str(file))
     assert str(error.value) == (
-        f"{file} is a GGUF file of the architecture 'plamo', which the installed transformers cannot read; update"
+        f"{file} is a GGUF file of the architecture 'minicpm', which the installed transformers cannot read; update"
         " transformers, or audit the model that the file was made from."
     )
 

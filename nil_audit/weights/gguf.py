@@ -91,7 +91,9 @@ def _model(name: str, config: Mapping[str, Any], folder: Any, dtype: str, device
         ) from error
     except Exception as error:  # a type that cannot be turned back, tensors of other sizes than the header says
         reason = (
-            "its tensors have other sizes than its header says" if "mismatched" in str(error) else first_line(error)
+            "its tensors have other sizes than transformers reads in its header"
+            if "mismatched" in str(error)
+            else first_line(error)
         )
         raise CheckpointError(f"{name} does not load ({reason}); {_REMEDY}.") from error
     check_floating(name, model, "GGUF", {})

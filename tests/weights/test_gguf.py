@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from gguf import GGMLQuantizationType as Type
-from transformers import LlamaForCausalLM
 
 from nil_audit.auditing.audit import audit
 from nil_audit.candidate.check import check_candidate
@@ -21,12 +20,12 @@ from nil_audit.weights.checkpoint import Checkpoint, embedding_weight
 from nil_audit.weights.host_memory import HostMemory
 from tests.tiny import checkpoint_folder, english
 from tests.weights.edits import load
-from tests.weights.gguf_files import BLOCKS, CONTEXT, tiny_llama, write_gguf
+from tests.weights.gguf_files import BLOCKS, CONTEXT, OTHERS, tiny_llama, tiny_other, write_gguf
 
 IDS = torch.randint(0, 259, (2, 48), generator=torch.Generator().manual_seed(1))
 
 
-def agrees(found: Checkpoint, model: LlamaForCausalLM, tolerance: float = 2e-5) -> bool:
+def agrees(found: Checkpoint, model: Any, tolerance: float = 2e-5) -> bool:
     """Whether a loaded checkpoint computes what a model does."""
     return torch.allclose(found.model(IDS).logits, model(IDS).logits, rtol=tolerance, atol=tolerance)
 
@@ -45,6 +44,16 @@ def test_it_is_the_model_that_was_written(tmp_path: Path, kind: Type, tied: bool
     types = {"F32": "F32"}.get(kind.name, f"{kind.name}, F32")
     done = "read as" if kind in (Type.F32, Type.F16) else "turned back into"
     assert found.notes == (f"The weights of {file} are GGUF ({types}), and were {done} float32.",)
+
+
+@pytest.mark.parametrize("architecture", sorted(OTHERS))
+def test_other_architectures(tmp_path: Path, architecture: str) -> None:
+    """Of some of them transformers leaves a number of the header to its default."""
+    model = tiny_other(architecture)
+    said = {f"{architecture}.{key}": value for key, value in OTHERS[architecture][2].items()}
+    found = load(write_gguf(tmp_path / "tiny.gguf", model, architecture=architecture, metadata=said))
+    assert agrees(found, model)
+    assert found.shape.parameters.total == sum(parameter.numel() for parameter in model.parameters())
 
 
 def test_its_tokenizer_is_the_one_in_it(tmp_path: Path) -> None:
