@@ -10,9 +10,11 @@ from nil_audit.auditing.several import Audits
 from nil_audit.errors import DataError
 from nil_audit.interaction.metrics import LOSSES, MEAN_METRICS, TYPICAL_METRICS
 from nil_audit.report.audit import tables
+from nil_audit.report.audit.answer import answer_of_one
+from nil_audit.report.audit.answer_of_many import answer_of_many
+from nil_audit.report.audit.cautions import cautions
 from nil_audit.report.audit.frame import audit_frame
-from nil_audit.report.audit.page import audit_page
-from nil_audit.report.audit.ranking import rank
+from nil_audit.report.audit.ranking import Ranking, rank
 from nil_audit.report.notebook.shared import ends, numbers_in_ascii, short_name, span
 from nil_audit.report.render.fragment import render_fragment
 from nil_audit.stats.estimate import Estimate
@@ -36,9 +38,8 @@ class RecordView:
 
     def html(self, record: Record) -> str:
         """The answer on shape, interaction and score, and the numbers of a typical token."""
-        references = reference_records([record])
-        answer = audit_page([record], references=references, command="", draw=False).answer
-        return render_fragment(answer, tables.model_table(rank([record]).entries[0]))
+        ranking = rank([record], reference_records([record]))
+        return render_fragment(_answer(ranking), tables.model_table(ranking.entries[0]))
 
     def table(self, record: Record) -> "pd.DataFrame":
         """A row a metric, those of a typical token first; then the losses, which have one estimate."""
@@ -77,9 +78,8 @@ class AuditsView:
 
     def html(self, audits: Audits) -> str:
         """The answer, and the models in their order."""
-        references = reference_records(audits.records)
-        answer = audit_page(audits.records, references=references, command="", draw=False).answer
-        ranking = rank(audits.records)
+        ranking = rank(audits.records, reference_records(audits.records))
+        answer = _answer(ranking)
         if len(audits) == 1:
             return render_fragment(answer, tables.model_table(ranking.entries[0]), notes=audits.notes)
         spans = [span(entry.efficiency if entry in ranking.ranked else None) for entry in ranking.entries]
@@ -110,6 +110,13 @@ class AuditsView:
     def plot(self, audits: Audits) -> "Figure":
         """Typical efficiency with its intervals; the plane where it is known of one model or none."""
         return _plot(audits.records)
+
+
+def _answer(ranking: Ranking) -> tuple[str, ...]:
+    """The sentences that the page begins with."""
+    entries = ranking.entries
+    answer = answer_of_one(entries[0], ranking) if len(entries) == 1 else answer_of_many(ranking)
+    return (*answer, *cautions(entries))
 
 
 def _plot(records: Sequence[Record]) -> "Figure":
