@@ -1,12 +1,13 @@
 """The answer of an audit of one model: a sentence on its shape, one on its interaction, one on its score."""
 
-from nil_audit.auditing.record import Difference, difference
+from nil_audit.auditing.record import difference
 from nil_audit.catalog.sized_scores import NEAR
 from nil_audit.report.audit.ranking import FEWEST, Entry, Ranking
 from nil_audit.report.audit.scores import Standing, standing
 from nil_audit.report.audit.words import cost_text, extrapolations, listing, stands
 from nil_audit.report.render.text import count, interval_text, percent, with_minus_signs
 from nil_audit.report.verdict import reach_words, standing_words
+from nil_audit.stats.estimate import Estimate
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 
@@ -54,18 +55,17 @@ def interaction_sentence(entry: Entry, ranking: Ranking) -> str:
     beside = [
         (other, difference(record, other.record)) for other in (*order[place - 1 : place], *order[place + 1 :][:1])
     ]
-    words = [neighbour_words(other, one) for other, one in beside if one]
+    gaps = [(other, gap.estimate) for other, gap in beside if gap]
+    words = [_apart_words(other, gap) for other, gap in gaps if gap.excludes_zero]
+    if alike := [f"{other.name} (difference {interval_text(gap)})" for other, gap in gaps if not gap.excludes_zero]:
+        words.append(f"not to be told apart from {' or '.join(alike)}")
     return f"{said}, {ordinal(place + 1)} of {len(order)} models at hand: {listing(words)}."
 
 
-def neighbour_words(other: Entry, found: Difference) -> str:
-    """How far a model lies above or below another."""
-    estimate = found.estimate
-    size, ends = abs(estimate.value), estimate.interval
-    if ends is None or not estimate.excludes_zero:
-        return f"not to be told apart from {other.name} (difference {interval_text(estimate)})"
-    low, high = sorted(map(abs, ends))
-    return f"{size:.2f} [{low:.2f}, {high:.2f}] {'above' if estimate.value > 0 else 'below'} {other.name}"
+def _apart_words(other: Entry, gap: Estimate) -> str:
+    """How far a model lies above or below another, where that excludes zero."""
+    low, high = sorted(map(abs, gap.interval or ()))
+    return f"{abs(gap.value):.2f} [{low:.2f}, {high:.2f}] {'above' if gap.value > 0 else 'below'} {other.name}"
 
 
 def score_sentence(entry: Entry) -> str:

@@ -16,6 +16,8 @@ FEW_WINDOWS = 64
 
 _PAPER = "the paper's numbers (AOFE, AOFE-ratio, efficiency, sensitivity)"
 _NAMED = 3
+_AROUND = 16
+"""Characters of text on either side of a token that is shown."""
 
 
 def cautions(entries: Sequence[Entry]) -> Iterator[str]:
@@ -25,18 +27,15 @@ def cautions(entries: Sequence[Entry]) -> Iterator[str]:
     ruled = sorted((one for one in measured if _token_share(one) > ONE_TOKEN), key=lambda one: -_token_share(one))
     if ruled and not several:
         token = _heaviest(ruled[0])
-        yield (
-            f"One token, {quoted(token['token'])} in “{in_context(token, 24)}”, carries"
-            f" {percent(_token_share(ruled[0]), 0)} of the trace: {_PAPER} are that token's."
-        )
-    elif ruled:
-        named = [
-            f"{one.name} ({quoted(_heaviest(one)['token'])}, {percent(_token_share(one), 0)})" for one in ruled[:_NAMED]
-        ]
+        named = f"One token, “{in_context(token, _AROUND)}”," if token else "One token"
+        yield f"{named} carries {percent(_token_share(ruled[0]), 0)} of the trace: {_PAPER} are that token's."
+        return
+    if ruled:
+        named = listing([_ruled_words(one) for one in ruled[:_NAMED]])
         more = f" and {len(ruled) - _NAMED} more" if len(ruled) > _NAMED else ""
         yield (
-            f"One token carries more than {percent(ONE_TOKEN, 0)} of the trace of {listing(named)}{more}: there"
-            f" {_PAPER} are that token's."
+            f"One token carries more than {percent(ONE_TOKEN, 0)} of the trace of {named}{more}: there {_PAPER} are"
+            " that token's."
         )
     reasons = []
     if heavy := [one for one in measured if _permille_share(one) > HEAVY and one not in ruled]:
@@ -49,7 +48,7 @@ def cautions(entries: Sequence[Entry]) -> Iterator[str]:
     ]:
         who = f" for {len(few)} of {len(measured)} models" if several else ""
         least = "as few as " if len(few) > 1 else ""
-        reasons.append(f"there are {least}{min(few)} windows, under {FEW_WINDOWS}{who}")
+        reasons.append(f"there are {least}{min(few)} windows (under {FEW_WINDOWS}){who}")
     if reasons:
         yield (
             f"Do not lean on the intervals of the mean's numbers, the paper's: {listing(reasons)}; those of the typical"
@@ -65,6 +64,13 @@ def _permille_share(entry: Entry) -> float:
     return float(((entry.record.interaction or {}).get("heaviest") or {}).get("permille_share") or 0.0)
 
 
-def _heaviest(entry: Entry) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = (entry.record.interaction or {})["heaviest"]["tokens"][0]
-    return found
+def _heaviest(entry: Entry) -> Mapping[str, Any] | None:
+    """The heaviest token; None where a record to compare with goes without it."""
+    tokens = ((entry.record.interaction or {}).get("heaviest") or {}).get("tokens")
+    return tokens[0] if tokens else None
+
+
+def _ruled_words(entry: Entry) -> str:
+    token = _heaviest(entry)
+    which = f"{quoted(token['token'])}, " if token else ""
+    return f"{entry.name} ({which}{percent(_token_share(entry), 0)})"

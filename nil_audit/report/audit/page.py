@@ -118,7 +118,7 @@ def _sections(ranking: Ranking, figures: Mapping[str, Figure], command: str) -> 
     entries = ranking.entries
     one, few = len(entries) == 1, len(entries) <= SPOKEN
     measured = [entry for entry in entries if entry.record.interaction is not None]
-    with_tokens = [entry for entry in measured if (entry.record.interaction or {}).get("heaviest")]
+    with_tokens = [one for one in measured if ((one.record.interaction or {}).get("heaviest") or {}).get("tokens")]
     main = tables.model_table(entries[0]) if one else tables.ranking_table(ranking)
     yield section("numbers", "In numbers", main, detail=False)
     yield section("plane", "The depth-width plane", figure="depth-width-plane")

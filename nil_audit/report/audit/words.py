@@ -14,6 +14,9 @@ from nil_audit.stats.estimate import Estimate
 SPOKEN = 6
 """Models of which each is spoken of in the answer and has tables of its own; of more there are counts and extremes."""
 
+_LONGEST_TOKEN = 24
+"""Characters of a token's text."""
+
 TYPICAL = {
     "typical_efficiency": "Typical efficiency",
     "typical_spread": "Typical spread",
@@ -103,16 +106,20 @@ def extrapolations(record: Record) -> dict[str, Extrapolation]:
 
 
 def quoted(text: str) -> str:
-    """A token in quotation marks, every character of it to be seen."""
-    return f"'{visible(text)}'"
+    """A token in quotation marks, every character of it to be seen; of a long one the beginning."""
+    return f"'{_shortened(visible(text))}'"
+
+
+def _shortened(token: str) -> str:
+    return token if len(token) <= _LONGEST_TOKEN else f"{token[:_LONGEST_TOKEN]}…"
 
 
 def in_context(token: Mapping[str, Any], around: int) -> str:
     """A heavy token in its text, between marks, with this many characters before and after it at most."""
-    before, after = visible(token["before"]), visible(token["after"])
+    before, after, own = (visible(token[part]) for part in ("before", "after", "token"))
     before = before if len(before) <= around else f"…{before[-around:]}"
     after = after if len(after) <= around else f"{after[:around]}…"
-    return f"{before}▸{visible(token['token'])}◂{after}"
+    return f"{before}▸{_shortened(own)}◂{after}"
 
 
 def listing(words: Sequence[str]) -> str:

@@ -1,0 +1,232 @@
+"""What an audit says first: sentences on shape, interaction and score, and what must be said beside them."""
+
+import csv
+import re
+from importlib.resources import files
+from statistics import median
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nil_audit.auditing.record import Record, difference, read_record
+from nil_audit.catalog.lists import shipped_list
+from nil_audit.law.studies import studies, verdict
+from nil_audit.report.audit.page import audit_page
+from nil_audit.report.render.text import with_minus_signs
+from tests.auditing.test_record import SCHEMA_1
+from tests.report.records import bare_record, measured_score, published_score, record_of, shape_of
+
+LAW, MORPH, CHINCHILLA = studies()
+
+
+def answer(*records: Record, references: tuple[Record, ...] = ()) -> tuple[str, ...]:
+    return audit_page(records, references=references, command="x", draw=False).answer
+
+
+def others(number: int, **setting: object) -> tuple[Record, ...]:
+    return tuple(
+        record_of(f"org/other-{place}", seed=10 + place, shift=0.3 * place - 0.7, **setting) for place in range(number)
+    )
+
+
+def test_the_shape_sentence_says_where_it_stands_what_it_costs_and_how_far_the_studies_reach() -> None:
+    said = answer(record_of("org/smol"))[0]
+    cheap, dear = (LAW.excess(30 / 576, 134_515_008), CHINCHILLA.excess(30 / 576, 134_515_008))
+    assert said == (
+        "org/smol (30 x 576, R 0.0521, 135M parameters) is disputed: law and morph put it within 1% of the best shape"
+        " of its size, chinchilla calls it too deep; predicted cost in loss"
+        f" {cheap.value:.1%} [{100 * cheap.low:.1f}, {100 * cheap.high:.1f}] (law) to"
+        f" {dear.value:.1%} [{100 * dear.low:.1f}, {100 * dear.high:.1f}] (chinchilla); only morph was fitted on such"
+        " sizes and ratios (law 45, chinchilla 2.1 times beyond its runs)."
+    )
+
+
+@given(depth=st.integers(1, 120), width=st.sampled_from([64, 256, 768, 2048, 8192]), size=st.integers(10**6, 10**11))
+@settings(max_examples=60, deadline=None)
+def test_every_shape_gets_one_sentence_with_its_verdict_and_every_study(depth: int, width: int, size: int) -> None:
+    (said, interaction, score) = answer(bare_record(shape=shape_of(depth, width, size)))
+    found = verdict(depth / width, size)
+    assert f"is {found.label}: " in said and said.endswith(".") and not re.search(r"\.\s", said)
+    assert all(study.name in said for study in studies())
+    costs = {study.name: study.excess(depth / width, size).value for study in studies()}
+    least, most = min(costs, key=costs.__getitem__), max(costs, key=costs.__getitem__)
+    assert re.search(rf"{costs[least]:.1%} \[[^]]+\] \({least}\) to (at least )?{costs[most]:.1%} \[", said)
+    assert "--shape-only" in interaction and "--mmlu-pro" in score
+
+
+def test_a_size_that_is_not_known_is_said() -> None:
+    said = answer(bare_record(shape=shape_of(parameters=None)))[0]
+    assert "parameters) is" not in said and "its size is not known, so the studies are read at 1B parameters" in said
+    scored = answer(bare_record(shape=shape_of(parameters=None), scores=[published_score(0.2)]))[2]
+    assert "its size is not known" in scored
+
+
+def test_nothing_is_claimed_from_fewer_than_five_other_models() -> None:
+    record = record_of("org/smol")
+    value = record.metric("typical_efficiency")
+    start = f"Its typical efficiency is {value.value:.2f} [{value.low:.2f}, {value.high:.2f}] nats"
+    assert answer(record)[1] == (
+        f"{start}; no other model at hand was measured alike, so there is nothing yet to compare with."
+    )
+    assert answer(record, references=others(1))[1] == (
+        f"{start}; only 1 other model at hand was measured alike, too few to be something to compare with."
+    )
+    assert answer(record, references=others(4))[1].startswith(f"{start}; only 4 other models at hand were")
+    assert " of 6 models at hand: " in answer(record, references=others(5))[1]
+
+
+@given(shift=st.floats(-2, 2), number=st.integers(5, 9))
+@settings(max_examples=40, deadline=None)
+def test_the_place_and_the_nearest_neighbours_are_those_of_the_numbers(shift: float, number: int) -> None:
+    record, beside = record_of("org/smol", shift=shift), others(number)
+    said = answer(record, references=beside)[1]
+    own = record.metric("typical_efficiency").value
+    above = sorted((one for one in beside if one.metric("typical_efficiency").value > own), key=_efficiency)
+    below = sorted((one for one in beside if one.metric("typical_efficiency").value <= own), key=_efficiency)
+    ordinals = ("first", "second", "third", "fourth", "fifth", "sixth", "7th", "8th", "9th", "10th")
+    assert f", {ordinals[len(above)]} of {number + 1} models at hand: " in said
+    for neighbour in (*above[:1], *below[-1:]):
+        found = difference(record, neighbour).estimate
+        if found.excludes_zero:
+            ends = sorted(map(abs, found.interval))
+            side = "above" if found.value > 0 else "below"
+            assert f"{abs(found.value):.2f} [{ends[0]:.2f}, {ends[1]:.2f}] {side} {neighbour.name}" in said
+        else:
+            assert re.search(f"not to be told apart from .*{neighbour.name} \\(difference ", said)
+    assert sum(one.name in said for one in beside) == len(above[:1]) + len(below[-1:])
+
+
+def _efficiency(record: Record) -> float:
+    return record.metric("typical_efficiency").value
+
+
+def test_models_that_were_measured_otherwise_are_not_at_hand() -> None:
+    record = record_of("org/smol")
+    assert "nothing yet to compare with" in answer(record, references=others(6, window=256))[1]
+    same = record_of("org/smol", seed=3), record_of("org/renamed")  # the same name, and the same weights
+    assert "nothing yet to compare with" in answer(record, references=same)[1]
+
+
+def test_an_older_record_says_what_it_lacks() -> None:
+    said = answer(read_record(SCHEMA_1))[1]
+    assert "older estimator" in said and "measure it again" in said
+    assert f"{read_record(SCHEMA_1).metric('interaction_efficiency').value:.2f}" in said
+
+
+def _brute_force(parameters: float, without: str = "") -> list[float]:
+    """Accuracies of base models within a factor of 1.5, by the files alone."""
+    sizes = {row["model"].lower(): row["parameters"] for row in shipped_list().to_dict("records")}
+    with files("nil_audit.catalog").joinpath("scores.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["protocol"] == "leaderboard" and row["kind"] == "base"]
+    found: dict[str, float] = {}
+    for row in sorted(rows, key=lambda one: one["date"]):
+        name = row["model"].lower()
+        if not row["flag"] and name != without and parameters / 1.5 <= sizes.get(name, 0) <= parameters * 1.5:
+            found[name] = float(row["accuracy"])
+    return list(found.values())
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "words"),
+    [
+        (0.313, "is 20.2 [19.4, 21.0] points above chance (11.1%)"),
+        (0.112, "cannot be told from chance (11.1%)"),
+        (0.05, "is 6.1 [5.7, 6.5] points below chance (11.1%)"),
+    ],
+)
+def test_the_score_is_held_against_chance_and_its_size(accuracy: float, words: str) -> None:
+    said = answer(record_of(scores=[measured_score(accuracy)]))[2]
+    error = 100 * (accuracy * (1 - accuracy) / 12_032) ** 0.5
+    start = f"Its MMLU-Pro score of {100 * accuracy:.1f} ± {error:.1f}% (leaderboard, measured on 12,032 questions)"
+    near = _brute_force(134_515_008)
+    assert said == (
+        f"{start} {words}; published scores of {len(near)} base models of its size (within 1.5 times) have median"
+        f" {median(near):.1%}, range {min(near):.1%} to {max(near):.1%}."
+    )
+
+
+def test_scores_of_other_protocols_are_no_comparison_and_a_model_is_not_its_own() -> None:
+    assert "is published under this protocol" in answer(record_of(scores=[measured_score(0.3, protocol="mc")]))[2]
+    own = answer(record_of("EleutherAI/pythia-160m", scores=[published_score(0.11)]))[2]
+    assert f"of {len(_brute_force(134_515_008, 'eleutherai/pythia-160m'))} base models" in own
+    bare = answer(record_of(scores=[published_score(0.3, "olmes", None)]))[2]
+    assert "30.0% (olmes, published) has no published error to hold against chance" in bare
+    both = answer(record_of(scores=[published_score(0.2, "olmes"), published_score(0.12), measured_score(0.3)]))[2]
+    assert both.startswith("Its MMLU-Pro score of 30.0 ")
+
+
+def test_a_token_that_rules_the_mean_is_named_once() -> None:
+    heavy = record_of("org/smol", token_share=0.65)
+    (said,) = answer(heavy)[3:]
+    assert said == (
+        "One token, “… letter that came↵▸ from◂␣␣far away”, carries 65% of the trace: the paper's numbers (AOFE,"
+        " AOFE-ratio, efficiency, sensitivity) are that token's."
+    )
+    assert answer(record_of(token_share=0.05, permille_share=0.05))[3:] == ()
+    several = answer(heavy, *(record_of(f"org/{seed}", seed=seed, token_share=0.2) for seed in range(1, 5)))
+    (once,) = several[3:]
+    assert "trace of org/smol (' from', 65%), " in once and " and 2 more: there the paper's numbers" in once
+
+
+def test_intervals_of_the_mean_that_cannot_be_trusted_are_said_once() -> None:
+    (heavy,) = answer(record_of(permille_share=0.117))[3:]
+    assert "the heaviest 0.1% of tokens carry 12% of the trace;" in heavy and "windows" not in heavy
+    (few,) = answer(record_of(windows=16))[3:]
+    assert "there are 16 windows (under 64);" in few and "0.1%" not in few
+    (both,) = answer(record_of(windows=32, permille_share=0.3), record_of("org/b", seed=1), *others(9))[3:]
+    assert "30% of the trace for 1 of 11 models and there are 32 windows (under 64) for 1 of 11 models;" in both
+
+
+def test_a_few_models_are_told_apart_by_the_error_of_their_difference() -> None:
+    a, b, c = record_of("org/a", shift=0.9), record_of("org/b", seed=1), record_of("org/c", seed=1, text=1)
+    shapes, order, scores = answer(a, b, c)[:3]
+    gap = difference(a, b).estimate
+    assert gap.excludes_zero and not difference(b, c).estimate.excludes_zero
+    apart = f"is more efficient than org/b by {gap.value:.2f} [{gap.low:.2f}, {gap.high:.2f}]"
+    assert order.startswith(
+        f"Typical efficiency: org/a {apart}; org/b and org/c cannot be told apart (difference 0.00 ["
+    )
+    assert order.endswith("]).")
+    assert all(f"{name} disputed, 0.1%" in shapes for name in ("org/a", "org/b", "org/c"))
+    assert scores == "No MMLU-Pro score of them is known: --mmlu-pro measures them."
+
+
+def test_of_many_models_there_are_counts_and_extremes() -> None:
+    shapes = [shape_of(2, 768), *[shape_of(30, 576)] * 8]
+    records = [
+        record_of(f"org/{one}", seed=one, shift=0.5 * one, shape=shape, scores=[published_score(0.12 + one / 40)])
+        for one, shape in enumerate(shapes)
+    ]
+    said = answer(*records)
+    worst = max(study.excess(2 / 768, 134_515_008).value for study in studies())
+    assert said[0].startswith("Of 9 shapes 8 disputed and 1 outside; the largest predicted cost in loss is that of")
+    assert f"org/0 (2 x 768), {worst:.1%} [" in said[0] or f"org/0 (2 x 768), at least {worst:.1%} [" in said[0]
+    apart = sum(difference(*pair).estimate.excludes_zero for pair in zip(records[1:], records, strict=False))
+    gap = difference(records[8], records[0]).estimate
+    assert f"org/8 is more efficient than org/0 by {gap.value:.2f} [{gap.low:.2f}, {gap.high:.2f}]" in said[1]
+    assert said[1].endswith(f"of 8 neighbours in the order {apart} can be told apart.")
+    assert said[2] == (
+        "MMLU-Pro scores of 9 of 9 are known (leaderboard): 9 above chance, the highest org/8 with 32.0 ± 0.3%."
+    )
+    assert all(with_minus_signs(sentence) == sentence for sentence in said[:3])
+
+
+def test_what_cannot_be_ranked_is_said() -> None:
+    apart = record_of("org/apart", seed=5, window=256)
+    said = answer(record_of("org/a"), record_of("org/b", seed=1), apart, bare_record("org/bare"))[1]
+    assert "org/apart" not in said.split(" Not in this order: ")[0]
+    assert said.endswith(
+        " Not in this order: 1 model measured in another setting and not ranked and 1 model without a typical"
+        " efficiency."
+    )
+    assert answer(bare_record("org/a"), bare_record("org/b"))[1].startswith("No typical efficiency was measured")
+    assert answer(record_of("org/a"), bare_record("org/b"))[1].startswith("Only org/a has a typical efficiency, ")
+    old = answer(read_record(SCHEMA_1), read_record(SCHEMA_1))[1]
+    assert "their records are of an older estimator" in old
+
+
+def test_several_models_are_placed_among_those_at_hand_where_there_are_five() -> None:
+    pair = record_of("org/a", shift=5.0), record_of("org/b", seed=1, shift=-5.0)
+    assert answer(*pair, references=others(5))[1].endswith(" Of 7 models at hand org/a first and org/b 7th.")
+    assert "at hand" not in answer(*pair, references=others(4))[1]
