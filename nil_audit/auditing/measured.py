@@ -154,6 +154,7 @@ def _common_rounds(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[int
         windows: (here[windows], there[windows])
         for windows in here.keys() & there.keys()
         if list(here[windows]["block_bytes"]) == list(there[windows]["block_bytes"])
+        and {"products"} <= here[windows].keys() & there[windows].keys()  # a reference may go without them
     }
 
 
