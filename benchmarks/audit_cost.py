@@ -1,7 +1,8 @@
 """The audit's time and memory against the least that could do it: one bare forward and activation-only backward.
 
 Both run over the same windows, on the same randomly initialised model, in one process, in turn; what counts is the
-ratio of each pair. The bare pass takes the same gradients and throws them away.
+ratio of each pair. The bare pass takes the same gradients and throws them away; the audit sums them and their
+directions in doubling rounds, and takes every number with its error after each.
 
     python benchmarks/audit_cost.py                       # 152M parameters (12 x 768)
     python benchmarks/audit_cost.py --depth 24 --width 1024 --device cuda
@@ -19,9 +20,11 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from nil_audit.interaction.gradients import window_gradients
-from nil_audit.interaction.measure import WindowTotals
+from nil_audit.interaction.metrics import estimate
 from nil_audit.interaction.probe import BLOCKS, Windows
-from nil_audit.weights.checkpoint import freeze
+from nil_audit.interaction.totals import WindowTotals, doubling
+from nil_audit.processes import Team
+from nil_audit.weights.checkpoint import embedding_weight, freeze
 from nil_audit.weights.memory import peak_memory
 
 
@@ -33,6 +36,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--vocabulary", type=int, default=50_304)
     parser.add_argument("--windows", type=int, default=16)
     parser.add_argument("--window", type=int, default=512)
+    parser.add_argument("--context", type=int, default=16)
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--dtype", default="float32")
@@ -62,22 +66,20 @@ def main() -> None:
     model = build(options)
     source = np.random.default_rng(0)
     tokens = source.integers(0, options.vocabulary, (options.windows, options.window + 1))
-    block_of = np.arange(options.windows) * BLOCKS // options.windows
-    windows = Windows(tokens=tokens, block_of=block_of, block_bytes=np.ones(BLOCKS, dtype=np.int64))
-    batches = [
-        np.arange(start, min(start + options.batch_size, options.windows))
-        for start in range(0, options.windows, options.batch_size)
-    ]
+    windows = Windows(tokens=tokens, context=options.context, bytes=np.ones(options.windows, dtype=np.int64))
+    team, size = Team.join(), options.batch_size
 
     def bare() -> None:
-        for rows in batches:
-            window_gradients(model, torch.from_numpy(tokens[rows]))
+        for start in range(0, options.windows, size):
+            window_gradients(model, torch.from_numpy(tokens[start : start + size]), context=options.context)
 
     def audit() -> None:
-        totals = WindowTotals(windows, ("all",), model.get_input_embeddings().weight)
-        for rows in batches:
-            totals.add(rows, model)
-        totals.products()
+        totals = WindowTotals(windows, embedding_weight(model))
+        for count in doubling(options.windows):
+            rows = totals.enlarge(count, team)
+            for start in range(0, len(rows), size):
+                totals.add(rows[start : start + size], model)
+            estimate(totals.round().products, "unbiased")
 
     def timed(work: Callable[[], None]) -> tuple[float, int]:
         gc.collect()
@@ -103,7 +105,7 @@ def main() -> None:
     print(f"time ratio  {statistics.median(ratios):8.3f}   (each pair: {', '.join(f'{one:.3f}' for one in ratios)})")
     print(
         f"memory beyond the bare pass: {statistics.median(extra):.1f} matrices of d x d "
-        f"(each pair: {', '.join(f'{one:.1f}' for one in extra)}); K + 2 = {BLOCKS + 2}"
+        f"(each pair: {', '.join(f'{one:.1f}' for one in extra)}); 2 K = {2 * BLOCKS}"
     )
 
 
