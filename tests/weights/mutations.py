@@ -150,10 +150,10 @@ def outcome(folder: Path, text: Path, *, command: str) -> str:
             if command == "candidate":
                 check_candidate(name)
             elif command == "audit":
-                audit(name, probe=str(text), window=8, tokens=128, device="cpu", fresh=True)
+                audit(name, probe=str(text), window=8, context=2, tokens=128, device="cpu", fresh=True)
             else:
                 loaded = Subject(name, Settings(device="cpu")).checkpoint
-                make_windows(load_probe(str(text)), loaded.tokenizer, tokens=128, window=8)
+                make_windows(load_probe(str(text)), loaded.tokenizer, tokens=128, window=8, context=2)
         except NilAuditError as error:
             kind = type(error).__name__
             raise

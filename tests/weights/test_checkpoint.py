@@ -257,7 +257,7 @@ def test_an_audit_counts_what_was_loaded_and_keeps_it(tmp_path: Path, monkeypatc
     tie(folder, other_head=True)
     probe = tmp_path / "probe.txt"
     probe.write_text(english(600))
-    settings = {"probe": str(probe), "window": 16, "tokens": 256, "device": "cpu"}
+    settings = {"probe": str(probe), "window": 16, "context": 4, "tokens": 256, "device": "cpu"}
     first, second = audit(str(folder), **settings), audit(str(folder), **settings)
     assert (first.shape.tied, first.shape.parameters) == (False, untied.parameters)
     assert second.shape == first.shape
@@ -280,5 +280,5 @@ def test_an_audit_of_a_folder_that_changed_keeps_nothing(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(checkpoint, "_load_model", overwrite)
     with pytest.raises(CheckpointError, match="changed while they were read"):
-        audit(str(folder), probe=str(probe), window=16, tokens=256, device="cpu")
+        audit(str(folder), probe=str(probe), window=16, context=4, tokens=256, device="cpu")
     assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
