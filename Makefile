@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check format docs clean
+.PHONY: demo test check format docs notebook clean
 
 demo: .venv/installed
 	$(BIN)/nil-audit demo
@@ -22,6 +22,9 @@ format: .venv/installed-dev
 
 docs: .venv/installed-dev
 	$(BIN)/python scripts/make_command_reference.py
+
+notebook: .venv/installed-dev
+	$(BIN)/python scripts/run_notebook.py
 
 # torch first: a plain 'pip install' of the rest would otherwise choose the newest, largest build
 .venv/torch: constraints.txt
