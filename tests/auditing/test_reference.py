@@ -1,7 +1,9 @@
 """References: shipped and kept records of other models in the same setting, one a model, cheap to find."""
 
 import copy
+import importlib.util
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +13,14 @@ import pytest
 
 from nil_audit.auditing import reference
 from nil_audit.auditing.audit import audit
-from nil_audit.auditing.record import Record, difference, record_from
+from nil_audit.auditing.record import Record, difference, read_record, record_from, setting
 from nil_audit.auditing.reference import compact, compact_text, reference_records
-from nil_audit.files import json_text
+from nil_audit.files import json_text, safe_name
 from tests.tiny import checkpoint_folder, english
 
 Keep = Callable[..., Path]
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = ROOT / "nil_audit" / "data" / "reference"
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +206,36 @@ def test_a_compact_record_says_the_same_and_is_a_quarter_as_large(document: dict
     assert len(compact_text(compact(document, products=False))) < 0.25 * len(compact_text(document))
     assert "heaviest" in compact(document, products=False)["interaction"]
     assert "before" not in compact_text(compact(document, products=True))
+
+
+def test_every_shipped_reference_is_a_sound_record_of_a_model_that_is_named() -> None:
+    readme = (SHIPPED.parent / "README.md").read_text()
+    for file in SHIPPED.iterdir():
+        record = read_record(file)
+        assert record.metric("typical_efficiency") is not None and setting(record) is not None
+        assert file.stem == safe_name(record.name) and "/" not in record.name * (record.model["source"] == "local")
+        assert f"`{file.name}`" in readme and file.stat().st_size < 40_000
+
+
+def test_the_script_writes_references_from_what_a_run_wrote(
+    document: dict[str, Any], shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = importlib.util.spec_from_file_location("script", ROOT / "scripts" / "make_reference_records.py")
+    assert spec is not None and spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    monkeypatch.setattr(script, "FOLDER", shipped)
+    (tmp_path / "out" / "records").mkdir(parents=True)
+    for number, (name, source) in enumerate((("org/name", "hub"), (str(tmp_path / "folder" / "m"), "local"))):
+        text = json_text(variant(document, name, source=source, digest=f"sha256:{number}"))
+        (tmp_path / "out" / "records" / f"{number}.json").write_text(text)
+    monkeypatch.setattr(sys, "argv", ["make_reference_records.py", str(tmp_path / "out")])
+    assert script.main() == 0
+    assert sorted(path.name for path in shipped.iterdir()) == ["m.json", "org--name.json"]
+    assert str(tmp_path) not in (shipped / "m.json").read_text()
+    assert names(reference_records([record_from(document)])) == ["m", "org/name"]
+    monkeypatch.setattr(sys, "argv", ["make_reference_records.py", str(tmp_path / "nowhere")])
+    assert script.main() == 1
 
 
 def test_a_cache_of_many_records_costs_little(tmp_path: Path, keep: Keep, document: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(tmp_path: Path) -> tuple[str | Path, ...]:
     file = tmp_path / "probe.txt"
     file.write_text(english(2000))
-    return ("--probe", file, "--window", "16", "--tokens", "512", "--json")
+    return ("--probe", file, "--window", "16", "--context", "4", "--tokens", "512", "--json")
 
 
 def test_hub_model_is_pinned_to_its_commit_and_audited_again_without_the_network(
@@ -39,15 +39,12 @@ def test_hub_model_is_pinned_to_its_commit_and_audited_again_without_the_network
 
     hub.requests.clear()
     offline = online | {"HF_HUB_OFFLINE": "1"}
-    again = run_command("org/tiny", *settings, "--fresh", **offline)
+    again = run_command("org/tiny", f"org/tiny@{commit}", *settings, "--fresh", **offline)
     assert again.returncode == 0, again.stderr
     assert hub.requests == []
-    (second,) = json.loads(again.stdout)["records"]
-    assert second["model"]["revision"] == commit
+    second, pinned = json.loads(again.stdout)["records"]
+    assert second["model"]["revision"] == pinned["model"]["revision"] == commit
     assert second["interaction"]["estimates"] == record["interaction"]["estimates"]
-
-    pinned = run_command(f"org/tiny@{commit}", *settings, **offline)
-    assert pinned.returncode == 0, pinned.stderr
 
 
 def test_unknown_gated_and_unreachable_models_fail_alone(

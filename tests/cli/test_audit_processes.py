@@ -53,7 +53,7 @@ def run(folder: Path, *arguments: str, cache: str) -> "subprocess.CompletedProce
 
 
 def test_two_processes_measure_as_one_and_leave_together(folder: Path) -> None:
-    options = ("--probe", "probe.txt", "--window", "16", "--tokens", "560", "--robust", "--json")
+    options = ("--probe", "probe.txt", "--window", "16", "--context", "4", "--tokens", "560", "--json")
     done = run(folder, "-m", "nil_audit", "tiny", *options, cache="one")
     assert done.returncode == 0, done.stderr
     (alone,) = json.loads(done.stdout)["records"]
@@ -62,7 +62,7 @@ def test_two_processes_measure_as_one_and_leave_together(folder: Path) -> None:
     done = run(folder, *LAUNCHER, "slow_writer.py", "audit", "broken", "tiny", *options, "--out", "out", cache="two")
     assert done.returncode == 1
     assert done.stderr.count("Error: The weights of broken are damaged") == 1
-    assert done.stderr.count("35 windows (under 64)") == 1
+    assert done.stderr.count("tiny: at most 560 tokens of probe.txt") == 1
     assert done.stderr.count("1 of 2 models failed.") == 1
     assert (folder / "out" / "audit.html").is_file()
     document = json.loads(done.stdout)
@@ -72,10 +72,11 @@ def test_two_processes_measure_as_one_and_leave_together(folder: Path) -> None:
 
     one, two = alone["interaction"], together["interaction"]
     assert (one["cost"]["processes"], two["cost"]["processes"]) == (1, 2)
-    for name in ("gram", "diagonal_gram", "trace", "embedding_square", "tokens"):
+    assert one["products"].keys() == two["products"].keys() > {"gram", "direction_gram", "log_norm", "tokens"}
+    for name in one["products"]:
         np.testing.assert_allclose(two["products"][name], one["products"][name], rtol=1e-5)
     np.testing.assert_allclose(two["block_loss"], one["block_loss"], rtol=1e-6)
-    for share in ("first_positions_share", "heaviest_share"):
-        np.testing.assert_allclose(two["outliers"][share], one["outliers"][share], rtol=1e-6)
-    turned = [found["variants"]["direction"]["products"]["gram"] for found in (two, one)]
-    np.testing.assert_allclose(*turned, rtol=1e-5)
+    for share in ("token_share", "permille_share"):
+        np.testing.assert_allclose(two["heaviest"][share], one["heaviest"][share], rtol=1e-5)
+    heaviest = [[(token["window"], token["position"]) for token in found["heaviest"]["tokens"]] for found in (one, two)]
+    assert heaviest[0] == heaviest[1] and len(heaviest[0]) == 10

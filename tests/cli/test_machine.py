@@ -44,12 +44,14 @@ def test_a_cache_that_cannot_be_written_is_told_at_the_start_and_costs_nothing(
     (tmp_path / "cache").write_text("a file where the folder should be")
     (tmp_path / "probe.txt").write_text(english(2000))
     model = checkpoint_folder(tmp_path / "model")
-    done = run_here(model, "--probe", tmp_path / "probe.txt", "--window", "16", "--tokens", "512", "--json")
+    done = run_here(
+        model, "--probe", tmp_path / "probe.txt", "--window", "16", "--context", "4", "--tokens", "512", "--json"
+    )
     assert done.returncode == 0, done.stderr
     (record,) = json.loads(done.stdout)["records"]
     assert record["interaction"]["windows"] == 32
     assert record["environment"]["omp_wait_policy"] == os.environ["OMP_WAIT_POLICY"]
-    told = [line for line in done.stderr.splitlines() if "cache" in line]
+    told = [line for line in done.stderr.splitlines() if "not kept" in line]
     assert told[0].startswith(f"The cache {tmp_path / 'cache'} cannot be written (")
     assert told[0].endswith("results of this run are not kept; set NIL_AUDIT_CACHE to a folder that can be written to.")
     assert told[1].startswith("The record of ") and "is not kept for another time" in told[1]

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,8 @@ import pytest
 import torch
 
 from nil_audit.cli.options import check_count, check_dtype
-from nil_audit.errors import UsageError
+from nil_audit.cli.output import arriving
+from nil_audit.errors import NilAuditError, UsageError
 
 Here = Callable[..., Any]
 HEAVY = ("torch", "transformers", "pandas", "scipy")
@@ -88,7 +90,9 @@ TOGETHER = [
             ("--dtype", "float32"),
             ("--device", "auto"),
             ("--batch-size", "1"),
-            ("--robust",),
+            ("--precision", "0.05"),
+            ("--context", "16"),
+            ("--no-prefix",),
             ("--fresh",),
             ("--allow-pickle",),
             ("--details",),
@@ -121,6 +125,11 @@ def test_options_that_mean_nothing_together(arguments: tuple[str, ...], sentence
         (("Candidat", "config.json"), "did you mean 'nil-audit candidate'?"),
         (("m", "--tokens", "many"), "--tokens 'many' is not a number"),
         (("m", "--dtype", "int8"), "There is no dtype 'int8'"),
+        (("m", "--precision", "-0.1"), "--precision is -0.1, but is a standard error in nats; give one such as 0.05"),
+        (("m", "--precision", "nan"), "--precision is nan, but is a standard error in nats"),
+        (("m", "--precision", "inf"), "--precision is inf, but is a standard error in nats"),
+        (("m", "--window", "16", "--context", "16"), "--context 16 leaves nothing of a window of 16 to count"),
+        (("m", "--window", "8"), "--context 16 leaves nothing of a window of 8 to count; give a smaller one"),
     ],
 )
 def test_names_that_no_model_has_and_words_that_are_none(
@@ -175,13 +184,24 @@ def test_a_kept_record_does_not_make_a_device_exist(run_here: Here, tmp_path: Pa
 
     model = checkpoint_folder(tmp_path / "model")
     (tmp_path / "probe.txt").write_text(english(2000))
-    arguments = (model, "--probe", tmp_path / "probe.txt", "--window", "16", "--tokens", "512", "--quiet")
+    arguments = (
+        model,
+        "--probe",
+        tmp_path / "probe.txt",
+        "--window",
+        "16",
+        "--context",
+        "4",
+        "--tokens",
+        "512",
+        "--quiet",
+    )
     assert run_here(*arguments).returncode == 0
     assert run_here(*arguments, "--device", "cpu").returncode == 0
     assert run_here(*arguments, "--device", "tpu").returncode == 2
 
 
-@pytest.mark.parametrize("command", [(), ("audit",), ("score",), ("compare",), ("candidate",), ("demo",)])
+@pytest.mark.parametrize("command", [(), ("audit",), ("score",), ("compare",), ("show",), ("candidate",), ("demo",)])
 def test_help_is_short_for_h_and_fits_80_columns(command: tuple[str, ...], run_here: Here) -> None:
     short, long = run_here(*command, "-h"), run_here(*command, "--help")
     assert (short.returncode, short.stdout) == (0, long.stdout)
@@ -253,6 +273,42 @@ def test_an_argument_that_is_not_utf_8_is_an_error_in_words() -> None:
         assert done.returncode in (1, 2), done.stderr
         assert b"Traceback" not in done.stderr and b"\x1b" not in done.stderr
         assert b"model" in done.stderr
+
+
+def test_what_is_said_of_a_wrong_command_commands_no_terminal(run_here: Here) -> None:
+    hostile = "x\u202e\x1b]0;title\x07\x9b2J\u200b\ud83d"
+    for arguments in (("m", f"--{hostile}"), ("demo", hostile), (f"--{hostile}",), ("compare", "--seed", hostile)):
+        done = run_here(*arguments)
+        assert done.returncode == 2, done.stderr
+        assert done.stdout.isprintable() and done.stderr.replace("\n", "").isprintable(), done.stderr
+        assert "─ Error ─" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [("--help",), ("audit", "--help"), ("--version",)])
+def test_a_full_device_costs_help_and_version_one_sentence(
+    arguments: tuple[str, ...], run_here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        done = run_here(*arguments)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "Error: Standard output cannot be written (No space left on device); free some space or send it somewhere"
+        " else.\n",
+    )
+
+
+def test_an_error_of_a_file_is_not_taken_for_one_of_a_stream() -> None:
+    for error in (
+        FileNotFoundError(2, "No such file", "model.json"),
+        OSError(28, "No space left", "/tmp/x"),
+        OSError("odd"),
+    ):
+        with pytest.raises(OSError, match=re.escape(str(error))), arriving():
+            raise error
+    with pytest.raises(NilAuditError, match="Standard output cannot be written"), arriving():
+        raise OSError(5, "Input/output error")
 
 
 def test_the_package_says_that_it_is_typed_and_its_public_names_are() -> None:

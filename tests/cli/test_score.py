@@ -233,6 +233,10 @@ def test_a_folder_named_like_a_hub_id_has_no_published_score(run_here: Here, dat
     done = run_here("score", "--published", "EleutherAI/pythia-410m")
     assert (done.returncode, done.stdout) == (0, "")
     assert "No published score of EleutherAI/pythia-410m is known" in done.stderr
+    for strange in ("~nobody-of-that-name/model", "x" * 5000):  # no path can be called so
+        done = run_here("score", "--published", strange)
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert f"No published score of {strange[:9]}" in done.stderr
     done = run_here("score", "--published", "EleutherAI/pythia-160m@step1000")
     assert "No published score of EleutherAI/pythia-160m@step1000 is known" in done.stderr
 
