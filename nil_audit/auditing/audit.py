@@ -206,7 +206,9 @@ def _measured(base: Record, subject: Subject, probe: "Probe", progress: Progress
             "dtype": checkpoint.dtype,
             "device": checkpoint.device,
         },
-        interaction=interaction_document(found, settings),
+        interaction=interaction_document(
+            found, {"tokens": settings.tokens, "precision": settings.precision, "prefix": settings.prefix}
+        ),
         superposition=weight_superposition(embedding_weight(checkpoint.model)),
         notes=tuple(notes),
     )

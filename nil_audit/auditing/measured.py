@@ -19,13 +19,17 @@ from nil_audit.stats.estimate import Estimate
 from nil_audit.stats.jackknife import independent, over_blocks
 
 if TYPE_CHECKING:
-    from nil_audit.auditing.audit import Settings
     from nil_audit.interaction.measure import Interaction
     from nil_audit.interaction.totals import Round
 
 
-def interaction_document(found: "Interaction", settings: "Settings") -> dict[str, Any]:
-    """Settings, block products, every estimate, the heaviest tokens and the cost of a measurement (docs/record.md)."""
+def interaction_document(found: "Interaction", asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings, block products, every estimate, the heaviest tokens and the cost of a measurement (docs/record.md).
+
+    Args:
+        found: The measurement.
+        asked: What was asked for: tokens, precision, prefix.
+    """
     last = found.result
     return plain(
         {
@@ -34,7 +38,7 @@ def interaction_document(found: "Interaction", settings: "Settings") -> dict[str
             "windows": last.windows,
             "context": found.context,
             "prefix": found.prefix,
-            "asked": {"tokens": settings.tokens, "precision": settings.precision, "prefix": settings.prefix},
+            "asked": asked,
             "ended_by": found.ended_by,
             "estimator": ESTIMATOR_VERSION,
             **_round(last),

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from difflib import get_close_matches
 from functools import wraps
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -24,6 +23,7 @@ from nil_audit.cli.score import score
 from nil_audit.cli.show import show
 from nil_audit.errors import EXIT_INTERRUPTED, NilAuditError, UsageError
 from nil_audit.report.render.characters import clean, printable
+from nil_audit.source import existing_path
 
 COMMANDS = {command.__name__: command for command in (audit, score, compare, show, candidate, demo)}
 ROOT_OPTIONS = ("--help", "-h", "--version", "--install-completion", "--show-completion")
@@ -42,7 +42,7 @@ def route(arguments: list[str]) -> list[str]:
     if not arguments or arguments[0] in (*COMMANDS, *ROOT_OPTIONS):
         return arguments
     first = arguments[0]
-    if Path(first).exists():
+    if existing_path(first):
         return ["audit", *arguments]
     if first in ("help", "version"):
         raise UsageError(f"There is no command {first!r}; did you mean 'nil-audit --{first}'?")

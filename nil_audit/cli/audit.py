@@ -37,6 +37,7 @@ from nil_audit.cli.output import Output
 from nil_audit.cli.results import command_line, finish, with_failures
 from nil_audit.errors import DefectError, NilAuditError, SourceError
 from nil_audit.files import cache_trouble, check_writable
+from nil_audit.processes import is_first
 from nil_audit.runner import PartlyFailed, run_each
 from nil_audit.score.protocols import DEFAULT
 
@@ -85,7 +86,9 @@ def audit(
     allow_pickle: AllowPickle = False,
     trust_remote_code: TrustRemoteCode = False,
     out: Annotated[Path | None, value("DIR", RESULTS, "Folder for records, audit.csv, audit.html, audit.md.")] = None,
-    details: Annotated[bool, flag("--details", RESULTS, "Also every metric in both estimates.")] = False,
+    details: Annotated[
+        bool, flag("--details", RESULTS, "Everything else: every number, the heaviest tokens, the settings.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -174,7 +177,7 @@ def audit(
     for one in disagreements(filter(None, asked.values()), checked):
         output.note(f"The list disagrees with the Hub. {one}.")
     page = None
-    if records and (out is not None or not as_json):
+    if records and is_first() and (out is not None or not as_json):
         references = reference_records(records)
         page = audit_page(records, references=references, command=command_line(), draw=out is not None)
     document = with_failures({"records": records}, failures)

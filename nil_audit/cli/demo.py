@@ -10,6 +10,7 @@ from nil_audit.cli.output import Output
 from nil_audit.cli.results import command_line, finish, with_failures
 from nil_audit.data import demo_model
 from nil_audit.files import cache_trouble, check_writable
+from nil_audit.processes import is_first
 from nil_audit.runner import run_each
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 def demo(
     context: typer.Context,
     out: Annotated[Path | None, value("DIR", RESULTS, "Folder for records, audit.csv, audit.html, audit.md.")] = None,
-    details: Annotated[bool, flag("--details", RESULTS, "Also every metric in both estimates.")] = False,
+    details: Annotated[
+        bool, flag("--details", RESULTS, "Everything else: every number, the heaviest tokens, the settings.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -56,7 +59,7 @@ def demo(
     outcome = run_each([model], measure, on_failure=output.error, debug=debug)
     records = list(outcome.results.values())
     page = None
-    if records and (out is not None or not as_json):
+    if records and is_first() and (out is not None or not as_json):
         references = reference_records(records)
         page = audit_page(records, references=references, command=command_line(), draw=out is not None)
     document = with_failures({"records": records}, outcome.failures)

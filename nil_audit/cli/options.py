@@ -57,9 +57,8 @@ def _protocols() -> list[str]:
 
 _TYPES = f"Type of the weights: {', '.join(weights.DTYPES)} (or bf16, fp16, fp32, fp64)."
 
-Models = Annotated[
-    list[str], typer.Argument(metavar="MODEL", help="Hub id, id@revision, local folder, or a model list (.csv).")
-]
+MODELS = "Hub id, id@revision, local folder, GGUF file, or a model list (.csv)."
+Models = Annotated[list[str], typer.Argument(metavar="MODEL", help=MODELS)]
 Dtype = Annotated[str, value("TYPE", SETTINGS, _TYPES, autocompletion=_dtypes)]
 Device = Annotated[str, value("DEVICE", SETTINGS, "auto, cpu, cuda, cuda:1, mps, xpu.")]
 Fresh = Annotated[bool, flag("--fresh", SETTINGS, "Measure again, whatever is kept.")]

@@ -11,6 +11,7 @@ import typer
 
 from nil_audit.cli.options import (
     MMLU_PRO,
+    MODELS,
     RESULTS,
     SETTINGS,
     AllowPickle,
@@ -56,7 +57,7 @@ def score(
     context: typer.Context,
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL", help="Hub id, id@revision, local folder, or a model list (.csv)."),
+        typer.Argument(metavar="MODEL", help=MODELS),
     ] = None,
     protocol: Protocol = DEFAULT,
     questions: Questions = None,

@@ -10,6 +10,7 @@ from nil_audit.cli.output import Output
 from nil_audit.cli.results import command_line, deliver
 from nil_audit.errors import DataError
 from nil_audit.files import check_writable
+from nil_audit.processes import is_first
 
 if TYPE_CHECKING:
     from nil_audit.auditing.record import Record
@@ -21,7 +22,9 @@ def show(
     context: typer.Context,
     paths: Annotated[list[Path], typer.Argument(metavar="RECORD|DIR", help=_PATHS)],
     out: Annotated[Path | None, value("DIR", RESULTS, "Folder for records, audit.csv, audit.html, audit.md.")] = None,
-    details: Annotated[bool, flag("--details", RESULTS, "Also every metric in both estimates.")] = False,
+    details: Annotated[
+        bool, flag("--details", RESULTS, "Everything else: every number, the heaviest tokens, the settings.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -60,7 +63,7 @@ def show(
     from nil_audit.report.audit.page import audit_files, audit_page
 
     page = None
-    if out is not None or not as_json:
+    if is_first() and (out is not None or not as_json):
         page = audit_page(sound, references=reference_records(sound), command=command_line(), draw=out is not None)
     files = audit_files(sound) if out is not None else {}
     deliver(output, "audit", page, files, {"records": sound}, out=out, details=details)

@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from nil_audit.auditing.documents import shown
 from nil_audit.auditing.record import Record
 from nil_audit.auditing.several import Audits
 from nil_audit.comparison.clean import checked
 from nil_audit.comparison.contrast import trend
 from nil_audit.comparison.counted import listed
-from nil_audit.comparison.documents import shown
 from nil_audit.comparison.find import find
 from nil_audit.comparison.join import read_frame
 from nil_audit.comparison.limitations import limitations

@@ -141,6 +141,12 @@ def test_names_that_no_model_has_and_words_that_are_none(
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_name_that_no_path_can_have_is_looked_for_on_the_hub(run_here: Here) -> None:
+    done = run_here("x" * 5000, "--shape-only")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: ") and "Traceback" not in done.stderr
+
+
 def test_a_list_that_is_not_there_is_told_from_those_that_ship(run_here: Here) -> None:
     done = run_here("model_lists/nothing.csv")
     assert done.stdout == ""
