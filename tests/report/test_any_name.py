@@ -19,7 +19,7 @@ from rich.console import Console
 from nil_audit.auditing.audit import verdict_document
 from nil_audit.auditing.record import Record
 from nil_audit.files import csv_text, from_csv, json_text
-from nil_audit.report.audit import audit_files, audit_page
+from nil_audit.report.audit.page import audit_files, audit_page
 from nil_audit.report.render.characters import clean, fitted
 from nil_audit.report.render.html import render_html
 from nil_audit.report.render.markdown import render_markdown
@@ -82,7 +82,7 @@ def _records(names: list[str]) -> list[Record]:
 
 
 def _page(names: list[str]) -> Page:
-    return audit_page(_records(names), command=f"nil-audit {' '.join(names)}")
+    return audit_page(_records(names), command=f"nil-audit {' '.join(names)}", draw=False)
 
 
 def _controls(text: str) -> list[str]:
@@ -110,10 +110,12 @@ def test_names_stay_apart_and_command_nothing(names: list[str]) -> None:
             assert fitted(name, encoding) in text
     markdown, document = render_markdown(page), render_html(page)
     assert not _controls(markdown) and not _controls(document)
-    rows = re.findall(r"<tr>\s*<td>(.*?)</td>", MarkdownIt("commonmark").enable("table").render(markdown), re.DOTALL)
-    cells = [html.unescape(re.sub("<[^>]+>", "", cell)).strip() for cell in rows]
-    assert set(cells) == set(shown.values())
-    found = re.findall(r"<t[hd][^>]*>\s*(.*?)\s*</t[hd]>", document, flags=re.DOTALL)
+    # One model is named in the heading, several in the first cells of tables.
+    rendered = MarkdownIt("commonmark").enable("table").render(markdown)
+    rows = re.findall(r"<tr>\s*<td>(.*?)</td>|<h1>(.*?)</h1>", rendered, re.DOTALL)
+    cells = [html.unescape(re.sub("<[^>]+>", "", cell + heading)).strip() for cell, heading in rows]
+    assert set(shown.values()) <= set(cells)
+    found = re.findall(r"<(?:t[hd]|h1)[^>]*>\s*(.*?)\s*</(?:t[hd]|h1)>", document, flags=re.DOTALL)
     assert set(shown.values()) <= {clean(html.unescape(re.sub("<[^>]+>", "", cell))) for cell in found}
 
 
@@ -139,9 +141,9 @@ def test_files_keep_names_apart_and_are_read_back(names: list[str]) -> None:
 @settings(max_examples=30, deadline=None)
 def test_no_name_makes_a_line_longer_than_the_terminal(names: list[str], width: int) -> None:
     page = _page(names)
-    # A listing, the command here, is there to be copied, and no line of it is broken.
+    # A listing, the command and what goes into a model card, is there to be copied, and no line of it is broken.
     wrapped = tuple(one for one in page.sections if not any(isinstance(block, Listing) for block in one.blocks))
-    assert len(wrapped) == len(page.sections) - 1
+    assert [one.name for one in page.sections if one not in wrapped] == ["command", "card"]
     for encoding in ("utf-8", "ascii"):
         lines = _terminal(replace(page, sections=wrapped), width, encoding).splitlines()
         assert all(cell_len(line) <= width for line in lines)
@@ -161,7 +163,7 @@ def test_folders_of_one_name_are_told_apart_everywhere(tmp_path: Path) -> None:
     page, files = _page(names), audit_files(_records(names))
     assert list(files) == ["records/one--model.json", "records/two--model.json", "audit.csv"]
     assert list(files["audit.csv"]["model"]) == ["one/model", "two/model"]
-    assert [sentence.split(":")[0] for sentence in page.answer] == ["one/model", "two/model"]
+    assert all(f"{name} inside, " in page.answer[0] for name in ("one/model", "two/model"))
     assert str(tmp_path) not in csv_text(files["audit.csv"]) + "".join(page.answer)
     assert files["records/one--model.json"]["model"]["name"] == names[0]
 

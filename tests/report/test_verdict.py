@@ -3,7 +3,15 @@
 import pytest
 
 from nil_audit.law.studies import studies, verdict
-from nil_audit.report.verdict import distance_words, extrapolation_words, verdict_words
+from nil_audit.report.verdict import (
+    cost_words,
+    distance_words,
+    extrapolation_words,
+    reach_words,
+    standing_words,
+    verdict_words,
+)
+from nil_audit.stats.estimate import Estimate
 
 LAW, MORPH, CHINCHILLA = studies()
 
@@ -45,3 +53,49 @@ def test_words_say_how_far_a_prediction_is_extrapolated() -> None:
     assert "ratio 2.0 times above the fitted ratios" in extrapolation_words(CHINCHILLA.extrapolation(0.05, 1e9))
     assert "read at 1B" in extrapolation_words(LAW.extrapolation(0.03))
     assert "at least this" in extrapolation_words(CHINCHILLA.extrapolation(0.0005, 1e7))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "words"),
+    [
+        (0.03, "law, morph and chinchilla put it within 1% of the best shape of its size"),
+        (
+            0.008,
+            "chinchilla puts it within 1% of the best shape of its size, law and morph call it too shallow",
+        ),
+        (
+            0.2,
+            "no study puts it within 1% of the best shape of its size (law, morph and chinchilla call it too deep)",
+        ),
+    ],
+)
+def test_standing_words_group_the_studies_by_side(ratio: float, words: str) -> None:
+    intervals = {study.name: study.interval(1e9) for study in studies()}
+    assert standing_words(ratio, verdict(ratio, 1e9), intervals) == words
+
+
+def test_cost_words_name_the_smallest_and_the_largest() -> None:
+    costs = {
+        "law": Estimate(value=0.0123, low=0.0049, high=0.0251),
+        "morph": Estimate(value=0.0012, low=0.0, high=0.002),
+        "chinchilla": Estimate(value=0.26),
+    }
+    assert cost_words(costs) == "0.1% [0.0, 0.2] (morph) to 26.0% (chinchilla)"
+    assert cost_words(costs, at_least=["chinchilla"]).endswith("to at least 26.0% (chinchilla)")
+    assert cost_words({"law": costs["law"]}) == "1.2% [0.5, 2.5] (law)"
+
+
+def test_reach_words_say_who_was_fitted_there_and_how_far_the_others_are() -> None:
+    def reach(ratio: float, parameters: float | None) -> str:
+        return reach_words({study.name: study.extrapolation(ratio, parameters) for study in studies()})
+
+    far = max(0.05 / CHINCHILLA.ratio_range[1], 1.0)
+    assert reach(0.05, 1e8) == (
+        f"only morph was fitted on such sizes and ratios (law {1e8 / LAW.parameters_range[1]:.0f},"
+        f" chinchilla {far:.1f} times beyond its runs)"
+    )
+    assert reach(0.02, 1e8).startswith("only morph and chinchilla were fitted on such sizes and ratios (law 34 times")
+    assert reach(1e-4, 1e12).startswith("none of them was fitted on such sizes and ratios (law ")
+    assert reach(0.05, None) == "its size is not known, so the studies are read at 1B parameters"
+    inside = {"law": LAW.extrapolation(0.03, 2e6)}
+    assert reach_words(inside) == "all of them were fitted on such sizes and ratios"

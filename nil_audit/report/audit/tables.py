@@ -69,7 +69,7 @@ def _shares(interaction: Mapping[str, Any]) -> str:
     if not heaviest:
         return ""
     one, permille = percent(heaviest["token_share"]), percent(heaviest["permille_share"])
-    return f"; heaviest token {one}, heaviest 0.1% {permille}"
+    return f"; heaviest token {one}, top 0.1% {permille}"
 
 
 def text_words(interaction: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from nil_audit.report.render.cells import count_cell, estimate_cell, verdict_cell
+from nil_audit.report.render.cells import count_cell, error_cell, estimate_cell, verdict_cell
 from nil_audit.report.render.page import Cell
 from nil_audit.stats.estimate import Estimate
 
@@ -22,6 +22,11 @@ def test_an_estimate_sorts_by_the_value_that_is_shown():
     assert scaled.text == "−11.4 [−30.1, +9.0]" and scaled.value == pytest.approx(-11.4)
     assert estimate_cell(None) == Cell(text="–")
     assert estimate_cell(Estimate(value=math.nan)) == Cell(text="–")
+
+
+def test_an_error_stands_beside_the_value_that_sorts():
+    assert error_cell(Estimate(value=-1.946, se=0.0134)) == Cell(text="−1.946 ± 0.013", value=-1.946)
+    assert error_cell(None) == error_cell(Estimate(value=math.nan, se=1.0)) == Cell(text="–")
 
 
 def test_a_verdict_has_its_colour_and_another_word_none():

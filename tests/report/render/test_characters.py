@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nil_audit.report.render.characters import clean, fitted, printable
+from nil_audit.report.render.characters import clean, fitted, printable, visible
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,25 @@ def test_every_text_fits_every_encoding(text: str, encoding: str) -> None:
 )
 def test_nothing_commands_a_terminal(text: str) -> None:
     assert printable(text).isprintable() and clean(text).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (" from", " from"),
+        ("a\r\nb\nc\td", "a↵b↵c⇥d"),
+        ("a  b    c d", "a␣␣b␣␣␣␣c d"),
+        ("\x1b[31m\x00\xa0", "\\x1b[31m\\x00\\xa0"),
+        ("\u200b\u202e\U000e0001\ud800", "\\u200b\\u202e\\U000e0001\\ud800"),
+        ("模型 é <b>|`", "模型 é <b>|`"),
+    ],
+)
+def test_every_character_of_a_token_is_to_be_seen(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+@given(st.text())
+def test_what_is_visible_is_printable_on_one_line_and_left_alone_by_the_renderers(text: str) -> None:
+    shown = visible(text)
+    assert shown.isprintable() and clean(f"'{shown}'") == f"'{shown}'"
+    assert fitted(shown, "ascii").isprintable()

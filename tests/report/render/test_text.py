@@ -16,6 +16,7 @@ from nil_audit.report.render.text import (
     error_text,
     estimate_text,
     interval,
+    interval_text,
     p_value,
     percent,
     points,
@@ -87,13 +88,15 @@ def test_what_is_missing_is_a_dash_whatever_the_form(missing):
         assert form(missing) == "–"
     assert interval(missing, 0.1) == interval(0.1, missing) == "–"
     unknown = None if missing is None else Estimate(value=missing, low=missing, high=missing)
-    assert estimate_text(unknown) == "–"
+    assert estimate_text(unknown) == interval_text(unknown) == "–"
     assert error_text(None if missing is None else Estimate(value=missing, se=0.1)) == "–"
 
 
 def test_an_estimate_has_its_interval_where_it_has_one():
     found = Estimate(value=-0.114, low=-0.301, high=0.0903)
     assert estimate_text(found) == "−0.11 [−0.30, +0.09]"
+    assert interval_text(found) == "−0.11 [−0.30, 0.09]"
+    assert interval_text(Estimate(value=0.5), 1) == "0.5"
     assert estimate_text(found, 1, factor=100) == "−11.4 [−30.1, +9.0]"
     assert estimate_text(Estimate(value=0.5)) == "+0.50"
 
