@@ -70,7 +70,7 @@ def test_nothing_is_claimed_from_fewer_than_five_other_models() -> None:
         f"{start}; no other model at hand was measured alike, so there is nothing yet to compare with."
     )
     assert answer(record, references=others(1))[1] == (
-        f"{start}; only 1 other model at hand was measured alike, too few to be something to compare with."
+        f"{start}; only 1 other model at hand was measured alike, too few yet to compare with."
     )
     assert answer(record, references=others(4))[1].startswith(f"{start}; only 4 other models at hand were")
     assert " of 6 models at hand: " in answer(record, references=others(5))[1]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from huggingface_hub.repocard_data import model_index_to_eval_results
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -203,14 +204,17 @@ def test_the_card_is_yaml_and_markdown_whatever_the_name() -> None:
         record = record_of(name, scores=[measured_score(0.3)])
         (section,) = (one for one in page_of(record).sections if one.name == "card")
         metadata, text = (block.text for block in section.blocks if isinstance(block, Listing))
-        (found,) = yaml.safe_load(metadata)["model-index"]
-        assert found["name"] == page_of(record).title
-        metrics = {one["type"]: one for one in found["results"][0]["metrics"]}
+        found, results = model_index_to_eval_results(yaml.safe_load(metadata)["model-index"])
+        assert found == page_of(record).title
+        metrics = {one.metric_type: one for one in results}
+        assert metrics["depth_width_ratio"].metric_value == pytest.approx(record.shape.ratio, rel=1e-5)
         value = record.metric("typical_efficiency")
-        assert metrics["typical_efficiency"]["value"] == pytest.approx(value.value, rel=1e-5)
-        assert metrics["typical_efficiency"]["standard_error"] == pytest.approx(value.se, rel=0.05)
+        assert metrics["typical_efficiency"].metric_value == pytest.approx(value.value, rel=1e-5)
+        assert metrics["typical_efficiency"].metric_args["standard_error"] == pytest.approx(value.se, rel=0.05)
         rendered = MarkdownIt("commonmark").enable("table").render(text)
         assert interval_text(value) in rendered and not re.search(r"<(script|img|b)\b", rendered)
+    (bare,) = (one for one in page_of(bare_record()).sections if one.name == "card")
+    assert [block.text[:2] for block in bare.blocks if isinstance(block, Listing)] == ["##"]
 
 
 def test_many_models_have_one_table_of_all_numbers_instead_of_a_table_each() -> None:
@@ -324,6 +328,13 @@ def test_models_of_one_name_do_not_leave_the_folder(tmp_path: Path) -> None:
     paths = write_report(tmp_path / "out", "audit", page_of(*records), audit_files(records))
     assert len(set(paths)) == 7
     assert all(path.resolve().is_relative_to(tmp_path / "out") for path in paths)
+
+
+def test_a_page_names_no_folder_of_this_machine(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    records = [record_of(str(tmp_path / "model")), bare_record(str(tmp_path / "model"))]
+    for page in (page_of(records[0]), page_of(*records), page_of(*records * 4)):
+        assert str(tmp_path) not in render_markdown(page) + render_html(page)
 
 
 def test_quiet_is_told_the_three_sentences_and_nothing_else() -> None:

@@ -49,7 +49,7 @@ def interaction_sentence(entry: Entry, ranking: Ranking) -> str:
         return f"{said}; no other model at hand was measured alike, so there is nothing yet to compare with."
     if others < FEWEST:
         which = "1 other model at hand was" if others == 1 else f"{others} other models at hand were"
-        return f"{said}; only {which} measured alike, too few to be something to compare with."
+        return f"{said}; only {which} measured alike, too few yet to compare with."
     order = ranking.among
     place = order.index(entry)
     beside = [

@@ -8,7 +8,6 @@ from nil_audit.report.audit.ranking import FEWEST, Entry, Ranking
 from nil_audit.report.audit.scores import Standing, standing
 from nil_audit.report.audit.words import SPOKEN, cost_text, listing, predicted_costs
 from nil_audit.report.render.text import interval_text, percent, with_minus_signs
-from nil_audit.report.verdict import cost_words
 
 _LABELS = ("inside", "disputed", "outside")
 
@@ -27,11 +26,10 @@ def shapes_sentence(ranking: Ranking) -> str:
     counts = Counter(one.record.verdict["label"] for one in entries)
     found = [f"{counts[label]} {label}" for label in _LABELS if counts[label]]
     worst = max(entries, key=lambda one: max(cost.value for cost in predicted_costs(one.record).values()))
-    study, cost = max(predicted_costs(worst.record).items(), key=lambda item: item[1].value)
     shape = worst.record.shape
     return with_minus_signs(
         f"Of {len(entries)} shapes {listing(found)}; the largest predicted cost in loss is that of {worst.name}"
-        f" ({shape.depth} x {shape.width}), {cost_words({study: cost})}."
+        f" ({shape.depth} x {shape.width}), {cost_text(worst.record, worst=True)}."
     )
 
 

@@ -56,9 +56,12 @@ def card_section(entry: Entry) -> str:
     return "\n".join(lines)
 
 
-def card_metadata(entry: Entry) -> str:
-    """The metadata block of the card, in YAML: the numbers as results of the model, for a model-index."""
-    return "\n".join(_metadata(entry)) + "\n"
+def card_metadata(entry: Entry) -> str | None:
+    """The metadata block of the card, in YAML: the numbers as results of the model, for a model-index.
+
+    None where no gradients were taken, since a result belongs to a data set there.
+    """
+    return "\n".join(_metadata(entry)) + "\n" if entry.record.interaction else None
 
 
 def _metadata(entry: Entry) -> Iterator[str]:
@@ -67,8 +70,7 @@ def _metadata(entry: Entry) -> Iterator[str]:
     yield f"- name: {_quoted(entry.name)}"
     yield "  results:"
     yield "  - task: {type: text-generation}"
-    if found:
-        yield f"    dataset: {{type: text, name: {_quoted(str(found['probe']['name']))}}}"
+    yield f"    dataset: {{type: text, name: {_quoted(str(found['probe']['name']))}}}"
     yield "    metrics:"
     yield f"    - {{type: depth_width_ratio, name: Depth-width ratio, value: {record.shape.ratio:.6g}}}"
     for name, label in TYPICAL.items():
@@ -78,7 +80,7 @@ def _metadata(entry: Entry) -> Iterator[str]:
 
 
 def _number(estimate: Estimate) -> str:
-    error = "" if estimate.se is None else f", standard_error: {estimate.se:.2g}"
+    error = "" if estimate.se is None else f", args: {{standard_error: {estimate.se:.2g}}}"
     return f"{estimate.value:.6g}{error}"
 
 

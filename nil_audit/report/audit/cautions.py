@@ -38,22 +38,28 @@ def cautions(entries: Sequence[Entry]) -> Iterator[str]:
             " that token's."
         )
     reasons = []
-    if heavy := [one for one in measured if _permille_share(one) > HEAVY and one not in ruled]:
-        shares = percent(max(map(_permille_share, heavy)), 0)
-        who = f" for {len(heavy)} of {len(measured)} models" if several else ""
+    if heavy := [share for one in measured if (share := _permille_share(one)) > HEAVY and one not in ruled]:
         most = "up to " if len(heavy) > 1 else ""
-        reasons.append(f"the heaviest 0.1% of tokens carry {most}{shares} of the trace{who}")
-    if few := [
-        windows for one in measured if (windows := int((one.record.interaction or {})["windows"])) < FEW_WINDOWS
-    ]:
-        who = f" for {len(few)} of {len(measured)} models" if several else ""
-        least = "as few as " if len(few) > 1 else ""
+        who = _of_models(len(heavy), len(measured))
+        reasons.append(f"the heaviest 0.1% of tokens carry {most}{percent(max(heavy), 0)} of the trace{who}")
+    if few := [windows for one in measured if (windows := _windows(one)) < FEW_WINDOWS]:
+        least = "as few as " if len(set(few)) > 1 else ""
+        who = _of_models(len(few), len(measured))
         reasons.append(f"there are {least}{min(few)} windows (under {FEW_WINDOWS}){who}")
     if reasons:
         yield (
             f"Do not lean on the intervals of the mean's numbers, the paper's: {listing(reasons)}; those of the typical"
             " numbers hold."
         )
+
+
+def _of_models(number: int, measured: int) -> str:
+    """Of how many models something is true; nothing where it is of all."""
+    return "" if number == measured else f" for {number} of {measured} models"
+
+
+def _windows(entry: Entry) -> int:
+    return int((entry.record.interaction or {})["windows"])
 
 
 def _token_share(entry: Entry) -> float:

@@ -87,7 +87,7 @@ def heaviest_of_many(entries: Sequence[Entry]) -> Table:
     """The heaviest token of each of many models."""
     return table(
         "The heaviest token of each model, and the share of the trace that it and the heaviest 0.1% carry",
-        ("Model", "Share", "Of 0.1%", Column(label="Token"), Column(label="In its text")),
+        ("Model", "Share", "Top 0.1%", Column(label="Token"), Column(label="In its text")),
         [
             (
                 entry.name,
@@ -196,7 +196,7 @@ def setting_table(entry: Entry) -> Table:
     """What the numbers of one model were made of: enough to measure them again."""
     record, model = entry.record, entry.record.model
     rows = [
-        ("Model", f"{record.name} ({model['source']})"),
+        ("Model", f"{entry.name} ({model['source']})"),
         ("Commit", model.get("revision") or MISSING),
         ("Weights", _short(model.get("digest"))),
         ("In memory", ", ".join(filter(None, (model.get("dtype"), model.get("device")))) or MISSING),

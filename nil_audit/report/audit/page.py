@@ -157,8 +157,9 @@ def _settings_of_many(measured: Sequence[Entry]) -> Iterator[Block]:
 
 def _cards(entries: Sequence[Entry]) -> Iterator[Block]:
     yield Prose(
-        text="To be pasted into a model's README.md: its metadata into the block between ---, then the section."
+        text="For a model's README.md: the metadata goes into the block between ---, the section below it."
     )
     for entry in entries:
-        yield Listing(text=card_metadata(entry))
+        if metadata := card_metadata(entry):
+            yield Listing(text=metadata)
         yield Listing(text=card_section(entry))

@@ -9,7 +9,7 @@ from nil_audit.report.audit.scores import standing
 from nil_audit.report.audit.words import TYPICAL
 from nil_audit.report.render.cells import error_cell, verdict_cell
 from nil_audit.report.render.page import Cell, Column, Table, table
-from nil_audit.report.render.text import MISSING, count, error_text, estimate_text, interval_text, percent
+from nil_audit.report.render.text import MISSING, count, error_text, estimate_text, interval_text, percent, signed
 from nil_audit.report.verdict import distance_words
 
 ENDINGS = {
@@ -156,7 +156,7 @@ def every_model_table(ranking: Ranking) -> Table:
                 Cell(text=f"{shape.depth} x {shape.width}", value=float(shape.depth)),
                 Cell(text=f"{shape.ratio:.4f}", value=shape.ratio),
                 verdict_cell(record.verdict["label"]),
-                Cell(text=distance_words(record.verdict["distance"]), value=record.verdict["distance"]),
+                Cell(text=signed(record.verdict["distance"]), value=record.verdict["distance"]),
                 *(error_cell(record.metric(name)) for name in (*TYPICAL, *_MEAN, "loss_per_byte")),
                 Cell(text=score.text if score else MISSING, value=score.accuracy if score else None),
             )
@@ -167,7 +167,7 @@ def every_model_table(ranking: Ranking) -> Table:
             "Model",
             *map(_numbers, ("Parameters", "L x d", "R")),
             Column(label="Verdict"),
-            Column(label="Distance to law"),
+            Column(label="Distance", numeric=True, help="to the law's interval, in nats of ratio, 0 inside it"),
             *map(_numbers, (*TYPICAL.values(), *_MEAN.values(), "Loss/byte", "MMLU-Pro")),
         ),
         rows,

@@ -79,10 +79,13 @@ def stands(record: Record) -> tuple[Verdict, Mapping[str, Interval]]:
     return said, {name: Interval(**{end: study[end] for end in ends}) for name, study in found["studies"].items()}
 
 
-def cost_text(record: Record) -> str:
-    """The smallest and the largest excess loss that the studies predict of a record's shape, in words."""
-    bound = [name for name, one in extrapolations(record).items() if one.under_three_blocks]
-    return cost_words(predicted_costs(record), at_least=bound)
+def cost_text(record: Record, *, worst: bool = False) -> str:
+    """The smallest and the largest excess loss that the studies predict of a record's shape, or the largest alone."""
+    costs = predicted_costs(record)
+    if worst:
+        study = max(costs, key=lambda name: costs[name].value)
+        costs = {study: costs[study]}
+    return cost_words(costs, at_least=[name for name, one in extrapolations(record).items() if one.under_three_blocks])
 
 
 def predicted_costs(record: Record) -> dict[str, Estimate]:
