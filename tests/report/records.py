@@ -51,6 +51,7 @@ def record_of(
     shift: float = 0.0,
     seed: int = 0,
     windows: int = 64,
+    heaviness: float = 0.7,
     shape: Shape | None = None,
     text: int = 0,
     token_share: float = 0.01,
@@ -68,6 +69,7 @@ def record_of(
         shift: Nats by which its typical efficiency lies above that of the same seed without one.
         seed: Of its gradients.
         windows: Their number, measured in rounds of 16, 32, ...
+        heaviness: Standard deviation of the logarithm of a gradient's length, beside that of its direction.
         shape: See `shape_of`.
         text: Records of one number read the same text, with the same tokenizer.
         token_share: Of the heaviest token.
@@ -79,7 +81,7 @@ def record_of(
         **interaction: Fields of the interaction that are different.
     """
     shape = shape or shape_of()
-    rounds = [_round(seed, count, text, shift) for count in (16, 32, 64, 128) if count <= windows]
+    rounds = [_round(seed, count, text, shift, heaviness) for count in (16, 32, 64, 128) if count <= windows]
     last = rounds.pop()
     found = all_estimates(last)
     document = {
@@ -166,9 +168,9 @@ def published_score(accuracy: float, protocol: str = "leaderboard", stderr: floa
     }
 
 
-def _round(seed: int, windows: int, text: int, shift: float) -> dict[str, Any]:
+def _round(seed: int, windows: int, text: int, shift: float, heaviness: float) -> dict[str, Any]:
     """The sums of one round, as a record holds them; a larger embedding is a lower efficiency and nothing else."""
-    found = dict(_sums(seed, windows))
+    found = dict(_sums(seed, windows, heaviness))
     size = np.array(found["products"]["embedding_square"]) * np.exp(-shift)
     found["products"] = {**found["products"], "embedding_square": size.tolist()}
     found["block_bytes"] = [bytes_ + text for bytes_ in found["block_bytes"]]
@@ -176,13 +178,13 @@ def _round(seed: int, windows: int, text: int, shift: float) -> dict[str, Any]:
 
 
 @cache
-def _sums(seed: int, windows: int) -> Mapping[str, Any]:
+def _sums(seed: int, windows: int, heaviness: float) -> Mapping[str, Any]:
     """Sums over windows of 24 heavy-tailed gradients each; a round of more windows holds the first ones too."""
     gradients = []
     for window in range(windows):
         rng = np.random.default_rng([seed, window])
         directions = rng.normal(size=(24, CHANNELS)) * np.geomspace(1.0, 0.2, CHANNELS)
-        gradients.append(directions * np.exp(rng.normal(0, 0.7, size=(24, 1))))
+        gradients.append(directions * np.exp(rng.normal(0, heaviness, size=(24, 1))))
     blocks = np.array(gradients).reshape(BLOCKS, -1, CHANNELS)
     squares = (blocks**2).sum(-1)
     unit = blocks / np.sqrt(squares)[..., None]

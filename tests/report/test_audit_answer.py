@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nil_audit.auditing.record import Record, difference, read_record
 from nil_audit.catalog.lists import shipped_list
+from nil_audit.interaction.metrics import mean_is_covered
 from nil_audit.law.studies import studies, verdict
 from nil_audit.report.audit.page import audit_page
 from nil_audit.report.render.text import with_minus_signs
@@ -163,19 +164,25 @@ def test_a_token_that_rules_the_mean_is_named_once() -> None:
         "One token, “…etter that came↵▸ from◂␣␣far away”, carries 65% of the trace: the paper's numbers (AOFE,"
         " AOFE-ratio, efficiency, sensitivity) are that token's."
     )
-    assert answer(record_of(token_share=0.05, permille_share=0.05))[3:] == ()
+    assert answer(record_of(token_share=0.05, permille_share=0.7))[3:] == ()
     several = answer(heavy, *(record_of(f"org/{seed}", seed=seed, token_share=0.2) for seed in range(1, 5)))
     (once,) = several[3:]
     assert "trace of org/smol (' from', 65%), " in once and " and 2 more: there the paper's numbers" in once
 
 
-def test_intervals_of_the_mean_that_cannot_be_trusted_are_said_once() -> None:
-    (heavy,) = answer(record_of(permille_share=0.117))[3:]
-    assert "the heaviest 0.1% of tokens carry 12% of the trace;" in heavy and "windows" not in heavy
-    (few,) = answer(record_of(windows=16))[3:]
-    assert "there are 16 windows (under 64);" in few and "0.1%" not in few
-    (both,) = answer(record_of(windows=32, permille_share=0.3), record_of("org/b", seed=1), *others(9))[3:]
-    assert "30% of the trace for 1 of 11 models and there are 32 windows (under 64) for 1 of 11 models;" in both
+def test_intervals_of_the_mean_that_are_too_narrow_are_said_once_for_all_models() -> None:
+    sound, heavy = record_of("org/sound"), record_of("org/heavy", seed=1, heaviness=1.5)
+    assert mean_is_covered(sound.metric("tail").value, 1536) and answer(sound)[3:] == ()
+    assert not mean_is_covered(heavy.metric("tail").value, 1536)
+    (said,) = answer(heavy)[3:]
+    assert said == (
+        "The tail is too heavy for so few tokens: intervals of the mean's size (trace, sensitivity, efficiency, AOFE)"
+        " and of the tail are too narrow; those of typical numbers and of ratios hold."
+    )
+    (once,) = answer(heavy, sound, *others(9))[3:]
+    assert once == f"Of 1 of 11 models the{said[3:]}"
+    ruled = record_of(heaviness=1.5, token_share=0.6)  # where the sentence on the token says enough
+    assert len(answer(ruled)) == 4
 
 
 def test_a_few_models_are_told_apart_by_the_error_of_their_difference() -> None:

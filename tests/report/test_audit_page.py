@@ -64,6 +64,7 @@ REFERENCES = tuple(
     setting=st.fixed_dictionaries(
         {
             "windows": st.sampled_from([16, 128]),
+            "heaviness": st.sampled_from([0.7, 1.6]),
             "token_share": st.sampled_from([0.01, 0.65]),
             "permille_share": st.sampled_from([0.02, 0.7]),
             "ended_by": st.sampled_from(["precision", "tokens", "text"]),

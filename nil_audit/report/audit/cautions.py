@@ -3,16 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from nil_audit.interaction.metrics import mean_is_covered
 from nil_audit.report.audit.ranking import Entry
 from nil_audit.report.audit.words import in_context, listing, quoted
 from nil_audit.report.render.text import percent
 
 ONE_TOKEN = 0.05
 """Share of the trace above which the mean's numbers are said to be one token's."""
-HEAVY = 0.05
-"""Share of the trace in the heaviest 0.1% of tokens above which the mean's intervals are said to be too narrow."""
-FEW_WINDOWS = 64
-"""Windows below which the mean's ratios keep a small bias, and their intervals cover too little."""
 
 _PAPER = "the paper's numbers (AOFE, AOFE-ratio, efficiency, sensitivity)"
 _NAMED = 3
@@ -37,37 +34,22 @@ def cautions(entries: Sequence[Entry]) -> Iterator[str]:
             f"One token carries more than {percent(ONE_TOKEN, 0)} of the trace of {named}{more}: there {_PAPER} are"
             " that token's."
         )
-    reasons = []
-    if heavy := [share for one in measured if (share := _permille_share(one)) > HEAVY and one not in ruled]:
-        most = "up to " if len(heavy) > 1 else ""
-        who = _of_models(len(heavy), len(measured))
-        reasons.append(f"the heaviest 0.1% of tokens carry {most}{percent(max(heavy), 0)} of the trace{who}")
-    if few := [windows for one in measured if (windows := _windows(one)) < FEW_WINDOWS]:
-        least = "as few as " if len(set(few)) > 1 else ""
-        who = _of_models(len(few), len(measured))
-        reasons.append(f"there are {least}{min(few)} windows (under {FEW_WINDOWS}){who}")
-    if reasons:
+    if narrow := [one for one in measured if _too_narrow(one) and one not in ruled]:
+        where = f"Of {len(narrow)} of {len(measured)} models the" if several else "The"
         yield (
-            f"Do not lean on the intervals of the mean's numbers, the paper's: {listing(reasons)}; those of the typical"
-            " numbers hold."
+            f"{where} tail is too heavy for so few tokens: intervals of the mean's size (trace, sensitivity,"
+            " efficiency, AOFE) and of the tail are too narrow; those of typical numbers and of ratios hold."
         )
 
 
-def _of_models(number: int, measured: int) -> str:
-    """Of how many models something is true; nothing where it is of all."""
-    return "" if number == measured else f" for {number} of {measured} models"
-
-
-def _windows(entry: Entry) -> int:
-    return int((entry.record.interaction or {})["windows"])
+def _too_narrow(entry: Entry) -> bool:
+    """Whether the tail is too heavy for so little text, so that intervals of the mean's size are not to be believed."""
+    tail = entry.record.metric("tail")
+    return tail is not None and not mean_is_covered(tail.value, (entry.record.interaction or {})["tokens"])
 
 
 def _token_share(entry: Entry) -> float:
     return float(((entry.record.interaction or {}).get("heaviest") or {}).get("token_share") or 0.0)
-
-
-def _permille_share(entry: Entry) -> float:
-    return float(((entry.record.interaction or {}).get("heaviest") or {}).get("permille_share") or 0.0)
 
 
 def _heaviest(entry: Entry) -> Mapping[str, Any] | None:

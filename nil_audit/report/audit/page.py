@@ -156,9 +156,7 @@ def _settings_of_many(measured: Sequence[Entry]) -> Iterator[Block]:
 
 
 def _cards(entries: Sequence[Entry]) -> Iterator[Block]:
-    yield Prose(
-        text="For a model's README.md: the metadata goes into the block between ---, the section below it."
-    )
+    yield Prose(text="For a model's README.md: the metadata goes into the block between ---, the section below it.")
     for entry in entries:
         if metadata := card_metadata(entry):
             yield Listing(text=metadata)
