@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nil_audit.candidate.check import CandidateReport
 
 SHAPE, BUDGET = "Shape from flags", "Budget and alternatives"
-_CONFIGS = "A config.json, a folder, a Hub id or id@revision; several give a table."
+_CONFIGS = "A config.json, a folder, a GGUF file, a Hub id or id@revision; several give a table."
 _CONTEXT = f"Window length that FLOPs are counted at (default: {DEFAULT_CONTEXT}, or the model's own where shorter)."
 
 

@@ -214,7 +214,7 @@ def _say(task: Task, reached: Estimate) -> None:
 def _cost_words(name: str, probe: str, windows: Windows, seconds: float, memory: int, precision: float) -> str:
     """What the work will cost at most, from the seconds that its first windows took each."""
     minutes = windows.count * seconds / 60
-    time_left = f"{minutes:,.0f} minutes" if minutes >= 2 else f"{max(1, round(60 * minutes))} seconds"
+    time_left = f"{minutes:,.0f} minutes" if minutes >= 2 else f"{max(2, round(60 * minutes))} seconds"
     stop = f", fewer once its standard error is {precision:g}" if precision > 0 else ""
     return (
         f"{name}: at most {windows.count * windows.length:,} tokens of {probe}{stop}; about {time_left} and"
