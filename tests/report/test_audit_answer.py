@@ -53,7 +53,7 @@ def test_every_shape_gets_one_sentence_with_its_verdict_and_every_study(depth: i
     costs = {study.name: study.excess(depth / width, size).value for study in studies()}
     least, most = min(costs, key=costs.__getitem__), max(costs, key=costs.__getitem__)
     assert re.search(rf"{costs[least]:.1%} \[[^]]+\] \({least}\) to (at least )?{costs[most]:.1%} \[", said)
-    assert "--shape-only" in interaction and "--mmlu-pro" in score
+    assert "--shape-only" in interaction and "nil-audit score" in score
 
 
 def test_a_size_that_is_not_known_is_said() -> None:
