@@ -3,9 +3,8 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,28 +16,22 @@ from nil_audit.score.plan import plan_score
 from nil_audit.score.run import run_plan
 from nil_audit.shape.architecture import read_shape
 from nil_audit.source import resolve
+from tests.forks import Forks, Started
 from tests.mmlu import mmlu_rows, write_mmlu
 
-LAUNCHER = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "nil_audit")
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    """A process with everything loaded that scoring loads."""
+    ours = ("cli.app", "score.engines.hf", "score.harness", "score.run", "weights.checkpoint", "report.score")
+    modules = (*(f"nil_audit.{name}" for name in ours), "transformers.models.llama.modeling_llama", "datasets")
+    with Forks(*modules) as loaded:
+        yield loaded
 
 
-def _start(arguments: tuple[str, ...], folder: Path, cache: str) -> "subprocess.Popen[str]":
-    environment = os.environ | {"NIL_AUDIT_CACHE": str(folder / cache), "HF_HOME": str(folder / "hf")}
-    return subprocess.Popen(
-        [sys.executable, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        cwd=folder,
-    )
-
-
-def _score(arguments: tuple[str, ...], folder: Path, cache: str) -> dict[str, Any]:
-    process = _start(arguments, folder, cache)
-    out, err = process.communicate(timeout=200)
-    assert process.returncode == 0, err
-    found: dict[str, Any] = json.loads(out)["scores"][0]
+def _score(process: Started) -> dict[str, Any]:
+    assert process.wait() == 0, process.stderr
+    found: dict[str, Any] = json.loads(process.stdout)["scores"][0]
     return found
 
 
@@ -81,28 +74,32 @@ def alone(checkpoint: Path, questions: Path, tmp_path_factory: pytest.TempPathFa
     return found
 
 
-def test_two_processes_score_as_one(command: tuple[str, ...], alone: dict[str, Any], tmp_path: Path) -> None:
-    together = _score((*LAUNCHER, *command), tmp_path, "cache")
+def test_two_processes_score_as_one(
+    forks: Forks, command: tuple[str, ...], alone: dict[str, Any], tmp_path: Path
+) -> None:
+    first, second = forks.start_team(2, command, tmp_path, NIL_AUDIT_CACHE=str(tmp_path / "cache"))
+    together = _score(first)
+    assert (second.wait(), second.stdout) == (0, "")
     assert (together["processes"], alone["processes"]) == (2, 1)
     assert _timeless(together) == _timeless(alone)
     assert together["questions"] == 112
 
 
 def test_a_run_killed_in_the_middle_and_resumed_gives_the_same(
-    command: tuple[str, ...], alone: dict[str, Any], tmp_path: Path
+    forks: Forks, command: tuple[str, ...], alone: dict[str, Any], tmp_path: Path
 ) -> None:
-    process = _start(("-m", "nil_audit", *command), tmp_path, "cache")
+    cache = tmp_path / "cache"
+    process = forks.start(command, tmp_path, NIL_AUDIT_CACHE=str(cache))
     kept: list[Path] = []
     while len(kept) < 3:
-        assert process.poll() is None, "the run ended before it could be killed"
+        assert not process.has_ended(), "the run ended before it could be killed"
         time.sleep(0.01)
-        kept = list((tmp_path / "cache").rglob("leaderboard-*.json"))
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    kept = list((tmp_path / "cache").rglob("leaderboard-*.json"))
+        kept = list(cache.rglob("leaderboard-*.json"))
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    kept = list(cache.rglob("leaderboard-*.json"))
     assert 3 <= len(kept) < 14
 
-    resumed = _score(("-m", "nil_audit", *command), tmp_path, "cache")
+    resumed = _score(forks.start(command, tmp_path, NIL_AUDIT_CACHE=str(cache)))
     assert resumed["categories_reused"] == len(kept)
     assert _timeless(resumed) == _timeless(alone)
