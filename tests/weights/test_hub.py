@@ -5,42 +5,71 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.hub import Hub
 from tests.tiny import checkpoint_folder
 from tests.weights.edits import edit_json, shard
 
-# In a process of its own, because huggingface_hub reads its environment once.
+# In a process of its own, because huggingface_hub reads its environment once. Each answer comes from a fork, which
+# begins with the libraries loaded and nothing else.
 LOAD = """
-import json, sys
+import json, os, sys
+import huggingface_hub.constants
 import torch
+from transformers.models.llama import modeling_llama
 from nil_audit.errors import NilAuditError
 from nil_audit.shape.architecture import read_shape
 from nil_audit.source import resolve
 from nil_audit.weights.checkpoint import load_checkpoint
-answers = []
-for name in sys.argv[1:]:
-    try:
-        source = resolve(name)
-        found = load_checkpoint(source, read_shape(source), device="cpu")
-        answers.append([found.model(torch.arange(4)[None]).logits.sum().item(), *found.notes])
-    except NilAuditError as error:
-        answers.append([type(error).__name__, str(error)])
-print(json.dumps(answers))
+
+def answers(names):
+    for name in names:
+        try:
+            source = resolve(name)
+            found = load_checkpoint(source, read_shape(source), device="cpu")
+            yield [found.model(torch.arange(4)[None]).logits.sum().item(), *found.notes]
+        except NilAuditError as error:
+            yield [type(error).__name__, str(error)]
+
+for line in sys.stdin:
+    names, offline = json.loads(line)
+    if (child := os.fork()) == 0:
+        huggingface_hub.constants.HF_HUB_OFFLINE = offline  # what it makes of HF_HUB_OFFLINE=1
+        print(json.dumps(list(answers(names))), flush=True)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
 """
 
-
-def answers(*names: str, **environment: str) -> list[list[Any]]:
-    process = subprocess.run(
-        [sys.executable, "-c", LOAD, *names], capture_output=True, text=True, env=os.environ | environment, timeout=240
-    )
-    assert process.returncode == 0, process.stderr
-    return json.loads(process.stdout)
+Answers = Callable[..., list[list[Any]]]
 
 
-def test_what_lies_beside_the_weights_on_the_hub(hub: Hub, tmp_path: Path) -> None:
+@pytest.fixture
+def answers(hub: Hub, tmp_path: Path) -> Iterator[Answers]:
+    """Loads models of the Hub, with or without its network, and says what came of each."""
+    environment = os.environ | hub.environment(tmp_path / "hf")
+    with subprocess.Popen(
+        [sys.executable, "-c", LOAD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        asked, said = process.stdin, process.stdout
+
+        def ask(*names: str, offline: bool = False) -> list[list[Any]]:
+            asked.write(json.dumps([names, offline]) + "\n")
+            asked.flush()
+            found: list[list[Any]] = json.loads(said.readline())
+            return found
+
+        yield ask
+        asked.close()
+        assert process.wait(timeout=60) == 0
+
+
+def test_what_lies_beside_the_weights_on_the_hub(hub: Hub, answers: Answers, tmp_path: Path) -> None:
     good = checkpoint_folder(tmp_path / "good")
     for name in ("sharded", "pickle", "outside", "adapted", "notok", "bare", "fewer", "quantised"):
         shutil.copytree(good, tmp_path / name)
@@ -61,8 +90,7 @@ def test_what_lies_beside_the_weights_on_the_hub(hub: Hub, tmp_path: Path) -> No
     for name in names:
         hub.add(f"org/{name}", tmp_path / name)
     ids = [f"org/{name}" for name in names]
-    online = hub.environment(tmp_path / "hf")
-    first, second, adapted, *refused = answers(*ids, **online)
+    first, second, adapted, *refused = answers(*ids)
     assert first == second == adapted[:1]
     assert adapted[1].startswith("A PEFT adapter lies beside the weights of org/adapted")
     for (kind, sentence), words in zip(
@@ -83,5 +111,5 @@ def test_what_lies_beside_the_weights_on_the_hub(hub: Hub, tmp_path: Path) -> No
     assert not any(request.endswith("b.bin") for request in hub.requests)
 
     hub.requests.clear()
-    assert answers("org/good", "org/sharded", **online | {"HF_HUB_OFFLINE": "1"}) == [first, second]
+    assert answers("org/good", "org/sharded", offline=True) == [first, second]
     assert hub.requests == []
