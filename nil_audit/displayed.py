@@ -60,8 +60,9 @@ class Displayed:
         """The main numbers as a pandas frame, an index and columns of plain values, missing ones NaN.
 
         Of a record: a row a metric; columns value, se, low and high (unbiased), and the same of the plug-in estimate
-        (``plugin_value``, ...). Of a ranking: a row a model. Of a comparison: a row a predictor, what it was held
-        against, raw and with size held fixed. Of a candidate: a row an alternative of the same budget.
+        (``plugin_value``, ...). Of several records: a row a model, ranked, with the difference to the next. Of a
+        comparison: a row a predictor, what was held against score, raw and with size held fixed. Of a candidate: a row
+        for itself and for each alternative of the same budget.
 
         Raises:
             DataError: There is nothing to tabulate.
@@ -71,9 +72,9 @@ class Displayed:
     def plot(self) -> "Figure":
         """The main picture as a matplotlib figure, to be shown by a notebook or saved with ``savefig``.
 
-        Of a record or a ranking: typical efficiency with its interval where it was measured, else the depth-width
-        plane. Of a comparison: score with size held fixed against distance from the law's optimum. Of a candidate: the
-        depth-width plane with its alternatives and the nearest real models.
+        Of one record or several: typical efficiency with its interval, among models that were measured alike; of one
+        alone the depth-width plane. Of a comparison: score with size held fixed against distance from the law's
+        optimum. Of a candidate: the depth-width plane with its alternatives and the nearest real models.
 
         Raises:
             DataError: There is nothing to draw.
