@@ -127,7 +127,7 @@ def mean_is_covered(tail: float, tokens: float) -> bool:
 
     exp(6 tail) / tokens is the squared skewness of a mean of so many lognormal |g|². Simulated, intervals hold the
     truth in 92 to 97% of samples where it is below e, and in 83 to 94% above; those of ratios and of typical numbers
-    always do (docs/definitions.md). Of tokens so rare that the text has none nothing can be told.
+    always do (docs/estimators.md). Of tokens so rare that the text has none nothing can be told.
 
     Args:
         tail: ln of the arithmetic over the geometric mean of |g|², as estimated, nats.
