@@ -195,7 +195,7 @@ def test_a_few_models_are_told_apart_by_the_error_of_their_difference() -> None:
     assert order.startswith(f"Typical efficiency: org/a {apart}; {alike} (difference 0.00 [")
     assert order.endswith("]).")
     assert all(f"{name} disputed, 0.1%" in shapes for name in ("org/a", "org/b", "org/c"))
-    assert scores == "No MMLU-Pro score of them is known: --mmlu-pro measures them."
+    assert scores == "No MMLU-Pro score of them is known: nil-audit score measures them."
 
 
 def test_of_many_models_there_are_counts_and_extremes() -> None:
@@ -223,9 +223,12 @@ def test_what_cannot_be_ranked_is_said() -> None:
     said = answer(record_of("org/a"), record_of("org/b", seed=1), apart, bare_record("org/bare"))[1]
     assert "org/apart" not in said.split(" Not in this order: ")[0]
     assert said.endswith(
-        " Not in this order: 1 model measured in another setting and not ranked and 1 model without a typical"
-        " efficiency."
+        " Not in this order: org/apart, measured with another window (--window 256 measures all alike) and 1 model"
+        " without a typical efficiency."
     )
+    half = record_of("org/half", seed=5, context=0)
+    said = answer(record_of("org/a"), record_of("org/b", seed=1), half)[1]
+    assert said.endswith(" Not in this order: org/half, measured with another context.")
     assert answer(bare_record("org/a"), bare_record("org/b"))[1].startswith("No typical efficiency was measured")
     assert answer(record_of("org/a"), bare_record("org/b"))[1].startswith("Only org/a has a typical efficiency, ")
     old = answer(read_record(SCHEMA_1), read_record(SCHEMA_1))[1]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from nil_audit.auditing.record import Difference, difference
+from nil_audit.auditing.record import Difference, difference, setting
 from nil_audit.report.audit.answer import ordinal
 from nil_audit.report.audit.ranking import FEWEST, Entry, Ranking
 from nil_audit.report.audit.scores import Standing, standing
@@ -39,7 +39,7 @@ def efficiencies_sentence(ranking: Ranking) -> str:
     unmeasured = len(ranking.entries) - len(ranked) - len(ranking.apart)
     rest = []
     if ranking.apart:
-        rest.append(f"{_models(len(ranking.apart))} measured in another setting and not ranked")
+        rest.append(_apart_words(ranking))
     if unmeasured and ranked:
         rest.append(f"{_models(unmeasured)} without a typical efficiency")
     beside = f" Not in this order: {listing(rest)}." if rest else ""
@@ -62,6 +62,20 @@ def efficiencies_sentence(ranking: Ranking) -> str:
     )
 
 
+def _apart_words(ranking: Ranking) -> str:
+    """Which models were measured in another setting than the ranked ones, and what makes them alike."""
+    chosen = dict(setting(ranking.ranked[0].record) or ())
+    others = [dict(setting(one.record) or ()) for one in ranking.apart]
+    differing = [name for name in chosen if any(one.get(name) != chosen[name] for one in others)]
+    few = len(ranking.apart) <= SPOKEN
+    who = listing([one.name for one in ranking.apart]) if few else _models(len(ranking.apart))
+    said = f"{who}, measured with another {listing(differing)}"
+    if differing == ["window"]:
+        shortest = min((one["window"] for one in (chosen, *others)), key=lambda window: int(str(window)))
+        said += f" (--window {shortest} measures all alike)"
+    return said
+
+
 def pair_words(one: Entry, other: Entry, gap: Difference | None) -> str:
     """Whether a model is more efficient than the next one: "A is more efficient than B by 0.21 [0.10, 0.32]"."""
     if gap is None:
@@ -81,7 +95,7 @@ def scores_sentence(ranking: Ranking) -> str:
     known = [(one, score) for one, score in found if score]
     missing = len(found) - len(known)
     if not known:
-        return "No MMLU-Pro score of them is known: --mmlu-pro measures them."
+        return "No MMLU-Pro score of them is known: nil-audit score measures them."
     if len(found) <= SPOKEN:
         rest = f"; of {'the others' if missing > 1 else 'the other'} none is known" if missing else ""
         return f"MMLU-Pro: {'; '.join(_score_words(one, score) for one, score in known)}{rest}."
