@@ -1,5 +1,6 @@
 """The audit of one model: from its name to a record, measuring only what is not already known."""
 
+import math
 import os
 import platform
 from collections.abc import Mapping
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from nil_audit import __version__
 from nil_audit.auditing.measured import interaction_document
-from nil_audit.auditing.record import Record, find_record, keep_record
+from nil_audit.auditing.record import Record, find_record, keep_record, renamed
+from nil_audit.errors import UsageError
 from nil_audit.files import plain
 from nil_audit.law.studies import studies, verdict
 from nil_audit.processes import Team, shared_fate
@@ -20,7 +22,7 @@ from nil_audit.runner import resolve_together
 from nil_audit.score.answers import kept_scores
 from nil_audit.shape.architecture import Shape, read_shape
 from nil_audit.source import Source
-from nil_audit.weights import Dtype
+from nil_audit.weights import DTYPES, Dtype
 
 if TYPE_CHECKING:
     from nil_audit.interaction.probe import Probe
@@ -59,6 +61,31 @@ class Settings:
     allow_pickle: bool = False
     trust_remote_code: bool = False
     fresh: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what no measurement can be asked for.
+
+        Raises:
+            UsageError: A number is out of its range, or there is no such type of weights.
+        """
+        if self.dtype not in DTYPES:
+            raise UsageError(f"There is no dtype {self.dtype!r}; use {', '.join(DTYPES)}.")
+        if not 0 <= self.precision < math.inf:
+            raise UsageError(
+                f"--precision is {self.precision:g}, but is a standard error in nats; give one such as 0.05, or 0 to"
+                " use all tokens."
+            )
+        for name, least in (("tokens", 1), ("window", 1), ("context", 0), ("batch_size", 1)):
+            found = getattr(self, name)
+            if found is not None and found < least:
+                raise UsageError(
+                    f"--{name.replace('_', '-')} is {found}, but must be at least {least}; give another number."
+                )
+        if self.window is not None and self.context >= self.window:
+            raise UsageError(
+                f"--context {self.context} leaves nothing of a window of {self.window} to count; give a smaller one, or"
+                " a larger --window."
+            )
 
 
 class Subject:
@@ -159,10 +186,10 @@ def audit_subject(subject: Subject, *, progress: Progress = silent) -> Record:
     base = replace(base, scores=(*({**row, "model": subject.name} for row in measured), *base.scores))
     kept = team.broadcast(lambda: None if settings.fresh else find_record(key))
     if kept is not None:
-        renamed = {**kept.model, "name": subject.name, "source": base.model["source"]}
         # what was counted when its weights were loaded holds against what its config says of them
         shape = replace(base.shape, tied=kept.shape.tied, parameters=kept.shape.parameters)
-        return replace(kept, model=renamed, shape=shape, verdict=verdict_document(shape), scores=base.scores, kept=True)
+        called = renamed(kept, subject.name, source=base.model["source"], probe=probe.name)
+        return replace(called, shape=shape, verdict=verdict_document(shape), scores=base.scores, kept=True)
     record = _measured(base, subject, probe, progress)
     trouble = team.broadcast(lambda: keep_record(record, key))
     return record if trouble is None else replace(record, notes=(*record.notes, trouble))

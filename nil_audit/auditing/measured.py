@@ -1,5 +1,6 @@
 """The interaction section of a record: from a measurement to a document, and from a document to its numbers again."""
 
+import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -108,7 +109,7 @@ def setting_of(interaction: Mapping[str, Any]) -> Setting:
         ("probe", str((interaction.get("probe") or {}).get("sha256"))),
         ("window", str(interaction.get("window"))),
         ("context", str(interaction.get("context", 0))),
-        ("document start", "yes" if (interaction.get("asked") or {}).get("prefix") else "no"),
+        ("document start", "yes" if interaction.get("prefix") else "no"),
     )
 
 
@@ -131,7 +132,8 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any], metric: str) ->
     """A metric of one interaction minus that of another, unbiased.
 
     Where both read the same windows (so their tokenizers agree), blocks of text are left out of both at once, at the
-    largest round that both have. Else their standard errors are added in quadrature.
+    largest round that both have. Else, or where noise leaves that undefined, their standard errors are added in
+    quadrature.
 
     Returns:
         None where the two are not comparable, or one lacks the metric.
@@ -142,7 +144,8 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any], metric: str) ->
     if common := _common_rounds(one, other):
         windows, (here, there) = max(common.items(), key=lambda item: item[0])
         paired = _paired(block_products(here["products"]), block_products(there["products"]), metric)
-        return Difference(estimate=paired, paired=True, windows=windows)
+        if math.isfinite(paired.value) and paired.se is not None and math.isfinite(paired.se):
+            return Difference(estimate=paired, paired=True, windows=windows)
     first, second = (Estimate.from_dict(found) for found in values if found is not None)
     return Difference(estimate=independent(first, second, len(one["block_bytes"])), paired=False, windows=None)
 

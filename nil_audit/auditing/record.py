@@ -5,8 +5,9 @@ Records are kept, and found again only when everything that decides their number
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,19 +96,23 @@ def recompute(record: Record) -> dict[str, dict[str, Estimate]]:
         ``{"plugin": {...}, "unbiased": {...}, "loss": {...}}``, each by metric.
 
     Raises:
-        DataError: The record has no interaction.
+        DataError: The record has no interaction, or is a reference that goes without block products.
     """
     if record.interaction is None:
         raise DataError(f"The record of {record.name} holds no interaction; measure it with 'nil-audit {record.name}'.")
+    if "products" not in record.interaction:
+        raise DataError(
+            f"The record of {record.name} goes without block products; read the record that it was made of."
+        )
     return measured.all_estimates(record.interaction)
 
 
 def rounds(record: Record) -> list[tuple[Mapping[str, Any], dict[str, dict[str, Estimate]]]]:
-    """Every round of a record, the first one first, with its estimates anew; none where it has no interaction."""
+    """Every round whose block products a record holds, the first one first, with its estimates anew."""
     if record.interaction is None:
         return []
     documented = (*record.interaction.get("rounds", ()), record.interaction)
-    return [(one, measured.all_estimates(one)) for one in documented]
+    return [(one, measured.all_estimates(one)) for one in documented if "products" in one]
 
 
 def setting(record: Record) -> Setting | None:
@@ -190,6 +195,25 @@ def _record_path(key: Mapping[str, Any]) -> Path:
     """Where the record of a key is kept. The key alone names it: one checkpoint can be called by many names."""
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     return cache_folder() / "records" / f"{digest[:40]}.json"
+
+
+def renamed(record: Record, name: str, *, source: str, probe: str) -> Record:
+    """A kept record as one of a model and a probe that are called otherwise now, also in its notes.
+
+    Args:
+        record: With an interaction.
+        name: Of the model, as asked for.
+        source: Where it lies, "hub" or "local".
+        probe: The probe's name.
+    """
+    interaction = dict(record.interaction or {})
+    now = {record.name: name, str(interaction["probe"]["name"]): probe}
+    interaction["probe"] = {**interaction["probe"], "name": probe}
+    words = re.compile(
+        "|".join(rf"(?<![\w/.-]){re.escape(one)}(?![\w/-])" for one in sorted(now, key=len, reverse=True))
+    )
+    notes = tuple(words.sub(lambda found: now[found[0]], note) for note in record.notes)
+    return replace(record, model={**record.model, "name": name, "source": source}, interaction=interaction, notes=notes)
 
 
 def find_record(key: Mapping[str, Any]) -> Record | None:

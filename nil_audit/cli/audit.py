@@ -22,12 +22,10 @@ from nil_audit.cli.options import (
     Questions,
     Quiet,
     TrustRemoteCode,
-    check_context,
     check_count,
     check_device,
     check_dtype,
     check_models,
-    check_precision,
     flag,
     refuse_together,
     refuse_without,
@@ -114,20 +112,9 @@ def audit(
     refuse_together(context, "--details", "--json", "--quiet", because="shows more")
     check_models(context, models)
     wanted, weights = check_count(tokens), check_dtype(dtype)
-    check_precision(precision)
-    check_context(uncounted, window)
-    if out is not None:
-        check_writable(out)
-    check_device(device)
 
     from nil_audit.auditing.audit import Settings, Subject, audit_subject, score_subject, shape_record
-    from nil_audit.auditing.reference import reference_records
-    from nil_audit.catalog.lists import disagreements, expand_models
-    from nil_audit.report.audit.page import audit_files, audit_page
 
-    output = Output(as_json=as_json, quiet=quiet)
-    if not shape_only and (trouble := cache_trouble()):
-        output.note(trouble)
     settings = Settings(
         probe=probe,
         tokens=wanted,
@@ -142,6 +129,17 @@ def audit(
         trust_remote_code=trust_remote_code,
         fresh=fresh,
     )
+    if out is not None:
+        check_writable(out)
+    check_device(device)
+
+    from nil_audit.auditing.reference import reference_records
+    from nil_audit.catalog.lists import disagreements, expand_models
+    from nil_audit.report.audit.page import audit_files, audit_page
+
+    output = Output(as_json=as_json, quiet=quiet)
+    if not shape_only and (trouble := cache_trouble()):
+        output.note(trouble)
     asked = expand_models(models)
     plan = None
     if mmlu_pro:

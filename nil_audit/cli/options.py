@@ -3,7 +3,6 @@
 Everything here is checked before anything is read or measured, and refused in one sentence.
 """
 
-import math
 import re
 from collections.abc import Sequence
 from decimal import Decimal
@@ -118,31 +117,6 @@ def check_count(text: str, option: str = "--tokens") -> int:
     if number != number.to_integral_value():
         raise UsageError(f"{option} {text} is not a whole number; give one such as 131072, 131k or 2B.")
     return int(number)
-
-
-def check_precision(nats: float) -> None:
-    """Refuse a standard error that no measurement can be asked for.
-
-    Raises:
-        UsageError: It is negative, infinite or no number.
-    """
-    if not 0 <= nats < math.inf:
-        raise UsageError(
-            f"--precision is {nats:g}, but is a standard error in nats; give one such as 0.05, or 0 to use all tokens."
-        )
-
-
-def check_context(uncounted: int, window: int | None) -> None:
-    """Refuse positions to leave out that would leave nothing of the window that was asked for.
-
-    Raises:
-        UsageError: They are as many as the window has, or more.
-    """
-    if window is not None and uncounted >= window:
-        raise UsageError(
-            f"--context {uncounted} leaves nothing of a window of {window} to count; give a smaller one, or a larger"
-            " --window."
-        )
 
 
 def check_models(context: typer.Context, models: Sequence[str]) -> None:

@@ -99,10 +99,12 @@ def window_gradients(
             f"The loss is not finite on this text; {wider}check that the weights are those of the config, undamaged."
         )
     if not torch.isfinite(gradients).all():
-        wider = "float64" if embeddings.dtype == torch.float32 else "float32"
+        wider = {torch.float32: "use --dtype float64, or ", torch.float64: ""}.get(
+            embeddings.dtype, "use --dtype float32, or "
+        )
         raise MeasurementError(
-            "A gradient is not finite though the loss is: numbers overflow in the backward pass; use --dtype"
-            f" {wider}, or check that the weights are undamaged."
+            f"A gradient is not finite though the loss is: numbers overflow in the backward pass; {wider}check that the"
+            " weights are undamaged."
         )
     return WindowGradients(gradients, embeddings.detach()[:, skipped:], losses.detach())
 

@@ -12,7 +12,7 @@ from nil_audit.interaction.gradients import check_causal, exact_matmul
 from nil_audit.interaction.heaviest import Heaviest, heaviest
 from nil_audit.interaction.metrics import estimate
 from nil_audit.interaction.probe import Probe, Windows, document_start, make_windows
-from nil_audit.interaction.totals import Round, WindowTotals, doubling
+from nil_audit.interaction.totals import Round, WindowTotals
 from nil_audit.processes import Team
 from nil_audit.progress import Progress, Task, quiet_libraries, silent
 from nil_audit.stats.estimate import Estimate
@@ -158,14 +158,14 @@ def measure(
         exact_matmul(),
         peak_memory(checkpoint.device) as peak,
     ):
-        for count in doubling(windows.count):
+        for count in totals.rounds:
             mine = np.array_split(totals.enlarge(count, team), team.size)[team.rank]
             start = 0
             while start < len(mine):
                 team.check()
                 rows, since = mine[start : start + batch], time.perf_counter()
                 try:
-                    new = totals.add(rows, model)
+                    totals.add(rows, model)
                 except Exception as error:
                     batch = shrink(error, batch, length)
                     continue
@@ -173,7 +173,7 @@ def measure(
                     each = (time.perf_counter() - since) / len(rows) / team.size
                     task.tell(_cost_words(name, probe.name, windows, each, peak(), precision))
                 start += len(rows)
-                task.advance(new * length * team.size)
+                task.advance(len(rows) * length * team.size)
             totals.all_reduce(team)
             rounds.append(totals.round())
             zeros = _zero_share(totals, checkpoint)
@@ -215,7 +215,7 @@ def _cost_words(name: str, probe: str, windows: Windows, seconds: float, memory:
     """What the work will cost at most, from the seconds that its first windows took each."""
     minutes = windows.count * seconds / 60
     time_left = f"{minutes:,.0f} minutes" if minutes >= 2 else f"{max(2, round(60 * minutes))} seconds"
-    stop = f", fewer once its standard error is {precision:g}" if precision > 0 else ""
+    stop = f", fewer once the typical efficiency is known to ± {precision:g} nats" if precision > 0 else ""
     return (
         f"{name}: at most {windows.count * windows.length:,} tokens of {probe}{stop}; about {time_left} and"
         f" {memory / 1e9:.1f} GB of memory."
@@ -232,18 +232,23 @@ def _zero_share(totals: WindowTotals, checkpoint: Checkpoint) -> float:
             " check that the weights are trained ones and not all zero."
         )
     if share > MOST_ZEROS:
-        wider = "float64" if checkpoint.dtype in ("float32", "float64") else "float32"
-        raise MeasurementError(
-            f"{share:.0%} of the gradients of {name} are exactly zero as {checkpoint.dtype}, so they underflow; use"
-            f" --dtype {wider}."
-        )
+        zero = f"{share:.0%} of the gradients of {name} are exactly zero as {checkpoint.dtype}"
+        if checkpoint.dtype == "float64":
+            raise MeasurementError(f"{zero}: its loss does not depend on so many tokens; check its weights.")
+        wider = "float64" if checkpoint.dtype == "float32" else "float32"
+        raise MeasurementError(f"{zero}, so they underflow; use --dtype {wider}.")
     return share
 
 
 def _check_ids(checkpoint: Checkpoint, windows: Windows, prefix: int | None) -> None:
     rows = embedding_weight(checkpoint.model).shape[0]
-    if (largest := max(int(windows.tokens.max()), prefix or 0)) >= rows:
+    if (largest := int(windows.tokens.max())) >= rows:
         raise CheckpointError(
             f"The tokenizer of {checkpoint.source.name} gives token {largest}, but the model's vocabulary ends at "
             f"{rows - 1}: they do not belong together; put the model's own tokenizer beside its weights."
+        )
+    if prefix is not None and prefix >= rows:
+        raise CheckpointError(
+            f"The document-start token of {checkpoint.source.name} is {prefix}, but the model's vocabulary ends at "
+            f"{rows - 1}; measure without it (--no-prefix), or correct the tokenizer."
         )

@@ -16,6 +16,7 @@ BLOCKS = 16
 """K: a probe is cut into 16 blocks of windows, which the jackknife leaves out one at a time."""
 
 _SAMPLE = 20_000  # characters that tell how many a token has
+_LEAD = 16  # tokens that hold the beginning of any character whose end is the next one
 _MARGIN = 256  # tokens behind the last one needed in which the end of a piece may show
 _WIKITEXT = ("Salesforce/wikitext", "wikitext-103-raw-v1", "test", "text")
 _ALTERNATIVES = "use --probe builtin (shipped, offline) or --probe FILE with a text file of your own"
@@ -234,7 +235,11 @@ def _counted_bytes(text: str, encoded: Any, tokenizer: Any, count: int, window: 
         return np.array([len(piece.encode()) for piece in pieces], dtype=np.int64)
     ids = encoded["input_ids"]  # a slow tokenizer keeps no offsets: decode instead
 
-    def size(first: int, tokens: int) -> int:
-        return len(tokenizer.decode(ids[first : first + tokens + 1]).encode())
+    def size(first: int, end: int) -> int:
+        # from a little before the window, so that a character which its edge cuts is whole here too
+        text = tokenizer.decode(ids[max(0, first - _LEAD) : end + 1], clean_up_tokenization_spaces=False)
+        return len(text.encode())
 
-    return np.array([size(first, window) - size(first, context) for first in starts.tolist()], dtype=np.int64)
+    return np.array(
+        [size(first, first + window) - size(first, first + context) for first in starts.tolist()], dtype=np.int64
+    )

@@ -4,6 +4,7 @@ Shape legend: W windows, T tokens a window, C of them context, N = T - C counted
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,8 @@ class WindowTotals:
 
     A round keeps the sums of the round before it: window i of W is in block floor(i K / W), so in a round of 2 W
     windows block b holds what blocks 2b and 2b + 1 held. In a round of 2 W + 1 windows up to K / 2 windows at the
-    edges of blocks are in the next lower block instead: they are read again and moved.
+    edges of blocks are in the next lower block instead. Which ones is known from the start: their gradients are kept
+    until then, and moved as they were added, so that nothing of them stays behind.
     """
 
     def __init__(self, windows: Windows, embedding: torch.Tensor, *, prefix: int | None = None) -> None:
@@ -64,6 +66,8 @@ class WindowTotals:
             prefix: The document-start token that is read in front of every window.
         """
         self.windows, self.prefix = windows, prefix
+        self.rounds = doubling(windows.count)
+        """Windows of each round."""
         dtype = torch.float64 if embedding.dtype == torch.float64 else torch.float32
         self.mean, self.direction = (
             BlockSums(BLOCKS, embedding.shape[1], device=embedding.device, dtype=dtype) for _ in range(2)
@@ -74,67 +78,70 @@ class WindowTotals:
         """ln |g|² of every token, -inf where the gradient is exactly zero."""
         self.count = 0
         """Windows of the round."""
-        self._block = self._left = np.zeros(0, dtype=np.int64)
+        self._block = np.zeros(0, dtype=np.int64)
+        self._moving = [_moving(before, after) for before, after in pairwise(self.rounds)]
+        self._kept: dict[int, torch.Tensor] = {}
 
     @property
     def bytes(self) -> int:
-        """Memory of the sums, which is taken as they fill."""
-        return self.mean.bytes + self.direction.bytes
+        """Memory of the sums and of kept gradients, which is taken as they fill."""
+        kept = len({window for moving in self._moving for window in moving})
+        matrix = self.mean.sums[0]
+        return self.mean.bytes + self.direction.bytes + kept * self.windows.counted * len(matrix) * matrix.itemsize
 
     def enlarge(self, count: int, team: Team) -> NDArray[np.int64]:
         """Begin a round; what the round before it summed is kept by the first process.
 
         Args:
-            count: Its windows: any number at first, then twice as many as before, or one more than that.
-            team: The processes.
+            count: Its windows, the next of ``rounds``.
+            team: The processes; each moves the windows that it has read.
 
         Returns:
-            The windows that are to be added: those that change their block, and the new ones.
+            The windows that are new in it.
         """
         if team.rank > 0:
             for kept in (self.losses, self.embedding_square, self.log_squares, self.mean, self.direction):
                 kept.clear() if isinstance(kept, BlockSums) else kept.zero_()
-        if self.count:
+        rows = np.arange(self.count, count)
+        place = self.rounds.index(count)
+        if place:
             self.mean.fold()
             self.direction.fold()
-        folded = self._block // 2
-        self._block = block_of(count)
-        self._left = np.concatenate([folded, np.full(count - self.count, -1)])
-        rows = np.flatnonzero(self._left != self._block)
-        self.count = count
+            for window in self._moving[place - 1]:
+                if window in self._kept:
+                    self._move(self._kept[window], int(self._block[window]) // 2, window * BLOCKS // count)
+        later = {window for moving in self._moving[place:] for window in moving}
+        self._kept = {window: gradients for window, gradients in self._kept.items() if window in later}
+        self._block, self.count = block_of(count), count
         return rows
 
-    def add(self, rows: NDArray[np.int64], model: Any) -> int:
-        """Take the gradients of a run of windows and add them in; out of memory, everything is left as it was.
+    def _move(self, gradients_ND: torch.Tensor, block: int, other: int) -> None:
+        """Take a window out of a block and put it into another."""
+        directions_ND, _ = _directions(gradients_ND)
+        for total, vectors in ((self.mean, gradients_ND), (self.direction, directions_ND)):
+            total.add(block, vectors, sign=-1)
+            total.add(other, vectors)
 
-        Returns:
-            How many of the windows were new.
-        """
+    def add(self, rows: NDArray[np.int64], model: Any) -> None:
+        """Take the gradients of a run of windows and add them in; out of memory, everything is left as it was."""
         tokens = torch.from_numpy(self.windows.tokens[rows])
         found = window_gradients(model, tokens, prefix=self.prefix, context=self.windows.context)
-        sums = self.mean.sums[0]
-        gradients = found.gradients_BND.to(sums.dtype).contiguous()
-        # at the scale of the largest entry, so that no square of a small one is rounded to zero
-        largest = gradients.abs().amax(dim=2)
-        directions = gradients / largest.clamp_min(torch.finfo(sums.dtype).tiny).unsqueeze(2)
-        squares = directions.square().sum(dim=2)
-        directions /= squares.sqrt().clamp_min(1).unsqueeze(2)
-        embedding_square = found.embeddings_BND.to(sums.dtype).square().mean(dim=(1, 2)).cpu().double()
-        log_squares = 2 * largest.cpu().double().log() + squares.cpu().double().clamp_min(1).log()
+        dtype = self.mean.sums[0].dtype
+        gradients = found.gradients_BND.to(dtype).contiguous()
+        directions, log_squares = _directions(gradients)
+        embedding_square = found.embeddings_BND.to(dtype).square().mean(dim=(1, 2)).cpu().double()
         losses = found.losses_BN.cpu().double().mean(dim=1)
+        moving = {window for later in self._moving for window in later}
+        self._kept |= {row: gradients[place].clone() for place, row in enumerate(rows.tolist()) if row in moving}
 
-        new = self._left[rows] < 0
-        index = torch.from_numpy(rows[new])
-        self.losses[index], self.embedding_square[index] = losses[new], embedding_square[new]
-        self.log_squares[index] = log_squares[new]
+        index = torch.from_numpy(rows)
+        self.losses[index], self.embedding_square[index] = losses, embedding_square
+        self.log_squares[index] = log_squares
         # Windows of a block are neighbours, so a block's rows are a view: nothing below needs new memory.
         blocks, starts = np.unique(self._block[rows], return_index=True)
         for total, vectors in ((self.mean, gradients), (self.direction, directions)):
             for block, start, end in zip(blocks, starts, [*starts[1:], len(rows)], strict=True):
                 total.add(int(block), vectors[start:end].flatten(0, 1))
-            for place in np.flatnonzero(~new):
-                total.add(int(self._left[rows[place]]), vectors[place], sign=-1)
-        return int(new.sum())
 
     def all_reduce(self, team: Team) -> None:
         """Add up over processes; each has zeros where it did no work."""
@@ -177,3 +184,20 @@ class WindowTotals:
     def _by_block(self, per_window: NDArray[Any]) -> NDArray[np.float64]:
         """Sums over the windows of each block, shape (K,)."""
         return np.asarray(np.bincount(self._block, weights=per_window, minlength=BLOCKS), dtype=np.float64)
+
+
+def _moving(before: int, after: int) -> NDArray[np.int64]:
+    """Windows that are not in the block that theirs is folded into, from one round to the next."""
+    return np.flatnonzero(block_of(before) // 2 != block_of(after)[:before])
+
+
+def _directions(gradients: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """ĝ = g/|g| of gradients along the last axis, zero where g is, and ln |g|² in float64 on the host.
+
+    Taken at the scale of the largest entry, so that no square of a small one is rounded to zero.
+    """
+    largest = gradients.abs().amax(dim=-1)
+    directions = gradients / largest.clamp_min(torch.finfo(gradients.dtype).tiny).unsqueeze(-1)
+    squares = directions.square().sum(dim=-1)
+    directions /= squares.sqrt().clamp_min(1).unsqueeze(-1)
+    return directions, 2 * largest.cpu().double().log() + squares.cpu().double().clamp_min(1).log()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from nil_audit.auditing.audit import audit
 from nil_audit.auditing.record import Record, difference, read_record, recompute, record_from, rounds, setting
-from nil_audit.errors import DataError
+from nil_audit.errors import DataError, UsageError
 from nil_audit.interaction.metrics import METRICS
 from tests.auditing.test_record import SCHEMA_1
 from tests.tiny import checkpoint_folder, english
@@ -128,6 +129,64 @@ def test_other_windows_are_not_paired_and_their_errors_add_in_quadrature(measure
     assert found.estimate.value == pytest.approx(here.value - there.value)
     assert found.estimate.se == pytest.approx(np.hypot(here.se, there.se))
     assert found.estimate.low == pytest.approx(found.estimate.value - 2.131450 * found.estimate.se)  # t of 15
+
+
+def test_a_paired_difference_that_noise_leaves_undefined_is_not_one(measured: dict[str, Record]) -> None:
+    one, other = measured["a"], measured["b"]
+    assert other.interaction is not None
+    products = dict(other.interaction["products"])
+    products["direction_gram"] = (np.array(products["direction_gram"]) * -1).tolist()
+    noisy = replace(other, interaction={**other.interaction, "products": products, "rounds": []})
+    found = difference(one, noisy)
+    assert found is not None and not found.paired
+    assert np.isfinite(found.estimate.value)
+
+
+def test_a_reference_without_products_has_no_rounds_and_is_not_computed_again(measured: dict[str, Record]) -> None:
+    one = measured["a"]
+    assert one.interaction is not None
+    bare = replace(one, interaction={key: one.interaction[key] for key in one.interaction if key != "products"})
+    assert [found["windows"] for found, _ in rounds(bare)] == [17]
+    with pytest.raises(DataError, match="goes without block products"):
+        recompute(bare)
+    found = difference(bare, measured["b"])
+    assert found is not None and (found.paired, found.windows) == (True, 17)
+
+
+def test_a_kept_record_goes_by_the_names_that_it_is_asked_by_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIL_AUDIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    checkpoint_folder(tmp_path / "model")
+    Path("text.txt").write_text(english(T * 20 + 1))
+    settings: dict[str, Any] = {"window": T, "context": C, "device": "cpu"}
+    first = audit("model", probe="text.txt", **settings)
+    assert any("The probe text.txt gave model 480 tokens" in note for note in first.notes)
+    Path("model").rename("renamed")
+    Path("text.txt").rename("other.txt")
+    again = audit("renamed", probe="other.txt", **settings)
+    assert again.kept and again.interaction is not None
+    assert again.interaction["probe"]["name"] == "other.txt"
+    assert any("The probe other.txt gave renamed 480 tokens" in note for note in again.notes)
+    assert again.interaction["estimates"] == first.to_dict()["interaction"]["estimates"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"precision": -1.0}, "--precision is -1, but is a standard error"),
+        ({"precision": float("nan")}, "--precision is nan"),
+        ({"tokens": 0}, "--tokens is 0, but must be at least 1"),
+        ({"batch_size": -3}, "--batch-size is -3, but must be at least 1"),
+        ({"window": 8}, "--context 16 leaves nothing of a window of 8"),
+        ({"context": -1}, "--context is -1"),
+        ({"dtype": "int8"}, "There is no dtype 'int8'"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused_before_anything_is_read(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        audit("nowhere/at-all", **wrong)
 
 
 def test_what_was_measured_otherwise_is_not_compared(measured: dict[str, Record]) -> None:

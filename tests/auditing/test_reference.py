@@ -94,7 +94,7 @@ def test_other_models_of_the_same_setting_are_references(keep: Keep, shipped: Pa
     keep("org/other-context", context=5)
     keep("org/other-estimator", estimator=1)
     keep("org/other-text", probe={"name": "wikitext", "sha256": "0" * 64})
-    keep("org/bare", asked={**document["interaction"]["asked"], "prefix": False})
+    keep("org/bare", prefix=None)
     keep("org/fewer-tokens", asked={**document["interaction"]["asked"], "tokens": 512}, windows=32)
     assert names(reference_records([given])) == ["org/fewer-tokens", "org/kept", "org/shipped"]
     wide = record_from(variant(document, "org/wide", window=32))

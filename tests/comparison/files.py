@@ -42,7 +42,7 @@ def record(
         },
         "verdict": {"label": "inside"},
         "interaction": {
-            "probe": {"sha256": probe}, "window": 512, "tokens": 131_072, "context": 16, "asked": {"prefix": True},
+            "probe": {"sha256": probe}, "window": 512, "tokens": 131_072, "context": 16, "prefix": "<s>",
             "estimates": estimates, "loss": {},
             "estimator": 2, **interaction,
         },

@@ -183,13 +183,24 @@ def test_a_slow_tokenizer_without_offsets_counts_the_same_bytes() -> None:
         def __call__(self, text: str, **_: object) -> dict[str, list[int]]:
             return {"input_ids": TOKENIZER(text)["input_ids"]}
 
-        def decode(self, ids: list[int]) -> str:
+        def decode(self, ids: list[int], **_: object) -> str:
             return TOKENIZER.decode(ids)
 
     text = english(900)
     fast = make_windows(probe_of(text), TOKENIZER, tokens=800, window=8, context=3)
     slow = make_windows(probe_of(text), Slow(), tokens=800, window=8, context=3)
     assert list(slow.bytes) == list(fast.bytes)
+
+
+@pytest.mark.parametrize("context", [0, 5])
+def test_a_slow_tokenizer_counts_characters_that_an_edge_cuts_once(context: int) -> None:
+    """ByT5 has a token a byte, and leaves out of a text what is no whole character."""
+    text = "Le café coûte 300 € à Besançon, 日本語の文章は空白がない。" * 40
+    found = make_windows(probe_of(text), ByT5Tokenizer(), tokens=640, window=40, context=context)
+    for w, size in enumerate(found.bytes):
+        assert abs(int(size) - (40 - context)) <= 2, w
+    whole = make_windows(probe_of(text), ByT5Tokenizer(), tokens=640, window=40, context=0)
+    assert abs(int(whole.bytes.sum()) - 640) <= 2
 
 
 @pytest.mark.parametrize(
