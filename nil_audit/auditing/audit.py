@@ -220,8 +220,9 @@ def _measured(base: Record, subject: Subject, probe: "Probe", progress: Progress
         )
     if found.ended_by == "text":
         notes.append(
-            f"The probe {probe.name} gave {subject.name} {found.result.windows * found.window:,} tokens, fewer than"
-            f" the {settings.tokens:,} asked for."
+            f"The probe {probe.name} ended after {found.result.windows * found.window:,} tokens of {subject.name}, before"
+            f" {f'--precision {settings.precision:g}' if settings.precision else f'--tokens {settings.tokens:,}'} was"
+            " reached."
         )
     return replace(
         base,

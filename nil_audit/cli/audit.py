@@ -170,7 +170,8 @@ def audit(
     found, failures = outcome.results, outcome.failures
     records = list(found.values())
     if unchecked:
-        output.note(f"{len(unchecked)} shapes are the list's own, not checked against the Hub: {unchecked[0]}")
+        shapes = "1 shape is" if len(unchecked) == 1 else f"{len(unchecked)} shapes are"
+        output.note(f"{shapes} the list's own, not checked against the Hub: {unchecked[0]}")
     checked = [record.shape for record in records if record.shape.source != "list"]
     for one in disagreements(filter(None, asked.values()), checked):
         output.note(f"The list disagrees with the Hub. {one}.")

@@ -162,13 +162,13 @@ def test_a_kept_record_goes_by_the_names_that_it_is_asked_by_now(
     Path("text.txt").write_text(english(T * 20 + 1))
     settings: dict[str, Any] = {"window": T, "context": C, "device": "cpu"}
     first = audit("model", probe="text.txt", **settings)
-    assert any("The probe text.txt gave model 480 tokens" in note for note in first.notes)
+    assert any("The probe text.txt ended after 480 tokens of model" in note for note in first.notes)
     Path("model").rename("renamed")
     Path("text.txt").rename("other.txt")
     again = audit("renamed", probe="other.txt", **settings)
     assert again.kept and again.interaction is not None
     assert again.interaction["probe"]["name"] == "other.txt"
-    assert any("The probe other.txt gave renamed 480 tokens" in note for note in again.notes)
+    assert any("The probe other.txt ended after 480 tokens of renamed" in note for note in again.notes)
     assert again.interaction["estimates"] == first.to_dict()["interaction"]["estimates"]
 
 
