@@ -50,12 +50,13 @@ def cost_words(excess: Mapping[str, Estimate], *, at_least: Sequence[str] = ()) 
 
     Args:
         excess: Relative excess loss over the best shape of the same budget, by study; at least one.
-        at_least: Studies that predict at least theirs.
+        at_least: Studies whose prediction is a lower bound, which no interval is given of.
     """
     ends = dict.fromkeys(sorted(excess, key=lambda study: excess[study].value)[place] for place in (0, -1))
-    return " to ".join(
-        f"{'at least ' if study in at_least else ''}{_percent(excess[study])} ({study})" for study in ends
-    )
+    said = {
+        study: f"at least {excess[study].value:.1%}" if study in at_least else _percent(excess[study]) for study in ends
+    }
+    return " to ".join(f"{words} ({study})" for study, words in said.items())
 
 
 def reach_words(extrapolations: Mapping[str, Extrapolation]) -> str:

@@ -80,8 +80,12 @@ def test_cost_words_name_the_smallest_and_the_largest() -> None:
         "morph": Estimate(value=0.0012, low=0.0, high=0.002),
         "chinchilla": Estimate(value=0.26),
     }
+    bound = {**costs, "chinchilla": Estimate(value=0.26, low=0.009, high=0.26)}
     assert cost_words(costs) == "0.1% [0.0, 0.2] (morph) to 26.0% (chinchilla)"
     assert cost_words(costs, at_least=["chinchilla"]).endswith("to at least 26.0% (chinchilla)")
+    # A lower bound at the end of its interval says nothing by it.
+    assert cost_words(bound, at_least=["chinchilla"]) == "0.1% [0.0, 0.2] (morph) to at least 26.0% (chinchilla)"
+    assert cost_words(bound) == "0.1% [0.0, 0.2] (morph) to 26.0% [0.9, 26.0] (chinchilla)"
     assert cost_words({"law": costs["law"]}) == "1.2% [0.5, 2.5] (law)"
 
 
