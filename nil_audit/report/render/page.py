@@ -96,6 +96,7 @@ class Figure:
         description: What a reader who cannot see it should know, in a sentence.
         svg: The drawing as an SVG document.
         png: The same as PNG bytes.
+        narrow: The same for a screen as narrow as a phone's, as an SVG document; None where the wide one is scrolled.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Figure:
     description: str
     svg: str
     png: bytes
+    narrow: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +185,7 @@ class Page:
         numbers: The key numbers of the first screen.
         sections: Everything else.
         footer: Where it comes from: program, version, what it was made of.
+        closing: What a terminal says last where it leaves details out: where more is to be found.
     """
 
     title: str
@@ -192,3 +195,4 @@ class Page:
     numbers: tuple[KeyNumber, ...] = ()
     sections: tuple[Section, ...] = ()
     footer: tuple[str, ...] = ()
+    closing: str = ""

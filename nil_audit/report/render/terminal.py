@@ -38,6 +38,8 @@ def render_terminal(page: Page, width: int, *, details: bool = False, encoding: 
             if place or isinstance(block, Table):
                 parts.append(Text())
             parts += look.block(block)
+    if page.closing and page.sections and not details:
+        parts.append(look.text(page.closing, "dim"))
     return Group(*parts)
 
 
