@@ -7,6 +7,7 @@ thousand of them cost a fraction of a second.
 import json
 import math
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nil_audit import __version__
+from nil_audit.auditing.measured import Setting
 from nil_audit.auditing.record import Record, read_record, record_from, setting
 from nil_audit.catalog.lists import hub_key
 from nil_audit.errors import DataError, UsageError
@@ -41,7 +43,8 @@ class _Found:
     def rank(self) -> tuple[float, str]:
         """The higher, the rather it is the one of its model: by precision, then by time."""
         found = self.record.metric(_HEADLINE)
-        return -(math.inf if found is None or found.se is None else found.se), self.record.created
+        error = math.inf if found is None or found.se is None or not math.isfinite(found.se) else found.se
+        return -error, self.record.created
 
     def whole(self) -> Record:
         """The record as it was written, where that can be read."""
@@ -59,32 +62,40 @@ def reference_records(records: Sequence[Record]) -> tuple[Record, ...]:
 
     Returns:
         Shipped records and those of the user's cache whose ``setting`` is that of one of these, without the models of
-        these, and one a model: that of the smallest standard error of the typical efficiency, of equal ones the
-        newest. They hold what `compact` leaves; of the user's own, the next above and below each of these are whole,
-        so that differences to them are paired. Files that are damaged or cannot be read are passed over.
+        these, and one a model and setting: that of the smallest standard error of the typical efficiency, of equal
+        ones the newest. They hold what `compact` leaves; of the user's own, the next above and below each of these in
+        its setting are whole, so that differences to them are paired. Files that are damaged or cannot be read are
+        passed over.
     """
     settings = {found for one in records if (found := setting(one)) is not None}
     if not settings:
         return ()
     given = {mark for one in records for mark in _marks(one)}
-    best: dict[str, _Found] = {}
+    best: dict[tuple[str, Setting], _Found] = {}
     for one in (*_shipped(), *_kept()):
-        marks = _marks(one.record)
-        if setting(one.record) not in settings or given.intersection(marks):
+        marks, measured = _marks(one.record), setting(one.record)
+        if measured not in settings or given.intersection(marks):
             continue
-        if marks[0] not in best or one.rank > best[marks[0]].rank:
-            best[marks[0]] = one
-    near = _nearest(records, list(best.values()))
+        key = marks[0], measured
+        if key not in best or one.rank > best[key].rank:
+            best[key] = one
+    near = _nearest(records, best)
     return tuple(one.whole() if one in near else one.record for one in best.values())
 
 
-def _nearest(records: Sequence[Record], references: Sequence[_Found]) -> list[_Found]:
-    """The references that stand next to a record, by typical efficiency."""
+def _nearest(records: Sequence[Record], references: Mapping[tuple[str, Setting], _Found]) -> list[_Found]:
+    """The references that stand next to a record in its setting, by typical efficiency."""
+    alike: dict[Setting | None, list[_Found]] = defaultdict(list)
+    for (_, measured), one in references.items():
+        alike[measured].append(one)
     near = []
-    for value in (found.value for record in records if (found := record.metric(_HEADLINE))):
-        above = [one for one in references if one.efficiency >= value]
-        below = [one for one in references if one.efficiency < value]
-        near += sorted(above, key=lambda one: one.efficiency)[:1] + sorted(below, key=lambda one: -one.efficiency)[:1]
+    for record in records:
+        if found := record.metric(_HEADLINE):
+            beside = alike[setting(record)]
+            above = [one for one in beside if one.efficiency >= found.value]
+            below = [one for one in beside if one.efficiency < found.value]
+            near += sorted(above, key=lambda one: one.efficiency)[:1]
+            near += sorted(below, key=lambda one: -one.efficiency)[:1]
     return near
 
 
@@ -122,7 +133,8 @@ def _sound(document: Any) -> Record | None:
     """The record of a document, or None where it is damaged or has no number to compare."""
     try:
         record = record_from(document)
-        return record if setting(record) is not None and record.metric(_HEADLINE) is not None else None
+        found = record.metric(_HEADLINE)
+        return record if setting(record) is not None and found is not None and math.isfinite(found.value) else None
     except (DataError, AttributeError, LookupError, TypeError, ValueError):
         return None
 

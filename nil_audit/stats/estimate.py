@@ -38,8 +38,10 @@ class Estimate:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Both ends, or None where there is no interval."""
-        return None if self.low is None or self.high is None else (self.low, self.high)
+        """Both ends, or None where there is no interval, or noise made an end undefined."""
+        if self.low is None or self.high is None or math.isnan(self.low) or math.isnan(self.high):
+            return None
+        return self.low, self.high
 
     @property
     def excludes_zero(self) -> bool:
@@ -64,9 +66,9 @@ class Estimate:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Estimate":
-        """An estimate from its JSON form, where null is a number that noise made undefined."""
-        known: dict[str, Any] = {name: math.nan if number is None else number for name, number in document.items()}
-        return cls(**known)
+        """An estimate from its JSON form, where null is what noise made undefined: a value of NaN, all else None."""
+        value = document["value"]
+        return cls(**{**document, "value": math.nan if value is None else value})
 
     @classmethod
     def from_draws(cls, value: float, draws: Array) -> "Estimate":

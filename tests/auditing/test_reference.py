@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -120,6 +121,43 @@ def test_a_model_is_there_once_with_its_most_precise_then_newest_record(keep: Ke
     keep("renamed", file="6", source="local", digest="sha256:2", se=0.1)
     found = {(record.name, record.created[:10]) for record in reference_records([record_from(document)])}
     assert found == {("Org/A@main", "2026-11-02"), ("m", "2026-11-01"), ("renamed", "2026-11-01")}
+
+
+def test_an_error_that_noise_made_undefined_makes_no_record_the_most_precise(
+    keep: Keep, document: dict[str, Any]
+) -> None:
+    keep("org/a", file="1", value=1.0, se=0.2)
+    path = keep("org/a", file="0", value=1.5, created="2026-12-01T00:00:00+00:00")
+    damaged = json.loads(path.read_text())
+    damaged["interaction"]["estimates"]["unbiased"]["typical_efficiency"] |= dict.fromkeys(
+        ("se", "low", "high", "bias")
+    )
+    for number, se in enumerate((None, math.nan, math.inf)):
+        damaged["interaction"]["estimates"]["unbiased"]["typical_efficiency"]["se"] = se
+        path.write_text(json.dumps(damaged) + " " * number)  # another size, so that it is read again
+        (found,) = reference_records([record_from(document)])
+        assert (value := found.metric("typical_efficiency")) and value.value == 1.0
+    damaged["interaction"]["estimates"]["unbiased"]["typical_efficiency"]["value"] = math.nan
+    path.write_text(json.dumps(damaged))
+    keep("org/a", file="1").unlink()
+    assert reference_records([record_from(document)]) == ()
+
+
+def test_of_several_settings_each_has_its_references(keep: Keep, document: dict[str, Any]) -> None:
+    given, bare = record_from(document), record_from(variant(document, "org/bare", prefix=None))
+    keep("org/x", file="1", value=2.5)
+    keep("org/x", file="2", value=2.25, se=0.01, prefix=None)  # the more precise one
+    keep("org/y", value=2.75)
+    found = reference_records([given, bare])
+    values = {(one.name, setting(one)): one.metric("typical_efficiency") for one in found}
+    assert {key: one and one.value for key, one in values.items()} == {
+        ("org/x", setting(given)): 2.5,
+        ("org/x", setting(bare)): 2.25,
+        ("org/y", setting(given)): 2.75,
+    }
+    # the next above one of its own setting is whole, whatever stands between them in another
+    whole = [(one.name, setting(one)) for one in found if "products" in (one.interaction or {})]
+    assert sorted(whole, key=str) == sorted([("org/x", setting(given)), ("org/x", setting(bare))], key=str)
 
 
 def test_what_is_damaged_or_has_no_number_is_passed_over(

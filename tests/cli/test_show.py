@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from nil_audit.auditing.audit import audit
+from nil_audit.auditing.reference import compact, compact_text
 from nil_audit.files import json_text
 from tests.tiny import checkpoint_folder, english
 
@@ -97,6 +98,16 @@ def test_an_old_record_is_shown(run_here: Here) -> None:
     done = run_here("show", ROOT / "tests" / "auditing" / "schema_1.json")
     assert done.returncode == 0, done.stderr
     assert "older estimator" in done.stdout
+
+
+def test_a_reference_without_block_products_is_shown(run_here: Here, record: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(compact_text(compact(record, products=False)))
+    done = run_here("show", tmp_path / "r.json", "--details", "--out", tmp_path / "out")
+    assert done.returncode == 0 and "damaged" not in done.stderr, done.stderr
+    value = record["interaction"]["estimates"]["unbiased"]["typical_efficiency"]["value"]
+    assert f"Its typical efficiency is {value:.2f} [" in " ".join(done.stdout.replace("−", "-").split())
+    assert "every number" in done.stdout and "round by round" not in done.stdout
+    assert (tmp_path / "out" / "audit.html").exists()
 
 
 def test_records_are_held_against_what_else_is_kept(run_here: Here, record: dict[str, Any], tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What an audit says first: sentences on shape, interaction and score, and what must be said beside them."""
 
 import csv
+import json
 import re
 from importlib.resources import files
 from statistics import median
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nil_audit.auditing.record import Record, difference, read_record
+from nil_audit.auditing.record import Record, difference, read_record, record_from
 from nil_audit.catalog.lists import shipped_list
 from nil_audit.interaction.metrics import mean_is_covered
 from nil_audit.law.studies import studies, verdict
@@ -191,8 +192,15 @@ def test_intervals_of_the_mean_that_are_too_narrow_are_said_once_for_all_models(
     )
     (once,) = answer(heavy, sound, *others(9))[3:]
     assert once == f"Of 1 of 11 models the{said[3:]}"
-    ruled = record_of(heaviness=1.5, token_share=0.6)  # where the sentence on the token says enough
-    assert len(answer(ruled)) == 4
+
+
+def test_a_ruling_token_does_not_silence_that_intervals_are_too_narrow() -> None:
+    ruled, heavy = record_of("org/ruled", heaviness=2.5, token_share=0.06), record_of("org/b", seed=1, heaviness=1.5)
+    (said,) = answer(ruled)[3:]
+    assert said.endswith(" are that token's. The intervals of trace and tail are too narrow as well.")
+    token, narrow = answer(ruled, heavy, record_of("org/c", seed=2))[3:]
+    assert "of the trace of org/ruled (" in token and narrow.startswith("Of 2 of 3 models the tail is too heavy")
+    assert narrow.endswith("those of typical numbers hold, and of ratios where no token carries that much.")
 
 
 def test_a_few_models_are_told_apart_by_the_error_of_their_difference() -> None:
@@ -234,7 +242,7 @@ def test_what_cannot_be_ranked_is_said() -> None:
     assert "org/apart" not in said.split(" Not in this order: ")[0]
     assert said.endswith(
         " Not in this order: org/apart, measured with another window (--window 256 measures all alike) and 1 model"
-        " without a typical efficiency."
+        " without a typical efficiency (not measured)."
     )
     half = record_of("org/half", seed=5, context=0)
     said = answer(record_of("org/a"), record_of("org/b", seed=1), half)[1]
@@ -243,6 +251,58 @@ def test_what_cannot_be_ranked_is_said() -> None:
     assert answer(record_of("org/a"), bare_record("org/b"))[1].startswith("Only org/a has a typical efficiency, ")
     old = answer(read_record(SCHEMA_1), read_record(SCHEMA_1))[1]
     assert "their records are of an older estimator" in old
+
+
+def test_of_models_of_which_no_two_were_measured_alike_each_number_is_said_and_what_differs() -> None:
+    one, wide = record_of("org/a"), record_of("org/b", seed=1, window=256)
+    numbers = [
+        f"{name} {found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+        for name, record in (("org/a", one), ("org/b", wide))
+        if (found := record.metric("typical_efficiency"))
+    ]
+    assert answer(one, wide)[1] == (
+        f"No two models were measured alike: typical efficiency of {numbers[0]} and {numbers[1]} nats, measured with"
+        " another window (--window 256 measures all alike)."
+    )
+    said = answer(one, wide, record_of("org/c", seed=2, context=0), bare_record("org/z"))[1]
+    assert said.startswith("No two models were measured alike: ") and "org/c " in said
+    assert said.endswith(" nats, measured with another window and context; that of org/z was not measured.")
+    many = answer(one, *(record_of(f"org/{size}", seed=size, window=size) for size in range(100, 108)))[1]
+    assert many.endswith(
+        f"of {numbers[0]} nats; 8 models, measured with another window (--window 100 measures all alike)."
+    )
+
+
+def _undefined(record: Record) -> Record:
+    document = json.loads(record.to_json())
+    document["interaction"]["estimates"]["unbiased"]["typical_efficiency"] = dict.fromkeys(("value", "se"))
+    return record_from(document)
+
+
+def test_each_model_without_a_typical_efficiency_gets_its_own_reason() -> None:
+    old, bare = read_record(SCHEMA_1), bare_record("org/z")
+    less, least = _undefined(record_of("org/less")), _undefined(record_of("org/least", seed=1))
+    assert answer(less, least)[1] == (
+        "No typical efficiency is defined in so little text: measure again with more --tokens."
+    )
+    assert answer(old, bare)[1] == (
+        "No typical efficiency is known: the record of org/gpt2-4x176 is of an older estimator; that of org/z was not"
+        " measured."
+    )
+    said = answer(less, bare, least)[1]
+    assert said == (
+        "No typical efficiency is known: that of org/less and org/least is undefined in so little text; that of org/z"
+        " was not measured."
+    )
+    only = answer(record_of("org/a"), less, old)[1]
+    assert only.endswith(
+        " nats; that of org/less is undefined in so little text; the record of org/gpt2-4x176 is of an older estimator."
+    )
+    ranked = answer(record_of("org/a"), record_of("org/b", seed=1), less, old, least)[1]
+    assert ranked.endswith(
+        "Not in this order: 3 models without a typical efficiency (2 undefined in so little text, 1 of an older"
+        " estimator)."
+    )
 
 
 def test_several_models_are_placed_among_those_at_hand_where_there_are_five() -> None:

@@ -15,7 +15,7 @@ from IPython.core.formatters import DisplayFormatter
 from matplotlib.figure import Figure
 from PIL import Image
 
-from nil_audit.auditing.record import Record, difference
+from nil_audit.auditing.record import Record, difference, read_record
 from nil_audit.auditing.several import Audits
 from nil_audit.candidate.check import CandidateReport, check_candidate
 from nil_audit.comparison.compare import compare
@@ -25,6 +25,7 @@ from nil_audit.errors import DataError
 from nil_audit.interaction.metrics import LOSSES, METRICS
 from nil_audit.report.render.fragment import MOST_ROWS, render_fragment
 from nil_audit.report.render.page import table
+from tests.auditing.test_record import SCHEMA_1
 from tests.report.conftest import HOSTILE
 from tests.report.records import bare_record, record_of
 
@@ -124,6 +125,11 @@ def test_the_line_gives_the_headline_number_with_its_interval(comparison, candid
     assert repr(record) == f"<Record of org/model: typical efficiency {numbers} nats, disputed>"
     assert repr(bare_record()) == "<Record of org/model: R 0.0521, disputed; interaction not measured>"
     assert repr(Audits([bare_record()])) == "<Audits of 1 model: interaction not measured>"
+    assert (
+        repr(Audits([read_record(SCHEMA_1), bare_record()])) == "<Audits of 2 models: no typical efficiency is known>"
+    )
+    unlike = Audits([record_of("org/a"), record_of("org/b", window=256)])
+    assert repr(unlike) == "<Audits of 2 models: no two measured alike>"
     best = record_of("org/c", shift=0.4, text=1).metric("typical_efficiency")
     assert repr(_several()) == (
         f"<Audits of 3 models: most efficient org/c, {best.value:.2f} [{best.low:.2f}, {best.high:.2f}] nats>"

@@ -17,6 +17,8 @@ def test_what_is_not_known_has_no_interval() -> None:
     alone = Estimate(value=0.2)
     assert (alone.interval, alone.excludes_zero, alone.to_dict()) == (None, False, {"value": 0.2})
     assert FULL.interval == (0.1, 0.3)
+    half = Estimate(value=0.2, low=0.1, high=math.nan)
+    assert half.interval is None and not half.excludes_zero
 
 
 @pytest.mark.parametrize(("ends", "excludes"), [((0.1, 0.3), True), ((-0.3, -0.1), True), ((-0.1, 0.3), False)])
@@ -40,6 +42,10 @@ def test_json_and_back() -> None:
     assert Estimate.from_dict(json.loads(json.dumps(FULL.to_dict()))) == FULL
     undefined = Estimate.from_dict({"value": None, "se": 0.1})
     assert math.isnan(undefined.value) and undefined.se == 0.1
+    alone = Estimate.from_dict({"value": 1.5, **dict.fromkeys(("low", "high", "se", "p", "n", "bias"))})
+    assert alone == Estimate(value=1.5) and alone.interval is None
+    with pytest.raises(KeyError):
+        Estimate.from_dict({"se": 0.1})
 
 
 def test_the_interval_of_draws_holds_the_value() -> None:

@@ -1,6 +1,5 @@
 """The answer of an audit of one model: a sentence on its shape, one on its interaction, one on its score."""
 
-from nil_audit.auditing.record import difference
 from nil_audit.catalog.sized_scores import NEAR
 from nil_audit.report.audit.ranking import FEWEST, Entry, Ranking
 from nil_audit.report.audit.scores import Standing, standing
@@ -33,11 +32,11 @@ def shape_sentence(entry: Entry) -> str:
 def interaction_sentence(entry: Entry, ranking: Ranking) -> str:
     """The typical efficiency with its interval, and where it stands among the other models at hand."""
     record, found = entry.record, entry.efficiency
-    if record.interaction is None:
+    if entry.lack == "unmeasured":
         return "Its interaction was not measured: that reads its weights, which --shape-only does not."
-    if found is None:
-        if record.interaction["estimator"] >= 2:
-            return "Its typical efficiency is undefined in so little text: measure it again with more --tokens."
+    if entry.lack == "undefined":
+        return "Its typical efficiency is undefined in so little text: measure it again with more --tokens."
+    if entry.lack == "older":
         mean = record.metric("interaction_efficiency")
         return (
             f"Its record is of an older estimator, which knows the mean's numbers alone: efficiency"
@@ -53,7 +52,7 @@ def interaction_sentence(entry: Entry, ranking: Ranking) -> str:
     order = ranking.among
     place = order.index(entry)
     beside = [
-        (other, difference(record, other.record)) for other in (*order[place - 1 : place], *order[place + 1 :][:1])
+        (other, ranking.difference(entry, other)) for other in (*order[place - 1 : place], *order[place + 1 :][:1])
     ]
     gaps = [(other, gap.estimate) for other, gap in beside if gap]
     words = [_apart_words(other, gap) for other, gap in gaps if gap.excludes_zero]

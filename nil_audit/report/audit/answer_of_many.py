@@ -1,15 +1,21 @@
 """The answer of an audit of several models: a paragraph each on shapes, on the order by efficiency, on scores."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 
-from nil_audit.auditing.record import Difference, difference, setting
+from nil_audit.auditing.record import Difference, setting
 from nil_audit.report.audit.answer import ordinal
-from nil_audit.report.audit.ranking import FEWEST, Entry, Ranking
+from nil_audit.report.audit.ranking import FEWEST, Entry, Lack, Ranking
 from nil_audit.report.audit.scores import Standing, standing
 from nil_audit.report.audit.words import SPOKEN, cost_text, listing, predicted_costs
 from nil_audit.report.render.text import interval_text, percent, with_minus_signs
 
 _LABELS = ("inside", "disputed", "outside")
+_LACKS: Mapping[Lack, str] = {
+    "older": "of an older estimator",
+    "undefined": "undefined in so little text",
+    "unmeasured": "not measured",
+}
 
 
 def answer_of_many(ranking: Ranking) -> tuple[str, str, str]:
@@ -35,20 +41,17 @@ def shapes_sentence(ranking: Ranking) -> str:
 
 def efficiencies_sentence(ranking: Ranking) -> str:
     """The order by typical efficiency with the verdict on neighbours; of many the ends, and how many are apart."""
-    ranked = ranking.ranked
-    unmeasured = len(ranking.entries) - len(ranked) - len(ranking.apart)
-    rest = []
-    if ranking.apart:
-        rest.append(_apart_words(ranking))
-    if unmeasured and ranked:
-        rest.append(f"{_models(unmeasured)} without a typical efficiency")
-    beside = f" Not in this order: {listing(rest)}." if rest else ""
+    ranked, without = ranking.ranked, _without(ranking)
     if not ranked:
-        old = any(one.record.interaction for one in ranking.entries)
-        reason = "their records are of an older estimator" if old else "that reads their weights"
-        return f"No typical efficiency was measured: {reason}."
+        return _none_words(without)
     if len(ranked) == 1:
-        return f"Only {ranked[0].name} has a typical efficiency, {interval_text(ranked[0].efficiency)} nats.{beside}"
+        one = f"Only {ranked[0].name} has a typical efficiency, {interval_text(ranked[0].efficiency)} nats"
+        return f"{'; '.join((_unlike_words(ranking) if ranking.apart else one, *_lack_words(without)))}."
+    rest = [_apart_words(ranking)] if ranking.apart else []
+    if without:
+        why = [f"{len(group)} {_LACKS[lack]}" if len(without) > 1 else _LACKS[lack] for lack, group in without.items()]
+        rest.append(f"{_models(sum(map(len, without.values())))} without a typical efficiency ({', '.join(why)})")
+    beside = f" Not in this order: {listing(rest)}." if rest else ""
     gaps = [ranking.next_below(one) for one in ranked[:-1]]
     if len(ranked) <= SPOKEN:
         said = [pair_words(*pair) for pair in zip(ranked, ranked[1:], gaps, strict=False)]
@@ -57,19 +60,61 @@ def efficiencies_sentence(ranking: Ranking) -> str:
     first, last = ranked[0], ranked[-1]
     return (
         f"Typical efficiency runs from {first.name}, {interval_text(first.efficiency)}, to {last.name},"
-        f" {interval_text(last.efficiency)}: {pair_words(first, last, difference(first.record, last.record))}; of"
+        f" {interval_text(last.efficiency)}: {pair_words(first, last, ranking.difference(first, last))}; of"
         f" {len(gaps)} neighbours in the order {apart} can be told apart.{beside}"
     )
 
 
+def _without(ranking: Ranking) -> dict[Lack, list[Entry]]:
+    """Models without a typical efficiency, by why they have none."""
+    groups: dict[Lack, list[Entry]] = defaultdict(list)
+    for entry in ranking.entries:
+        if entry.lack:
+            groups[entry.lack].append(entry)
+    return groups
+
+
+def _none_words(without: Mapping[Lack, Sequence[Entry]]) -> str:
+    """Why no model has a typical efficiency: what they have in common, or else the reason of each."""
+    if len(without) > 1:
+        return f"No typical efficiency is known: {'; '.join(_lack_words(without))}."
+    if "older" in without:
+        return "No typical efficiency was measured: their records are of an older estimator."
+    if "undefined" in without:
+        return "No typical efficiency is defined in so little text: measure again with more --tokens."
+    return "No typical efficiency was measured: that reads their weights."
+
+
+def _lack_words(without: Mapping[Lack, Sequence[Entry]]) -> Iterator[str]:
+    """Of which models no typical efficiency is known, reason by reason."""
+    for lack, group in without.items():
+        who = listing([one.name for one in group]) if len(group) <= SPOKEN else _models(len(group))
+        records = "the record of {} is" if len(group) == 1 else "the records of {} are"
+        said = {"older": records, "undefined": "that of {} is", "unmeasured": "that of {} was"}[lack]
+        yield f"{said.format(who)} {_LACKS[lack]}"
+
+
+def _unlike_words(ranking: Ranking) -> str:
+    """The numbers of models of which no two were measured alike, and what differs; of many one alone has its number."""
+    few = len(ranking.apart) < SPOKEN
+    shown = [f"{one.name} {interval_text(one.efficiency)}" for one in (ranking.ranked[0], *ranking.apart * few)]
+    beside = f", {_setting_words(ranking)}" if few else f"; {_apart_words(ranking)}"
+    return f"No two models were measured alike: typical efficiency of {listing(shown)} nats{beside}"
+
+
 def _apart_words(ranking: Ranking) -> str:
     """Which models were measured in another setting than the ranked ones, and what makes them alike."""
+    few = len(ranking.apart) <= SPOKEN
+    who = listing([one.name for one in ranking.apart]) if few else _models(len(ranking.apart))
+    return f"{who}, {_setting_words(ranking)}"
+
+
+def _setting_words(ranking: Ranking) -> str:
+    """In what some models were measured otherwise than the ranked ones, and what makes them alike."""
     chosen = dict(setting(ranking.ranked[0].record) or ())
     others = [dict(setting(one.record) or ()) for one in ranking.apart]
     differing = [name for name in chosen if any(one.get(name) != chosen[name] for one in others)]
-    few = len(ranking.apart) <= SPOKEN
-    who = listing([one.name for one in ranking.apart]) if few else _models(len(ranking.apart))
-    said = f"{who}, measured with another {listing(differing)}"
+    said = f"measured with another {listing(differing)}"
     if differing == ["window"]:
         shortest = min((one["window"] for one in (chosen, *others)), key=lambda window: int(str(window)))
         said += f" (--window {shortest} measures all alike)"
@@ -83,7 +128,7 @@ def pair_words(one: Entry, other: Entry, gap: Difference | None) -> str:
     if not gap.estimate.excludes_zero:
         return f"{one.name} and {other.name} cannot be told apart (difference {interval_text(gap.estimate)})"
     if gap.estimate.value < 0:
-        # A difference is read on the text that both have read, their own numbers on all of it.
+        # The ends of an order are ordered by their own numbers, a difference is of the windows that both have read.
         one, other = other, one
     low, high = sorted(map(abs, gap.estimate.interval or ()))
     return f"{one.name} is more efficient than {other.name} by {abs(gap.estimate.value):.2f} [{low:.2f}, {high:.2f}]"

@@ -1,6 +1,7 @@
 """A piece of a model card: what an audit found, as Markdown and YAML to be pasted into a repository's README."""
 
 import json
+import math
 from collections.abc import Iterator
 
 from nil_audit.report.audit.answer import shape_sentence
@@ -74,13 +75,14 @@ def _metadata(entry: Entry) -> Iterator[str]:
     yield "    metrics:"
     yield f"    - {{type: depth_width_ratio, name: Depth-width ratio, value: {record.shape.ratio:.6g}}}"
     for name, label in TYPICAL.items():
-        if metric := record.metric(name):
+        if (metric := record.metric(name)) and math.isfinite(metric.value):
             yield f"    - {{type: {name}, name: {label}, value: {_number(metric)}}}"
     yield f"    source: {{name: nil-audit {_bare(record.nil_audit)}, url: https://arxiv.org/abs/2605.27989}}"
 
 
 def _number(estimate: Estimate) -> str:
-    error = "" if estimate.se is None else f", args: {{standard_error: {estimate.se:.2g}}}"
+    known = estimate.se is not None and math.isfinite(estimate.se)
+    error = f", args: {{standard_error: {estimate.se:.2g}}}" if known else ""
     return f"{estimate.value:.6g}{error}"
 
 

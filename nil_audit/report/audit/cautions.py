@@ -25,7 +25,8 @@ def cautions(entries: Sequence[Entry]) -> Iterator[str]:
     if ruled and not several:
         token = _heaviest(ruled[0])
         named = f"One token, “{in_context(token, _AROUND)}”," if token else "One token"
-        yield f"{named} carries {percent(_token_share(ruled[0]), 0)} of the trace: {_PAPER} are that token's."
+        also = " The intervals of trace and tail are too narrow as well." if _too_narrow(ruled[0]) else ""
+        yield f"{named} carries {percent(_token_share(ruled[0]), 0)} of the trace: {_PAPER} are that token's.{also}"
         return
     if ruled:
         named = listing([_ruled_words(one) for one in ruled[:_NAMED]])
@@ -34,11 +35,12 @@ def cautions(entries: Sequence[Entry]) -> Iterator[str]:
             f"One token carries more than {percent(ONE_TOKEN, 0)} of the trace of {named}{more}: there {_PAPER} are"
             " that token's."
         )
-    if narrow := [one for one in measured if _too_narrow(one) and one not in ruled]:
+    if narrow := [one for one in measured if _too_narrow(one)]:
         where = f"Of {len(narrow)} of {len(measured)} models the" if several else "The"
+        ratios = "hold, and of ratios where no token carries that much" if ruled else "and of ratios hold"
         yield (
             f"{where} tail is too heavy for so few tokens: intervals of the mean's size (trace, sensitivity,"
-            " efficiency, AOFE) and of the tail are too narrow; those of typical numbers and of ratios hold."
+            f" efficiency, AOFE) and of the tail are too narrow; those of typical numbers {ratios}."
         )
 
 

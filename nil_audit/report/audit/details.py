@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nil_audit.auditing.record import difference, rounds
+from nil_audit.auditing.record import rounds
 from nil_audit.interaction.metrics import METRICS
 from nil_audit.report.audit.ranking import Entry, Ranking
 from nil_audit.report.audit.scores import accuracy_text
-from nil_audit.report.audit.tables import UNPAIRED, gap_cell
+from nil_audit.report.audit.tables import gap_cell, gap_note
 from nil_audit.report.audit.words import MEAN, TYPICAL, extrapolations, in_context, predicted_costs, quoted, stands
 from nil_audit.report.render.cells import error_cell, estimate_cell
 from nil_audit.report.render.page import Cell, Column, Table, table
@@ -131,16 +131,19 @@ def study_table(entry: Entry) -> Table:
 def standing_table(ranking: Ranking) -> Table:
     """The references by typical efficiency; of a page's only ranked model also its difference to each of them."""
     own = ranking.ranked[0] if len(ranking.ranked) == 1 else None
-    rows, unpaired = [], False
+    turned = {
+        one for one in ranking.others if own and any(ranking.by_common_text(*pair) for pair in ((own, one), (one, own)))
+    }
+    rows, gaps = [], []
     for entry in ranking.among:
         if entry.reference or entry is own:
-            gap = difference(own.record, entry.record) if own and own is not entry else None
-            unpaired |= gap is not None and not gap.paired
+            gap = ranking.difference(own, entry) if own and own is not entry else None
+            gaps.append(gap)
             rows.append(
                 (
                     Cell(text=entry.name, strong=entry is own),
                     error_cell(entry.efficiency),
-                    *((gap_cell(gap),) if own else ()),
+                    *((gap_cell(gap, by_common=entry in turned),) if own else ()),
                     *(error_cell(entry.record.metric(name)) for name in ("typical_spread", "typical_sensitivity")),
                 )
             )
@@ -149,7 +152,7 @@ def standing_table(ranking: Ranking) -> Table:
         f"Other models at hand that were measured alike, by typical efficiency ± standard error{minus}",
         ("Model", "Efficiency", *(("Difference",) if own else ()), "Spread", "Sensitivity"),
         rows,
-        note=UNPAIRED if unpaired else "",
+        note=gap_note(gaps, by_common=bool(turned)),
     )
 
 

@@ -89,13 +89,16 @@ def _rows(ranking: Ranking) -> list[StripRow]:
 def _strip(ranking: Ranking) -> Figure:
     rows = _rows(ranking)
     grey = " Grey: models that are here to be compared with." if ranking.others else ""
+    values = [row.estimate.value for row in rows]
+    by_number = values == sorted(values, reverse=True)
+    common = "" if by_number else " Models out of this order stand where the windows that both have read put them."
     first, last = rows[0], rows[-1]
     return page_figure(
         "typical-efficiency",
         strip_plot(ranking),
         caption=f"Typical efficiency of {len(rows)} models measured in one setting, with 95% intervals.{grey} Models"
         " that read the same windows are better told apart than their intervals show: their differences are in the"
-        " table.",
+        f" table.{common}",
         description=f"Intervals of typical efficiency from {first.name}, {interval_text(first.estimate)}, to"
         f" {last.name}, {interval_text(last.estimate)}.",
     )
@@ -135,7 +138,7 @@ def _scores(ranking: Ranking) -> Figure | None:
     ]
     own = {hub_key(one.record.name) for one, _, _ in found}
     cloud = [(one.parameters, one.accuracy) for one in sized_scores(protocol) if hub_key(one.model) not in own]
-    chance = found[0][1].chance
+    chance = next(score.chance for _, score, _ in found if score.protocol == protocol)
     grey = f" Grey: {len(cloud)} base models with published scores of it." if cloud else ""
     left = len(found) - len(points)
     rest = f" {left} with scores of other protocols are left out." if left else ""

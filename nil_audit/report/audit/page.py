@@ -103,7 +103,7 @@ def _key_numbers(ranking: Ranking) -> Iterator[KeyNumber]:
     )
     if found := entry.efficiency:
         value, _, interval = interval_text(found).partition(" ")
-        yield KeyNumber(label="Typical efficiency, nats", value=value, detail=f"95% {interval}")
+        yield KeyNumber(label="Typical efficiency, nats", value=value, detail=interval and f"95% {interval}")
     if score := standing(record):
         chance = f", {score.against} chance" if score.against else ""
         yield KeyNumber(label="MMLU-Pro", value=percent(score.accuracy), detail=f"{score.protocol}{chance}")

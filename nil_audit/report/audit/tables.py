@@ -1,6 +1,7 @@
 """The tables that stand under the answer: one of two columns for one model, one row a model for several."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise, zip_longest
 from typing import Any
 
 from nil_audit.auditing.record import Difference
@@ -18,6 +19,9 @@ ENDINGS = {
     "text": "the text ended",
 }
 UNPAIRED = "* Unpaired: read on different windows or by another tokenizer, so errors are added in quadrature."
+BY_COMMON_TEXT = (
+    "† Ordered by the windows that both have read, on which they differ; their own numbers are of all text."
+)
 
 
 def model_table(entry: Entry) -> Table:
@@ -56,10 +60,11 @@ def _rows(entry: Entry) -> Iterator[tuple[str, Cell | str]]:
 def _typical_rows(entry: Entry) -> Iterator[tuple[str, str]]:
     record = entry.record
     efficiency, rank = entry.efficiency, record.metric("typical_rank")
-    width = record.interaction["products"]["width"]  # type: ignore[index]
+    width = ((record.interaction or {}).get("products") or {}).get("width")  # a reference may go without its products
+    directions = f"{error_text(rank)} of {width} directions" if width else f"{error_text(rank)} directions"
     yield "Typical efficiency", f"{interval_text(efficiency)} nats"
     spread = error_text(record.metric("typical_spread"))
-    yield "Typical spread", f"{spread} ({error_text(rank)} of {width} directions)"
+    yield "Typical spread", f"{spread} ({directions})"
     yield "Typical sensitivity", f"{error_text(record.metric('typical_sensitivity'))} nats² a token"
     yield "Tail", f"{error_text(record.metric('tail'))} nats{_shares(record.interaction or {})}"
 
@@ -83,18 +88,17 @@ def text_words(interaction: Mapping[str, Any]) -> str:
 
 def ranking_table(ranking: Ranking) -> Table:
     """Several models, a row each, the most efficient first, each with its difference to the next."""
-    unpaired = False
+    gaps = [ranking.next_below(entry) for entry in ranking.ranked]
+    turned = [ranking.by_common_text(*pair) for pair in pairwise(ranking.ranked)]
     rows: list[tuple[Cell | str, ...]] = []
-    for entry in ranking.entries:
+    for entry, gap, by_common in zip_longest(ranking.entries, gaps, turned):
         record, shape = entry.record, entry.record.shape
-        gap = ranking.next_below(entry) if entry in ranking.ranked else None
-        unpaired |= gap is not None and not gap.paired
         score = standing(record)
         rows.append(
             (
                 entry.name,
                 error_cell(entry.efficiency),
-                gap_cell(gap),
+                gap_cell(gap, by_common=bool(by_common)),
                 f"{shape.depth} x {shape.width}",
                 verdict_cell(record.verdict["label"]),
                 Cell(text=percent(score.accuracy) if score else MISSING, value=score.accuracy if score else None),
@@ -104,15 +108,26 @@ def ranking_table(ranking: Ranking) -> Table:
         "By typical efficiency ± standard error; minus the next one, with its 95% interval",
         ("Model", "Efficiency", "Minus the next", "L x d", Column(label="Shape"), "MMLU-Pro"),
         rows,
-        note=UNPAIRED if unpaired else "",
+        note=gap_note(gaps, by_common=any(turned)),
     )
 
 
-def gap_cell(gap: Difference | None) -> Cell:
-    """A difference with its interval, set apart where that excludes zero, with a star where it is unpaired."""
+def gap_note(gaps: Iterable[Difference | None], *, by_common: bool) -> str:
+    """What the marks of differences mean, where there are any."""
+    unpaired = any(gap is not None and not gap.paired for gap in gaps)
+    return " ".join(filter(None, (UNPAIRED if unpaired else "", BY_COMMON_TEXT if by_common else "")))
+
+
+def gap_cell(gap: Difference | None, *, by_common: bool = False) -> Cell:
+    """A difference with its interval, set apart where that excludes zero.
+
+    Args:
+        gap: Marked with a star where it is unpaired; None is a dash.
+        by_common: Whether it alone decided the order of the two, against their own numbers: marked with a dagger.
+    """
     if gap is None:
         return Cell(text=MISSING)
-    text = estimate_text(gap.estimate) + ("" if gap.paired else "*")
+    text = estimate_text(gap.estimate) + ("" if gap.paired else "*") + ("†" if by_common else "")
     return Cell(text=text, value=gap.estimate.value, strong=gap.estimate.excludes_zero)
 
 

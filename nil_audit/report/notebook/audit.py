@@ -70,7 +70,10 @@ class AuditsView:
         ranking = rank(audits.records)
         models = f"{len(audits)} model{'s' * (len(audits) != 1)}"
         if not ranking.ranked:
-            return f"<Audits of {models}: interaction not measured>"
+            why = "interaction not measured" if all(one.lack == "unmeasured" for one in ranking.entries) else ""
+            return f"<Audits of {models}: {why or 'no typical efficiency is known'}>"
+        if ranking.apart and len(ranking.ranked) == 1:
+            return f"<Audits of {models}: no two measured alike>"
         first = ranking.ranked[0]
         assert first.efficiency is not None
         numbers = numbers_in_ascii(first.efficiency, signed=False)

@@ -36,8 +36,9 @@ def forest(groups: Sequence[tuple[str, Sequence[Row]]], *, axis: str, ends: tupl
     lines = sum(len(rows) + 1.35 for _, rows in groups)
     with plot_style():
         figure = new_figure(0.78 + 0.185 * lines)
-        longest = max(text_size(clean(label), _SIZE)[0] for _, rows in groups for label, _ in rows)
-        longest = max(longest, *(1.08 * text_size(title, _SIZE)[0] for title, _ in groups))
+        labels = [(clean(label), label == main) for _, rows in groups for label, _ in rows]
+        labels += [(title, True) for title, _ in groups]
+        longest = max(text_size(text, _SIZE, bold=bold)[0] for text, bold in labels)
         inches, height = figure.get_size_inches()
         left, right = min((longest + 10.0) / 72.0 / inches, 0.52), 2.1 / inches
         bottom, top = 0.50 / height, 0.22 / height

@@ -150,8 +150,8 @@ def label_points(
 
 
 @lru_cache(maxsize=4096)
-def text_size(text: str, size: float) -> tuple[float, float]:
+def text_size(text: str, size: float, *, bold: bool = False) -> tuple[float, float]:
     """Width and height in points of a line of text at a type size."""
-    font = FontProperties(family="DejaVu Sans", size=size)
+    font = FontProperties(family="DejaVu Sans", size=size, weight="bold" if bold else "normal")
     width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
     return float(width) + 1.0, 1.16 * size

@@ -10,8 +10,6 @@ from nil_audit.report.render.text import interval_text, short_names
 from nil_audit.stats.estimate import Estimate
 
 _SIZE = 7.0
-_BOLD = 1.13
-"""How much wider bold letters are."""
 _LONGEST = 34
 """Characters of a model's name at most."""
 
@@ -47,8 +45,11 @@ def strip(rows: Sequence[StripRow], *, axis: str) -> Drawing:
         figure = new_figure(0.62 + 0.185 * len(rows))
         inches, height = figure.get_size_inches()
         left, right = (
-            (max(text_size(text, _SIZE)[0] for text in texts) * wider + 12.0) / 72.0 / inches
-            for texts, wider in ((names.values(), _BOLD), (numbers, 1.0))
+            (max(text_size(text, _SIZE, bold=bold)[0] for text, bold in texts) + 12.0) / 72.0 / inches
+            for texts in (
+                [(names[row.name], not row.reference) for row in rows],
+                [(number, False) for number in numbers],
+            )
         )
         bottom, top = 0.46 / height, 0.10 / height
         figure.set_layout_engine("none")

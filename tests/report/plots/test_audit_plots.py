@@ -51,6 +51,17 @@ def test_the_strip_has_a_row_a_model_from_top_to_bottom_and_nothing_is_clipped(r
     assert figure.get_size_inches()[1] == pytest.approx(0.62 + 0.185 * rows)
 
 
+def test_a_bold_name_has_the_margin_that_a_normal_one_has() -> None:
+    # letters that are a fifth wider in bold, drawn so finely that none is moved to a whole dot
+    figure = strip([StripRow(name="fill-fill-jill-till-rill-irl", estimate=estimate(4.0))], axis="nats")
+    figure.set_dpi(800)
+    figure.canvas.draw()
+    (name, _) = figure.axes[0].texts
+    assert name.get_fontweight() == "bold"
+    left = name.get_window_extent(figure.canvas.get_renderer()).x0 / figure.dpi * 72
+    assert 5.0 < left < 9.0
+
+
 @given(
     ranks=st.lists(st.floats(1, 5000), min_size=1, max_size=8),
     sensitivity=st.floats(1e-4, 1e4),
