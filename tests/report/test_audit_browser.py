@@ -1,5 +1,6 @@
 """The audit's page in a real browser, of one model and of fifty, on a desk and on a phone."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,11 @@ OUTSIDE = """[...document.querySelectorAll('figure')].flatMap(figure => {
       || box.top < edge.top - 1 || box.bottom > edge.bottom + 1);
   }).map(text => text.textContent);
 })"""
+SHOWN = """[...document.querySelectorAll('#figure-typical-efficiency svg')]
+  .map(svg => [svg, svg.getBoundingClientRect()]).filter(([svg, edge]) => edge.width)
+  .map(([svg, edge]) => [edge.left, edge.right, ...[...svg.querySelectorAll('text')]
+    .map(text => [text.textContent, text.getBoundingClientRect()])
+    .map(([text, box]) => [text, box.left, box.right, box.height])])"""
 UNSCROLLED = """[...document.querySelectorAll('table, svg')].filter(one => {
   const box = one.closest('.scroll, .drawing');
   return one.getBoundingClientRect().width > innerWidth && (!box || getComputedStyle(box).overflowX === 'visible');
@@ -70,6 +76,19 @@ def test_no_label_of_a_figure_is_clipped(browser: Any, pages: dict[int, Path], c
     browser.open(pages[count])
     assert browser.run("document.querySelectorAll('figure text').length") > 40
     assert browser.run(OUTSIDE) == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("count", [1, 50])
+def test_the_strip_is_seen_whole_and_can_be_read(browser: Any, pages: dict[int, Path], count: int, width: int):
+    """One of its two drawings: on a phone the narrow one, without scrolling, in letters of small print."""
+    browser.open(pages[count], width=width, height=844)
+    ((left, right, *texts),) = browser.run(SHOWN)
+    assert left >= 0 and right <= width
+    assert all(left - 1 < start and end < right + 1 and height > 8 for _, start, end, height in texts)
+    words = [text for text, *_ in texts]
+    numbers = [text for text in words if re.fullmatch(r"−?\d\.\d\d \[−?\d\.\d\d, −?\d\.\d\d\]", text)]
+    assert len(numbers) == (8 if count == 1 else 50) and "typical efficiency (nats)" in words
 
 
 def test_the_first_screen_has_the_three_sentences(browser: Any, pages: dict[int, Path]):

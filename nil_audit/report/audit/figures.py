@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from nil_audit.catalog.lists import hub_key
 from nil_audit.catalog.neighbours import Neighbour, nearest
@@ -14,9 +15,15 @@ from nil_audit.report.plots.plane import PlanePoint, depth_width_plane
 from nil_audit.report.plots.score_size import ScorePoint, score_against_size
 from nil_audit.report.plots.spread import SpreadPoint, spread_against_sensitivity
 from nil_audit.report.plots.strip import StripRow, strip
-from nil_audit.report.plots.style import Drawing, page_figure
+from nil_audit.report.plots.style import Drawing, page_figure, svg_text
 from nil_audit.report.render.page import Figure
-from nil_audit.report.render.text import interval_text, percent
+from nil_audit.report.render.text import interval_text, percent, short_names
+
+_AXIS = "typical efficiency (nats)"
+_PHONE = 3.7
+"""Width of a drawing for a phone, in inches: shown over the whole screen, its letters are as large as small print."""
+_SHORT = 22
+"""Characters of a model's name there at most."""
 
 
 def draw_figures(ranking: Ranking) -> dict[str, Figure]:
@@ -47,7 +54,7 @@ def plane_plot(ranking: Ranking) -> Drawing:
 
 def strip_plot(ranking: Ranking) -> Drawing:
     """The typical efficiency of all models at hand that were measured alike, at least one, with its intervals."""
-    return strip(_rows(ranking), axis="typical efficiency (nats)")
+    return strip(_rows(ranking), axis=_AXIS)
 
 
 def _plane(ranking: Ranking) -> Figure:
@@ -61,7 +68,8 @@ def _plane(ranking: Ranking) -> Figure:
         caption=f"Depth and width of {which}{real}. Thin lines: equal parameters in the blocks, 12 L d². Shaded: the"
         " law's interval; dashed and dotted: the other studies'. Models of one and the same shape are fanned out"
         " around it.",
-        description=f"Scatter plot of depth against width; {inside} of {len(entries)} audited models are inside.",
+        description=f"Scatter plot of depth against width; {inside} of {len(entries)} audited"
+        f" model{'s' * (len(entries) != 1)} {'is' if inside == 1 else 'are'} inside.",
     )
 
 
@@ -93,7 +101,7 @@ def _strip(ranking: Ranking) -> Figure:
     by_number = values == sorted(values, reverse=True)
     common = "" if by_number else " Models out of this order stand where the windows that both have read put them."
     first, last = rows[0], rows[-1]
-    return page_figure(
+    figure = page_figure(
         "typical-efficiency",
         strip_plot(ranking),
         caption=f"Typical efficiency of {len(rows)} models measured in one setting, with 95% intervals.{grey} Models"
@@ -102,6 +110,20 @@ def _strip(ranking: Ranking) -> Figure:
         description=f"Intervals of typical efficiency from {first.name}, {interval_text(first.estimate)}, to"
         f" {last.name}, {interval_text(last.estimate)}.",
     )
+    return replace(figure, narrow=svg_text(_phone_strip(rows)))
+
+
+def _phone_strip(rows: list[StripRow]) -> Drawing:
+    """The strip with shorter names and a shorter axis: its margins hold text and keep their inches."""
+    names = short_names((row.name for row in rows), _SHORT)
+    drawing = strip([replace(row, name=names[row.name]) for row in rows], axis=_AXIS)
+    (axes,) = drawing.axes
+    width, height = drawing.get_size_inches()
+    box = axes.get_position()
+    left, right = box.x0 * width, (1 - box.x1) * width
+    drawing.set_size_inches(_PHONE, height)
+    axes.set_position((left / _PHONE, box.y0, 1 - (left + right) / _PHONE, box.height))
+    return drawing
 
 
 def _spread(ranking: Ranking) -> Figure | None:
