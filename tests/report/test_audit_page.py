@@ -19,17 +19,19 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from nil_audit.auditing.record import Record, difference, read_record, record_from, rounds
+from nil_audit.law.studies import studies
 from nil_audit.report.audit.page import audit_files, audit_page
 from nil_audit.report.render.folder import write_report
 from nil_audit.report.render.html import render_html
 from nil_audit.report.render.markdown import render_markdown
 from nil_audit.report.render.page import Listing, Page, Table
 from nil_audit.report.render.terminal import render_terminal
-from nil_audit.report.render.text import error_text, estimate_text, interval_text
+from nil_audit.report.render.text import error_text, interval_text, signed
 from tests.auditing.test_record import SCHEMA_1
 from tests.report.conftest import HOSTILE
 from tests.report.records import bare_record, measured_score, published_score, record_of, shape_of
 
+*_, CHINCHILLA = studies()
 SCORES = ([], [measured_score(0.3)], [published_score(0.112)], [published_score(0.3, "olmes", None)])
 SHAPES = (shape_of(), shape_of(2, 1024, 90_000_000), shape_of(120, 512, 10**9), shape_of(parameters=None))
 
@@ -96,12 +98,12 @@ def test_the_table_of_one_model_holds_its_numbers() -> None:
     assert rows["Typical sensitivity"] == f"{error_text(record.metric('typical_sensitivity'))} nats² a token"
     assert rows["Tail"] == f"{metric['tail']} nats; heaviest token 1.0%, top 0.1% 3.0%"
     assert rows["Text"] == "1,536 tokens of wikitext in 64 windows of 512 (16 context)"
-    assert rows["Ended"] == "all 131,072 input tokens asked for"
+    assert rows["Ended"] == "after as many whole windows as 131,072 input tokens make"
     assert rows["MMLU-Pro"] == "30.0 ± 0.4% (leaderboard)"
     loss = [error_text(record.metric(f"loss_per_{unit}")) for unit in ("byte", "token")]
     assert rows["Probe loss"] == f"{loss[0]} nats a byte, {loss[1]} a token"
     precise = tables_of(page_of(record_of()), "numbers")[0].rows
-    assert "stopped when its standard error was 0.05 nats or less" in [row[1].text for row in precise]
+    assert "typical efficiency's standard error was 0.05 nats or less" in [row[1].text for row in precise]
 
 
 @given(shifts=st.lists(st.floats(-3, 3), min_size=2, max_size=9), data=st.data())
@@ -113,12 +115,13 @@ def test_several_models_are_ranked_with_their_differences(shifts: list[float], d
     rows = tables_of(page, "numbers")[0].rows
     assert [row[0].text for row in rows] == [one.name for one in order]
     assert [row[1].text for row in rows] == [error_text(one.metric("typical_efficiency")) for one in order]
+    assert [row[2].value for row in rows] == [one.metric("loss_per_byte").value for one in order]
     for row, one, other in zip(rows, order, order[1:], strict=False):
         found = difference(one, other)
-        assert row[2].text == estimate_text(found.estimate) + ("" if found.paired else "*")
-        assert row[2].value == found.estimate.value and row[2].strong == found.estimate.excludes_zero
-    assert rows[-1][2].text == "–"
-    unpaired = any("*" in row[2].text for row in rows)
+        assert row[3].text == interval_text(found.estimate) + ("" if found.paired else "*")
+        assert row[3].value == found.estimate.value and row[3].strong == found.estimate.excludes_zero
+    assert rows[-1][3].text == "–"
+    unpaired = any("*" in row[3].text for row in rows)
     assert ("Unpaired" in tables_of(page, "numbers")[0].note) == unpaired
 
 
@@ -127,7 +130,58 @@ def test_what_cannot_be_ranked_stands_below_as_it_was_given() -> None:
     ranked = [record_of("org/low", shift=-1), record_of("org/high", seed=1)]
     rows = tables_of(page_of(rest[0], ranked[0], rest[1], ranked[1], *rest[2:]), "numbers")[0].rows
     assert [row[0].text for row in rows] == ["org/high", "org/low", "org/z", "org/apart", "org/a", "org/gpt2-4x176"]
-    assert [row[2].text for row in rows[1:]] == ["–"] * 5
+    assert [row[3].text for row in rows[1:]] == ["–"] * 5
+    measured = [ranked[1], ranked[0], None, rest[1], None, rest[3]]
+    losses = [f"{one.metric('loss_per_byte').value:.4g}" if one else "–" for one in measured]
+    assert [row[2].text for row in rows] == losses
+
+
+def test_the_table_of_several_holds_scores_where_any_is_known_and_fits_80_columns() -> None:
+    names = ("HuggingFaceTB/SmolLM2-135M", "EleutherAI/pythia-160m", "Qwen/Qwen2.5-0.5B")
+    records = [record_of(name, seed=place, text=place) for place, name in enumerate(names)]
+    heads = ["Model", "Efficiency", "Loss/byte", "Minus the next", "Shape"]
+    (found,) = tables_of(page_of(*records), "numbers")
+    assert [column.label for column in found.columns] == heads
+    assert {row[4].text for row in found.rows} == {"30 x 576 disputed"} and "Unpaired" in found.note
+    lines = shown(page_of(*records))
+    (head,) = (line for line in lines if line.startswith("Model"))
+    assert head.strip().endswith("Shape") and max(map(len, lines)) <= 80
+    (scored,) = tables_of(page_of(*records, bare_record("org/d", scores=[published_score(0.2)])), "numbers")
+    assert [column.label for column in scored.columns] == [*heads, "MMLU-Pro"]
+    assert [row[5].text for row in scored.rows] == ["–", "–", "–", "20.0%"]
+
+
+def test_models_of_which_none_is_ranked_get_a_table_of_their_shapes() -> None:
+    records = [
+        bare_record("org/deep", shape=shape_of(90, 512, 10**9)),
+        bare_record("org/right"),
+        bare_record("org/new", shape=shape_of(2, 768, parameters=None)),
+    ]
+    (found,) = tables_of(page_of(*records), "numbers")
+    assert found.caption.startswith("Shapes, ") and "efficiency" not in found.caption
+    heads = ["Model", "Parameters", "L x d", "R", "Distance", "Shape"]
+    assert [column.label for column in found.columns] == heads
+    rows = [[cell.text for cell in row] for row in found.rows]
+    assert [row[:4] for row in rows] == [
+        ["org/deep", "1.00B", "90 x 512", "0.1758"],
+        ["org/right", "135M", "30 x 576", "0.0521"],
+        ["org/new", "–", "2 x 768", "0.0026"],
+    ]
+    for row, record in zip(rows, records, strict=True):
+        assert row[4:] == [signed(record.verdict["distance"]), record.verdict["label"]]
+    assert rows[0][4].startswith("+") and rows[1][4] == "0.00" and rows[2][4].startswith("−")
+    (scored,) = tables_of(page_of(records[0], bare_record("org/d", scores=[published_score(0.2)])), "numbers")
+    assert [column.label for column in scored.columns] == [*heads, "MMLU-Pro"]
+    assert [row[6].text for row in scored.rows] == ["–", "20.0%"]
+
+
+def test_a_terminal_says_last_where_the_terms_are_and_no_file_does() -> None:
+    for page in (page_of(record_of()), page_of(record_of(), record_of("org/b", seed=1)), page_of(bare_record())):
+        closing = "Terms: docs/definitions.md; every number: --details."
+        assert shown(page)[-1] == closing
+        assert closing not in shown(page, details=True)
+        assert closing not in shown(replace(page, sections=()))  # as --quiet shows it
+        assert "definitions.md" not in render_html(page) + render_markdown(page)
 
 
 def old_record() -> Record:
@@ -153,6 +207,10 @@ def test_details_hold_every_number_the_rounds_and_the_command() -> None:
     page = page_of(record)
     assert [one.name for one in page.sections if not one.detail] == ["numbers"]
     text = "\n".join(shown(page, 120, details=True))
+    assert (
+        "Of the sum of all squared gradients (the trace is their mean), 1.0% is in the heaviest token and"
+        in " ".join(text.split())
+    )
     for name in ("typical_efficiency", "interaction_efficiency", "aofe", "aofe_ratio", "excess", "kappa", "mean_cos2"):
         for kind in ("unbiased", "plugin"):
             assert error_text(record.metric(name, kind)) in text, (name, kind)
@@ -167,12 +225,42 @@ def test_details_hold_every_number_the_rounds_and_the_command() -> None:
     assert [row[0].text for row in tables_of(page, "studies")[0].rows] == ["law", "morph", "chinchilla"]
 
 
+def test_every_cell_of_the_metrics_is_a_number_with_a_true_minus_sign_or_a_dash() -> None:
+    record = replace(record_of(), superposition={"excess": -0.02373, "aofe_ratio": 0.9})
+    rows = {row[0].text: [cell.text for cell in row[1:]] for row in tables_of(page_of(record), "metrics")[0].rows}
+    assert rows["Excess"][2] == "−0.02373" and rows["AOFE-ratio"][2] == "0.9"
+    assert rows["Sensitivity by byte"][1:] == ["–", "–"]
+    assert all(text and "-" not in text for row in rows.values() for text in row if "e-" not in text)
+
+
+def test_a_lower_bound_has_no_interval() -> None:
+    page = page_of(bare_record(shape=shape_of(2, 768, 10_000_000)))
+    bound = CHINCHILLA.excess(2 / 768, 10_000_000)
+    assert CHINCHILLA.extrapolation(2 / 768, 10_000_000).under_three_blocks and bound.value >= bound.high
+    rows = {row[0].text: row[3] for row in tables_of(page, "studies")[0].rows}
+    assert rows["chinchilla"].text == f"at least +{100 * bound.value:.2f}" and "[" in rows["law"].text
+    assert rows["chinchilla"].value == 100 * bound.value
+    (number,) = (one for one in page.numbers if one.label == "Largest predicted cost in loss")
+    assert (number.value, number.detail) == (f"{bound.value:.1%}", "or more, by chinchilla")
+
+
+def test_a_plot_is_described_in_the_number_of_its_models() -> None:
+    inside, other = bare_record("org/in", shape=shape_of(24, 1024, 4 * 10**8)), bare_record("org/not")
+    for records, words in (
+        ([inside], "1 of 1 audited model is inside."),
+        ([inside, other, other], "1 of 3 audited models is inside."),
+        ([other, other], "0 of 2 audited models are inside."),
+    ):
+        (plane,) = (one for one in page_of(*records, draw=True).sections if one.name == "plane")
+        assert plane.blocks[0].description.endswith(words)
+
+
 def test_references_are_listed_with_their_difference_to_the_only_model() -> None:
     record = record_of("org/smol")
     rows = {row[0].text: row for row in tables_of(page_of(record, references=REFERENCES), "efficiency")[0].rows}
     assert len(rows) == 9 and rows["org/smol"][2].text == "–"
     for other in REFERENCES:
-        assert rows[other.name][2].text == estimate_text(difference(record, other).estimate)
+        assert rows[other.name][2].text == interval_text(difference(record, other).estimate)
     several = tables_of(page_of(record, record_of("org/b", seed=1), references=REFERENCES), "efficiency")[0]
     assert {row[0].text for row in several.rows} == {one.name for one in REFERENCES}
     assert not [one for one in page_of(record).sections if one.name == "efficiency"]

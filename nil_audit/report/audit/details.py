@@ -1,6 +1,7 @@
 """What stands behind the answer: all metrics, the heaviest tokens, the studies, the rounds, scores and settings."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from nil_audit.auditing.record import rounds
@@ -11,11 +12,13 @@ from nil_audit.report.audit.tables import gap_cell, gap_note
 from nil_audit.report.audit.words import MEAN, TYPICAL, extrapolations, in_context, predicted_costs, quoted, stands
 from nil_audit.report.render.cells import error_cell, estimate_cell
 from nil_audit.report.render.page import Cell, Column, Table, table
-from nil_audit.report.render.text import MISSING, error_text, percent
+from nil_audit.report.render.text import MISSING, error_text, percent, signed
 from nil_audit.report.verdict import extrapolation_words
+from nil_audit.stats.estimate import Estimate
 
 _AROUND = 28
 """Characters of text on either side of a heavy token."""
+_ALL_SQUARES = "Of the sum of all squared gradients (the trace is their mean),"
 _BY_ROUND = {**TYPICAL, "interaction_efficiency": "Efficiency (mean)"}
 
 
@@ -30,12 +33,12 @@ def metric_table(entry: Entry) -> Table:
             title,
             error_text(record.metric(name)),
             error_text(record.metric(name, "plugin")),
-            MISSING if weights.get(name) is None else f"{weights[name]:.4g}",
+            MISSING if weights.get(name) is None else error_text(Estimate(value=weights[name])),
         )
         for name, title in titles.items()
         if name in known
     ]
-    rows.append(("Sensitivity by byte", error_text(record.metric("sensitivity_per_byte")), "", ""))
+    rows.append(("Sensitivity by byte", error_text(record.metric("sensitivity_per_byte")), MISSING, MISSING))
     return table(
         f"{entry.name}: every number ± its jackknife standard error; below the typical ones those of the mean, which"
         " are the paper's",
@@ -50,14 +53,11 @@ def _shares(found: Mapping[str, Any]) -> str:
         zero = found.get("zero_share") or 0.0
         without = f" {percent(zero, 2)} of tokens have a gradient of exactly zero." if zero else ""
         return (
-            f"Of the trace, the sum of all squared gradients, {percent(heaviest['token_share'])} is in the heaviest"
-            f" token and {percent(heaviest['permille_share'])} in the heaviest 0.1% of tokens.{without}"
+            f"{_ALL_SQUARES} {percent(heaviest['token_share'])} is in the heaviest token and"
+            f" {percent(heaviest['permille_share'])} in the heaviest 0.1% of tokens.{without}"
         )
     if outliers := found.get("outliers"):
-        return (
-            f"Of the trace, the sum of all squared gradients, {percent(outliers['heaviest_share'])} is in the heaviest"
-            " 0.1% of tokens."
-        )
+        return f"{_ALL_SQUARES} {percent(outliers['heaviest_share'])} is in the heaviest 0.1% of tokens."
     return ""
 
 
@@ -119,13 +119,19 @@ def study_table(entry: Entry) -> Table:
                 name,
                 f"{ends.low:.4f} to {ends.high:.4f}",
                 f"{ends.optimum:.4f}",
-                estimate_cell(costs[name], factor=100),
+                _cost_cell(costs[name], at_least=name in reach and reach[name].under_three_blocks),
                 "within 1%" if name in said.within else "not within 1%",
                 extrapolation_words(reach[name]) if name in reach else MISSING,
             )
             for name, ends in intervals.items()
         ],
     )
+
+
+def _cost_cell(excess: Estimate, *, at_least: bool) -> Cell:
+    """A predicted excess loss in per cent with its interval; of a lower bound the value alone."""
+    found = estimate_cell(excess, factor=100)
+    return replace(found, text=f"at least {signed(found.value)}") if at_least else found
 
 
 def standing_table(ranking: Ranking) -> Table:

@@ -13,7 +13,7 @@ from nil_audit.report.audit.cautions import cautions
 from nil_audit.report.audit.frame import audit_frame
 from nil_audit.report.audit.ranking import Entry, Ranking, rank
 from nil_audit.report.audit.scores import standing
-from nil_audit.report.audit.words import SPOKEN, model_names, predicted_costs
+from nil_audit.report.audit.words import SPOKEN, extrapolations, model_names, predicted_costs
 from nil_audit.report.render.page import (
     Block,
     Bullets,
@@ -55,6 +55,7 @@ def audit_page(
             f"Beside this page: records/ (every number), audit.csv, plots/. nil-audit {records[0].nil_audit},"
             f" {max(record.created for record in records)}.",
         ),
+        closing="Terms: docs/definitions.md; every number: --details.",
     )
 
 
@@ -96,10 +97,11 @@ def _key_numbers(ranking: Ranking) -> Iterator[KeyNumber]:
     )
     study, worst = max(predicted_costs(record).items(), key=lambda item: item[1].value)
     low, high = worst.interval or (worst.value, worst.value)
+    bound = study in (reach := extrapolations(record)) and reach[study].under_three_blocks
     yield KeyNumber(
         label="Largest predicted cost in loss",
         value=percent(worst.value),
-        detail=f"95% {100 * low:.1f} to {percent(high)}, by {study}",
+        detail=f"or more, by {study}" if bound else f"95% {100 * low:.1f} to {percent(high)}, by {study}",
     )
     if found := entry.efficiency:
         value, _, interval = interval_text(found).partition(" ")

@@ -1,6 +1,7 @@
 """The tables that stand under the answer: one of two columns for one model, one row a model for several."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise, zip_longest
 from typing import Any
 
@@ -10,12 +11,13 @@ from nil_audit.report.audit.scores import standing
 from nil_audit.report.audit.words import TYPICAL
 from nil_audit.report.render.cells import error_cell, verdict_cell
 from nil_audit.report.render.page import Cell, Column, Table, table
-from nil_audit.report.render.text import MISSING, count, error_text, estimate_text, interval_text, percent, signed
+from nil_audit.report.render.text import MISSING, count, error_text, interval_text, percent, signed
 from nil_audit.report.verdict import distance_words
+from nil_audit.stats.estimate import Estimate
 
 ENDINGS = {
-    "precision": "stopped when its standard error was {precision:g} nats or less",
-    "tokens": "all {tokens:,} input tokens asked for",
+    "precision": "typical efficiency's standard error was {precision:g} nats or less",
+    "tokens": "after as many whole windows as {tokens:,} input tokens make",
     "text": "the text ended",
 }
 UNPAIRED = "* Unpaired: read on different windows or by another tokenizer, so errors are added in quadrature."
@@ -87,29 +89,77 @@ def text_words(interaction: Mapping[str, Any]) -> str:
 
 
 def ranking_table(ranking: Ranking) -> Table:
-    """Several models, a row each, the most efficient first, each with its difference to the next."""
+    """Several models, a row each, the most efficient first, each with its loss and its difference to the next.
+
+    The loss stands beside the efficiency, which a network that was never trained has too. Where no model is ranked the
+    table is of the shapes alone.
+    """
+    if not ranking.ranked:
+        return _shape_table(ranking)
+    scores = _score_cells(ranking)
     gaps = [ranking.next_below(entry) for entry in ranking.ranked]
     turned = [ranking.by_common_text(*pair) for pair in pairwise(ranking.ranked)]
     rows: list[tuple[Cell | str, ...]] = []
     for entry, gap, by_common in zip_longest(ranking.entries, gaps, turned):
         record, shape = entry.record, entry.record.shape
-        score = standing(record)
+        verdict = verdict_cell(record.verdict["label"])
+        loss = record.metric("loss_per_byte")
         rows.append(
             (
                 entry.name,
                 error_cell(entry.efficiency),
+                # In 80 columns there is no room for its error, which the table of losses gives.
+                error_cell(loss and Estimate(value=loss.value)),
                 gap_cell(gap, by_common=bool(by_common)),
-                f"{shape.depth} x {shape.width}",
-                verdict_cell(record.verdict["label"]),
-                Cell(text=percent(score.accuracy) if score else MISSING, value=score.accuracy if score else None),
+                replace(verdict, text=f"{shape.depth} x {shape.width} {verdict.text}"),
+                *scores.get(entry, ()),
             )
         )
     return table(
-        "By typical efficiency ± standard error; minus the next one, with its 95% interval",
-        ("Model", "Efficiency", "Minus the next", "L x d", Column(label="Shape"), "MMLU-Pro"),
+        "By typical efficiency ± standard error; minus the next one, with its 95% interval; loss on the probe in nats",
+        ("Model", "Efficiency", "Loss/byte", "Minus the next", Column(label="Shape"), *_score_columns(scores)),
         rows,
         note=gap_note(gaps, by_common=any(turned)),
     )
+
+
+def _shape_table(ranking: Ranking) -> Table:
+    """Several models of which none is ranked, as they were given, a row each."""
+    scores = _score_cells(ranking)
+    rows: list[tuple[Cell | str, ...]] = []
+    for entry in ranking.entries:
+        record, shape = entry.record, entry.record.shape
+        rows.append(
+            (
+                entry.name,
+                count(shape.parameters.total if shape.parameters else None),
+                f"{shape.depth} x {shape.width}",
+                f"{shape.ratio:.4f}",
+                signed(record.verdict["distance"]),
+                verdict_cell(record.verdict["label"]),
+                *scores.get(entry, ()),
+            )
+        )
+    return table(
+        "Shapes, R = L/d; distance to the law's interval in nats of ratio, 0 within",
+        ("Model", "Parameters", "L x d", "R", "Distance", Column(label="Shape"), *_score_columns(scores)),
+        rows,
+    )
+
+
+def _score_cells(ranking: Ranking) -> dict[Entry, tuple[Cell]]:
+    """The last cell of each row, its MMLU-Pro score; empty where no score of any model is known."""
+    found = {entry: standing(entry.record) for entry in ranking.entries}
+    if not any(found.values()):
+        return {}
+    return {
+        entry: (Cell(text=percent(score.accuracy) if score else MISSING, value=score.accuracy if score else None),)
+        for entry, score in found.items()
+    }
+
+
+def _score_columns(scores: Mapping[Entry, Any]) -> tuple[Column, ...]:
+    return (_numbers("MMLU-Pro"),) if scores else ()
 
 
 def gap_note(gaps: Iterable[Difference | None], *, by_common: bool) -> str:
@@ -127,7 +177,7 @@ def gap_cell(gap: Difference | None, *, by_common: bool = False) -> Cell:
     """
     if gap is None:
         return Cell(text=MISSING)
-    text = estimate_text(gap.estimate) + ("" if gap.paired else "*") + ("†" if by_common else "")
+    text = interval_text(gap.estimate) + ("" if gap.paired else "*") + ("†" if by_common else "")
     return Cell(text=text, value=gap.estimate.value, strong=gap.estimate.excludes_zero)
 
 
