@@ -219,10 +219,10 @@ def _measured(base: Record, subject: Subject, probe: "Probe", progress: Progress
             f"The tokenizer of {subject.name} has neither a bos nor an eos token: its windows have no document start."
         )
     if found.ended_by == "text":
+        goal = f"--precision {settings.precision:g}" if settings.precision else f"--tokens {settings.tokens:,}"
         notes.append(
-            f"The probe {probe.name} ended after {found.result.windows * found.window:,} tokens of {subject.name}, before"
-            f" {f'--precision {settings.precision:g}' if settings.precision else f'--tokens {settings.tokens:,}'} was"
-            " reached."
+            f"The probe {probe.name} ended after {found.result.windows * found.window:,} tokens of {subject.name},"
+            f" before {goal} was reached."
         )
     return replace(
         base,

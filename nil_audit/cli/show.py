@@ -1,7 +1,9 @@
 """``nil-audit show RECORD|DIR ...``: print what was measured before."""
 
+import math
+from collections.abc import Container, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -52,21 +54,43 @@ def show(
     sound = []
     for file, record in found:
         if (wrong := _damage(record)) is None:
-            sound.append(record)
+            sound.append((file, record))
         else:
             notes.append(f"Passed over: {file} is a damaged record ({wrong}); measure the model again.")
+    shown, again = _one_each(sound, named=frozenset(paths))
+    if again:
+        notes.append(
+            f"{again} {'record is' if again == 1 else 'records are'} passed over: of one checkpoint in one setting the"
+            " most precise is shown; name a record's own file to see it."
+        )
     for sentence in notes:
         output.note(sentence)
-    if not sound:
+    if not shown:
         raise DataError(f"There is nothing to show. {notes[-1]}")
     from nil_audit.auditing.reference import reference_records
     from nil_audit.report.audit.page import audit_files, audit_page
 
     page = None
     if is_first() and (out is not None or not as_json):
-        page = audit_page(sound, references=reference_records(sound), command=command_line(), draw=out is not None)
-    files = audit_files(sound) if out is not None else {}
-    deliver(output, "audit", page, files, {"records": sound}, out=out, details=details)
+        page = audit_page(shown, references=reference_records(shown), command=command_line(), draw=out is not None)
+    files = audit_files(shown) if out is not None else {}
+    deliver(output, "audit", page, files, {"records": shown}, out=out, details=details)
+
+
+def _one_each(found: "Sequence[tuple[Path, Record]]", *, named: Container[Path]) -> tuple[list["Record"], int]:
+    """Of each checkpoint in each setting the most precise record, and how many others there are; named files stay."""
+    from nil_audit.auditing.record import setting
+
+    def error(record: "Record") -> float:
+        efficiency = record.metric("typical_efficiency")
+        return math.inf if efficiency is None or efficiency.se is None else efficiency.se
+
+    best: dict[Any, Record] = {}
+    for place, (file, record) in enumerate(found):
+        same = place if Path(file) in named else (record.model.get("digest") or record.name, setting(record))
+        if same not in best or error(record) < error(best[same]):
+            best[same] = record
+    return list(best.values()), len(found) - len(best)
 
 
 def _damage(record: "Record") -> str | None:

@@ -63,16 +63,22 @@ def reach_words(extrapolations: Mapping[str, Extrapolation]) -> str:
     """Which studies were fitted on such shapes, and how far the others are extrapolated, in size or in ratio."""
     if any(one.parameters is None for one in extrapolations.values()):
         return "its size is not known, so the studies are read at 1B parameters"
-    beyond = {
-        study: max(max(factor, 1 / factor) for factor in (one.parameters or 1.0, one.ratio))
-        for study, one in extrapolations.items()
-    }
+    beyond = {study: times_beyond(one) for study, one in extrapolations.items()}
     inside = [study for study, times in beyond.items() if times == 1]
     if len(inside) == len(beyond):
         return "all of them were fitted on such sizes and ratios"
     who = f"only {_listing(inside)} {'was' if len(inside) == 1 else 'were'}" if inside else "none of them was"
-    far = ", ".join(f"{study} {times:.{0 if times >= 10 else 1}f}" for study, times in beyond.items() if times > 1)
-    return f"{who} fitted on such sizes and ratios ({far} times beyond its runs)"
+    return f"{who} fitted on such sizes and ratios ({far_words(beyond)} times beyond its runs)"
+
+
+def times_beyond(extrapolation: Extrapolation) -> float:
+    """How many times a shape lies beyond the runs of a study, in size or in ratio, whichever is more; 1 within them."""
+    return max(max(factor, 1 / factor) for factor in (extrapolation.parameters or 1.0, extrapolation.ratio))
+
+
+def far_words(beyond: Mapping[str, float]) -> str:
+    """Studies that are extrapolated, each with how many times: "law 45, chinchilla 2.1"."""
+    return ", ".join(f"{study} {times:.{0 if times >= 10 else 1}f}" for study, times in beyond.items() if times > 1)
 
 
 def distance_words(distance: float) -> str:

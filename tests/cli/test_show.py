@@ -94,6 +94,21 @@ def test_the_cache_a_report_and_a_document_are_shown_and_written_again(
     assert json.loads(one_alone.stdout) == again  # each measurement once, wherever it lies
 
 
+def test_of_one_checkpoint_in_one_setting_the_most_precise_record_is_shown(
+    run_here: Here, record: dict[str, Any], tmp_path: Path
+) -> None:
+    rough = json.loads(json.dumps(record)) | {"created": "2026-01-01T00:00:00+00:00"}
+    rough["interaction"]["estimates"]["unbiased"]["typical_efficiency"]["se"] *= 3
+    for name, one in (("a", rough), ("b", record)):
+        (tmp_path / f"{name}.json").write_text(json_text(one))
+    done = run_here("show", tmp_path, "--json")
+    assert [one["created"] for one in json.loads(done.stdout)["records"]] == [record["created"]]
+    assert "1 record is passed over: of one checkpoint in one setting the most precise is shown" in done.stderr
+    both = run_here("show", tmp_path / "a.json", tmp_path / "b.json", "--json")
+    assert len(json.loads(both.stdout)["records"]) == 2
+    assert "passed over" not in both.stderr
+
+
 def test_an_old_record_is_shown(run_here: Here) -> None:
     done = run_here("show", ROOT / "tests" / "auditing" / "schema_1.json")
     assert done.returncode == 0, done.stderr

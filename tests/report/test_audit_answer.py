@@ -173,7 +173,7 @@ def test_a_token_that_rules_the_mean_is_named_once() -> None:
     (said,) = answer(heavy)[3:]
     assert said == (
         "One token, “…etter that came↵▸ from◂␣␣far away”, carries 65% of the trace: the paper's numbers (AOFE,"
-        " AOFE-ratio, efficiency, sensitivity) are that token's."
+        " AOFE-ratio, efficiency, sensitivity, rank) are largely that token's."
     )
     assert answer(record_of(token_share=0.05, permille_share=0.7))[3:] == ()
     several = answer(heavy, *(record_of(f"org/{seed}", seed=seed, token_share=0.2) for seed in range(1, 5)))
@@ -191,15 +191,15 @@ def test_intervals_of_the_mean_that_are_too_narrow_are_said_once_for_all_models(
         " and of the tail are too narrow; those of typical numbers and of ratios hold."
     )
     (once,) = answer(heavy, sound, *others(9))[3:]
-    assert once == f"Of 1 of 11 models the{said[3:]}"
+    assert once == f"The tail of org/heavy{said.removeprefix('The tail')}"
 
 
 def test_a_ruling_token_does_not_silence_that_intervals_are_too_narrow() -> None:
     ruled, heavy = record_of("org/ruled", heaviness=2.5, token_share=0.06), record_of("org/b", seed=1, heaviness=1.5)
     (said,) = answer(ruled)[3:]
-    assert said.endswith(" are that token's. The intervals of trace and tail are too narrow as well.")
+    assert said.endswith(" are largely that token's. The intervals of trace and tail are too narrow as well.")
     token, narrow = answer(ruled, heavy, record_of("org/c", seed=2))[3:]
-    assert "of the trace of org/ruled (" in token and narrow.startswith("Of 2 of 3 models the tail is too heavy")
+    assert "of the trace of org/ruled (" in token and narrow.startswith("The tail of org/ruled and org/b is too heavy")
     assert narrow.endswith("those of typical numbers hold, and of ratios where no token carries that much.")
 
 
@@ -213,7 +213,27 @@ def test_a_few_models_are_told_apart_by_the_error_of_their_difference() -> None:
     assert order.startswith(f"Typical efficiency: org/a {apart}; {alike} (difference 0.00 [")
     assert order.endswith("]).")
     assert all(f"{name} disputed, 0.1%" in shapes for name in ("org/a", "org/b", "org/c"))
-    assert scores == "No MMLU-Pro score of them is known: nil-audit score measures them."
+    assert scores == "No MMLU-Pro score of them is known: 'nil-audit score MODEL ...' measures them."
+
+
+def test_how_far_the_studies_are_extrapolated_is_said_of_several_models_too() -> None:
+    shapes = [shape_of(2, 768), shape_of(30, 576), shape_of(12, 768)]
+    size = 134_515_008
+    said = answer(*(bare_record(f"org/{place}", shape=shape) for place, shape in enumerate(shapes)))[0]
+    found = {study.name: [study.extrapolation(one.depth / one.width, size) for one in shapes] for study in studies()}
+    for name, each in found.items():
+        times = max(max(max(one.parameters, 1 / one.parameters), max(one.ratio, 1 / one.ratio)) for one in each)
+        far = said.split("so many times beyond their runs: ")[1]
+        assert f"{name} {times:.{0 if times >= 10 else 1}f}" in far if times > 1 else name not in far
+
+
+def test_scores_without_an_error_are_counted_and_the_highest_is_of_one_protocol() -> None:
+    rows = [published_score(0.12 + one / 40) for one in range(7)] + [published_score(0.9, "other", None)]
+    records = [record_of(f"org/{one}", seed=one, scores=[row]) for one, row in enumerate(rows)]
+    assert answer(*records)[2] == (
+        "MMLU-Pro scores of 8 of 8 are known (leaderboard and other): 7 above chance, 1 without a published error, the"
+        " highest under leaderboard org/6 with 27.0 ± 0.3%."
+    )
 
 
 def test_of_many_models_there_are_counts_and_extremes() -> None:

@@ -71,7 +71,7 @@ def score_sentence(entry: Entry) -> str:
     """The score against chance, and against the published scores of models of its size."""
     found = standing(entry.record)
     if found is None:
-        return "No MMLU-Pro score of it is known: nil-audit score measures one."
+        return "No MMLU-Pro score of it is known: 'nil-audit score MODEL' measures one."
     origin = f"measured on {found.row['questions']:,} questions" if found.measured else "published"
     return (
         f"Its MMLU-Pro score of {found.text} ({found.protocol}, {origin}) {against_chance(found)};"

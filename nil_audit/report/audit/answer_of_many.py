@@ -7,8 +7,9 @@ from nil_audit.auditing.record import Difference, setting
 from nil_audit.report.audit.answer import ordinal
 from nil_audit.report.audit.ranking import FEWEST, Entry, Lack, Ranking
 from nil_audit.report.audit.scores import Standing, standing
-from nil_audit.report.audit.words import SPOKEN, cost_text, listing, predicted_costs
+from nil_audit.report.audit.words import SPOKEN, cost_text, extrapolations, listing, predicted_costs
 from nil_audit.report.render.text import interval_text, percent, with_minus_signs
+from nil_audit.report.verdict import far_words, times_beyond
 
 _LABELS = ("inside", "disputed", "outside")
 _LACKS: Mapping[Lack, str] = {
@@ -28,15 +29,26 @@ def shapes_sentence(ranking: Ranking) -> str:
     entries = ranking.entries
     if len(entries) <= SPOKEN:
         each = [f"{one.name} {one.record.verdict['label']}, {cost_text(one.record)}" for one in entries]
-        return with_minus_signs(f"Shape, and its predicted cost in loss: {'; '.join(each)}.")
+        return with_minus_signs(f"Shape, and its predicted cost in loss: {'; '.join(each)}. {_reach_words(entries)}")
     counts = Counter(one.record.verdict["label"] for one in entries)
     found = [f"{counts[label]} {label}" for label in _LABELS if counts[label]]
     worst = max(entries, key=lambda one: max(cost.value for cost in predicted_costs(one.record).values()))
     shape = worst.record.shape
     return with_minus_signs(
         f"Of {len(entries)} shapes {listing(found)}; the largest predicted cost in loss is that of {worst.name}"
-        f" ({shape.depth} x {shape.width}), {cost_text(worst.record, worst=True)}."
+        f" ({shape.depth} x {shape.width}), {cost_text(worst.record, worst=True)}. {_reach_words(entries)}"
     )
+
+
+def _reach_words(entries: Sequence[Entry]) -> str:
+    """How far beyond their runs the studies are read for the shapes of a page, at most."""
+    found = [extrapolations(one.record) for one in entries]
+    beyond = {study: max(times_beyond(one[study]) for one in found if study in one) for study in found[0]}
+    unknown = sum(any(one.parameters is None for one in each.values()) for each in found)
+    beside = f" ({_models(unknown)} of unknown size read at 1B parameters)" if unknown else ""
+    if far := far_words(beyond):
+        return f"The studies are read at most so many times beyond their runs: {far}{beside}."
+    return f"All of this is within the studies' runs{beside}."
 
 
 def efficiencies_sentence(ranking: Ranking) -> str:
@@ -140,17 +152,21 @@ def scores_sentence(ranking: Ranking) -> str:
     known = [(one, score) for one, score in found if score]
     missing = len(found) - len(known)
     if not known:
-        return "No MMLU-Pro score of them is known: nil-audit score measures them."
+        return "No MMLU-Pro score of them is known: 'nil-audit score MODEL ...' measures them."
     if len(found) <= SPOKEN:
         rest = f"; of {'the others' if missing > 1 else 'the other'} none is known" if missing else ""
         return f"MMLU-Pro: {'; '.join(_score_words(one, score) for one, score in known)}{rest}."
     counts = Counter(score.against for _, score in known)
     against = [f"{counts[where]} {where}" for where in ("above", "at", "below") if counts[where]]
-    protocols = listing(sorted({score.protocol for _, score in known}))
-    best, top = max(known, key=lambda pair: pair[1].accuracy)
+    said = f"{listing(against)} chance" if against else ""
+    if unsure := len(known) - sum(counts[where] for where in ("above", "at", "below")):
+        said += f"{', ' if said else ''}{unsure} without a published error"
+    protocols = Counter(score.protocol for _, score in known)
+    main = max(sorted(protocols), key=lambda one: protocols[one])
+    best, top = max((pair for pair in known if pair[1].protocol == main), key=lambda pair: pair[1].accuracy)
     return (
-        f"MMLU-Pro scores of {len(known)} of {len(found)} are known ({protocols}):"
-        f" {f'{listing(against)} chance, ' if against else ''}the highest {best.name} with {top.text}."
+        f"MMLU-Pro scores of {len(known)} of {len(found)} are known ({listing(sorted(protocols))}): {said}, the highest"
+        f"{f' under {main}' if len(protocols) > 1 else ''} {best.name} with {top.text}."
     )
 
 

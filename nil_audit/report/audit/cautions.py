@@ -11,7 +11,7 @@ from nil_audit.report.render.text import percent
 ONE_TOKEN = 0.05
 """Share of the trace above which the mean's numbers are said to be one token's."""
 
-_PAPER = "the paper's numbers (AOFE, AOFE-ratio, efficiency, sensitivity)"
+_PAPER = "the paper's numbers (AOFE, AOFE-ratio, efficiency, sensitivity, rank)"
 _NAMED = 3
 _AROUND = 16
 """Characters of text on either side of a token that is shown."""
@@ -26,20 +26,24 @@ def cautions(entries: Sequence[Entry]) -> Iterator[str]:
         token = _heaviest(ruled[0])
         named = f"One token, “{in_context(token, _AROUND)}”," if token else "One token"
         also = " The intervals of trace and tail are too narrow as well." if _too_narrow(ruled[0]) else ""
-        yield f"{named} carries {percent(_token_share(ruled[0]), 0)} of the trace: {_PAPER} are that token's.{also}"
+        yield (
+            f"{named} carries {percent(_token_share(ruled[0]), 0)} of the trace: {_PAPER} are largely that"
+            f" token's.{also}"
+        )
         return
     if ruled:
         named = listing([_ruled_words(one) for one in ruled[:_NAMED]])
         more = f" and {len(ruled) - _NAMED} more" if len(ruled) > _NAMED else ""
         yield (
             f"One token carries more than {percent(ONE_TOKEN, 0)} of the trace of {named}{more}: there {_PAPER} are"
-            " that token's."
+            " largely that token's."
         )
     if narrow := [one for one in measured if _too_narrow(one)]:
-        where = f"Of {len(narrow)} of {len(measured)} models the" if several else "The"
+        who = listing([one.name for one in narrow]) if len(narrow) <= _NAMED else f"{len(narrow)} models"
+        where = f"The tail of {who}" if several else "The tail"
         ratios = "hold, and of ratios where no token carries that much" if ruled else "and of ratios hold"
         yield (
-            f"{where} tail is too heavy for so few tokens: intervals of the mean's size (trace, sensitivity,"
+            f"{where} is too heavy for so few tokens: intervals of the mean's size (trace, sensitivity,"
             f" efficiency, AOFE) and of the tail are too narrow; those of typical numbers {ratios}."
         )
 
