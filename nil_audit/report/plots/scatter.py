@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nil_audit.law.studies import Interval
 from nil_audit.report.plots.palette import INTERVAL, LINE, MUTED
 from nil_audit.report.plots.points import draw_models
-from nil_audit.report.plots.style import SIGNED, Drawing, new_figure, note, plot_style
+from nil_audit.report.plots.style import SIGNED, Drawing, chance_line, new_figure, note, plot_style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,22 +43,11 @@ def score_against_ratio(
         axes.axvspan(interval.low, interval.high, color=INTERVAL, alpha=0.13, lw=0, zorder=0)
         axes.axvline(interval.optimum, color=INTERVAL, lw=1.0, ls=(0, (4, 3)), zorder=1)
         chance = float(models["chance"].median())
-        axes.axhline(chance, color=MUTED, lw=0.8, ls=(0, (1, 2)), zorder=1)
+        chance_line(axes, chance)
         bottom, top = min(score.min(), chance), score.max()
         axes.set_ylim(bottom - 0.05 * (top - bottom) - 0.01, top + 0.09 * (top - bottom) + 0.01)
         note(axes, f"interval [{interval.low:.2g}, {interval.high:.2g}]", at=interval.low)
         note(axes, f"optimum {interval.optimum:.2g}", at=interval.optimum)
-        axes.annotate(
-            "chance",
-            (1.0, chance),
-            xycoords=("axes fraction", "data"),
-            xytext=(-1, -2),
-            textcoords="offset points",
-            ha="right",
-            va="top",
-            fontsize=6.8,
-            color=MUTED,
-        )
         axes.set_xlabel("depth-width ratio R (blocks per channel)")
         axes.set_ylabel("MMLU-Pro accuracy")
         draw_models(axes, models, ratio, score, bands=bands, notable=notable, most=26)

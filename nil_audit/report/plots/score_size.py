@@ -8,7 +8,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentF
 
 from nil_audit.report.plots.palette import LINE, MUTED, PAPER
 from nil_audit.report.plots.points import label_points
-from nil_audit.report.plots.style import Drawing, new_figure, plot_style
+from nil_audit.report.plots.style import Drawing, chance_line, new_figure, plot_style
 from nil_audit.report.render.text import count
 
 _SIZES = tuple(step * 10.0**power for power in range(5, 13) for step in (1, 3))
@@ -69,21 +69,10 @@ def score_against_size(points: Sequence[ScorePoint], cloud: Sequence[tuple[float
         )
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
         axes.grid(axis="y")
-        axes.axhline(chance, color=MUTED, lw=0.9, ls=(0, (1, 2)), zorder=1)
+        chance_line(axes, chance)
         ends = [chance, *others[:, 1], *(end for one in points for end in (one.accuracy, *(one.interval or ())))]
         low, high = min(ends), max(ends)
         axes.set_ylim(low - 0.06 * (high - low) - 0.01, high + 0.08 * (high - low) + 0.01)
-        axes.annotate(
-            "chance",
-            (1.0, chance),
-            xycoords=("axes fraction", "data"),
-            xytext=(-1, -2),
-            textcoords="offset points",
-            ha="right",
-            va="top",
-            fontsize=6.8,
-            color=MUTED,
-        )
         axes.set_xlabel("parameters")
         axes.set_ylabel("MMLU-Pro accuracy")
         label_points(

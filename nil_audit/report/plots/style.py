@@ -119,6 +119,22 @@ def note(axes: Axes, words: str, *, at: float, left: bool = False) -> None:
     )
 
 
+def chance_line(axes: Axes, chance: float) -> None:
+    """A dotted line at the score that guessing has, named at its right end."""
+    axes.axhline(chance, color=MUTED, lw=0.8, ls=(0, (1, 2)), zorder=1)
+    axes.annotate(
+        "chance",
+        (1.0, chance),
+        xycoords=("axes fraction", "data"),
+        xytext=(-1, -2),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=6.8,
+        color=MUTED,
+    )
+
+
 def page_figure(name: str, figure: Figure, *, caption: str, description: str) -> page.Figure:
     """A drawing as a block of a page, both as SVG and as PNG; the arguments are those of `page.Figure`."""
     return page.Figure(name=name, caption=caption, description=description, svg=svg_text(figure), png=png_bytes(figure))
