@@ -16,7 +16,7 @@ from nil_audit.auditing.measured import Difference, Setting
 from nil_audit.displayed import Displayed
 from nil_audit.errors import DataError, UsageError
 from nil_audit.files import cache_folder, json_text, plain, write_atomically
-from nil_audit.interaction.metrics import LOSSES, METRICS, Kind
+from nil_audit.interaction.metrics import HEADLINE, LOSSES, METRICS, Kind
 from nil_audit.processes import is_first
 from nil_audit.shape.architecture import Parameters, Shape
 from nil_audit.stats.estimate import Estimate
@@ -122,7 +122,7 @@ def setting(record: Record) -> Setting | None:
     return (*measured.setting_of(record.interaction), ("dtype", str(record.model.get("dtype"))))
 
 
-def difference(one: Record, other: Record, metric: str = "typical_efficiency") -> Difference | None:
+def difference(one: Record, other: Record, metric: str = HEADLINE) -> Difference | None:
     """A metric of one record minus that of another, paired by block of text where both read the same windows.
 
     Returns:

@@ -22,9 +22,8 @@ from nil_audit.auditing.record import Record, read_record, record_from, setting
 from nil_audit.catalog.lists import hub_key
 from nil_audit.errors import DataError, UsageError
 from nil_audit.files import cache_folder, write_atomically
+from nil_audit.interaction.metrics import HEADLINE
 from nil_audit.processes import is_first
-
-_HEADLINE = "typical_efficiency"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +35,13 @@ class _Found:
 
     @property
     def efficiency(self) -> float:
-        found = self.record.metric(_HEADLINE)
+        found = self.record.metric(HEADLINE)
         return found.value if found else math.nan
 
     @property
     def rank(self) -> tuple[float, str]:
         """The higher, the rather it is the one of its model: by precision, then by time."""
-        found = self.record.metric(_HEADLINE)
+        found = self.record.metric(HEADLINE)
         error = math.inf if found is None or found.se is None or not math.isfinite(found.se) else found.se
         return -error, self.record.created
 
@@ -90,7 +89,7 @@ def _nearest(records: Sequence[Record], references: Mapping[tuple[str, Setting],
         alike[measured].append(one)
     near = []
     for record in records:
-        if found := record.metric(_HEADLINE):
+        if found := record.metric(HEADLINE):
             beside = alike[setting(record)]
             above = [one for one in beside if one.efficiency >= found.value]
             below = [one for one in beside if one.efficiency < found.value]
@@ -133,7 +132,7 @@ def _sound(document: Any) -> Record | None:
     """The record of a document, or None where it is damaged or has no number to compare."""
     try:
         record = record_from(document)
-        found = record.metric(_HEADLINE)
+        found = record.metric(HEADLINE)
         return record if setting(record) is not None and found is not None and math.isfinite(found.value) else None
     except (DataError, AttributeError, LookupError, TypeError, ValueError):
         return None

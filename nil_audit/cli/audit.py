@@ -1,19 +1,19 @@
 """``nil-audit MODEL ...``: audit checkpoints."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nil_audit.cli.options import (
     MMLU_PRO,
-    RESULTS,
     SETTINGS,
     AllowPickle,
     AsJson,
+    AuditFolder,
     Data,
     DataRevision,
     Debug,
+    Details,
     Device,
     Dtype,
     Fresh,
@@ -83,10 +83,8 @@ def audit(
     data_revision: DataRevision = None,
     allow_pickle: AllowPickle = False,
     trust_remote_code: TrustRemoteCode = False,
-    out: Annotated[Path | None, value("DIR", RESULTS, "Folder for records, audit.csv, audit.html, audit.md.")] = None,
-    details: Annotated[
-        bool, flag("--details", RESULTS, "Everything else: every number, the heaviest tokens, the settings.")
-    ] = False,
+    out: AuditFolder = None,
+    details: Details = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,

@@ -1,11 +1,10 @@
 """``nil-audit demo``: the real thing, offline, on what ships with the package."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from nil_audit.cli.options import RESULTS, AsJson, Debug, Quiet, flag, refuse_together, value
+from nil_audit.cli.options import AsJson, AuditFolder, Debug, Details, Quiet, refuse_together
 from nil_audit.cli.output import Output
 from nil_audit.cli.results import command_line, finish, with_failures
 from nil_audit.data import demo_model
@@ -19,10 +18,8 @@ if TYPE_CHECKING:
 
 def demo(
     context: typer.Context,
-    out: Annotated[Path | None, value("DIR", RESULTS, "Folder for records, audit.csv, audit.html, audit.md.")] = None,
-    details: Annotated[
-        bool, flag("--details", RESULTS, "Everything else: every number, the heaviest tokens, the settings.")
-    ] = False,
+    out: AuditFolder = None,
+    details: Details = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,

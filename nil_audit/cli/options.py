@@ -84,6 +84,12 @@ AllowPickle = Annotated[bool, flag("--allow-pickle", LOADING, "Load pickled weig
 TrustRemoteCode = Annotated[bool, flag("--trust-remote-code", LOADING, "Run model code from the repository.")]
 
 AsJson = Annotated[bool, flag("--json", RESULTS, "One JSON document on stdout.")]
+AuditFolder = Annotated[
+    Path | None, value("DIR", RESULTS, "Folder for records, audit.csv, audit.html, audit.md.", "--out")
+]
+Details = Annotated[
+    bool, flag("--details", RESULTS, "Everything else: every number, the heaviest tokens, the settings.")
+]
 Quiet = Annotated[bool, flag("--quiet", RESULTS, "Only the first lines of the answer; no progress, no notes.")]
 Debug = Annotated[bool, flag("--debug", RESULTS, "Show the traceback of an error.")]
 

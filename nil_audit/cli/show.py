@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nil_audit.cli.options import RESULTS, AsJson, Debug, Quiet, flag, refuse_together, value
+from nil_audit.cli.options import AsJson, AuditFolder, Debug, Details, Quiet, refuse_together
 from nil_audit.cli.output import Output
 from nil_audit.cli.results import command_line, deliver
 from nil_audit.errors import DataError
@@ -23,10 +23,8 @@ _PATHS = "Records, what --json printed, or folders of these: a report's folder, 
 def show(
     context: typer.Context,
     paths: Annotated[list[Path], typer.Argument(metavar="RECORD|DIR", help=_PATHS)],
-    out: Annotated[Path | None, value("DIR", RESULTS, "Folder for records, audit.csv, audit.html, audit.md.")] = None,
-    details: Annotated[
-        bool, flag("--details", RESULTS, "Everything else: every number, the heaviest tokens, the settings.")
-    ] = False,
+    out: AuditFolder = None,
+    details: Details = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -80,9 +78,10 @@ def show(
 def _one_each(found: "Sequence[tuple[Path, Record]]", *, named: Container[Path]) -> tuple[list["Record"], int]:
     """Of each checkpoint in each setting the most precise record, and how many others there are; named files stay."""
     from nil_audit.auditing.record import setting
+    from nil_audit.interaction.metrics import HEADLINE
 
     def error(record: "Record") -> float:
-        efficiency = record.metric("typical_efficiency")
+        efficiency = record.metric(HEADLINE)
         return math.inf if efficiency is None or efficiency.se is None else efficiency.se
 
     best: dict[Any, Record] = {}

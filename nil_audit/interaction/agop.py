@@ -22,8 +22,8 @@ class BlockSums:
         self.sums = [torch.zeros(width, width, dtype=dtype, device=device) for _ in range(blocks)]
 
     @property
-    def bytes(self) -> int:
-        """Memory of the sums, which is taken as they fill."""
+    def memory(self) -> int:
+        """Bytes of the sums, which are taken as they fill."""
         return sum(block.nbytes for block in self.sums)
 
     def add(self, block: int, vectors_ND: torch.Tensor, *, sign: int = 1) -> None:

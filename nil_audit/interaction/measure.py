@@ -10,7 +10,7 @@ import torch
 from nil_audit.errors import CheckpointError, MeasurementError, UsageError
 from nil_audit.interaction.gradients import check_causal, exact_matmul
 from nil_audit.interaction.heaviest import Heaviest, heaviest
-from nil_audit.interaction.metrics import estimate
+from nil_audit.interaction.metrics import HEADLINE, estimate
 from nil_audit.interaction.probe import Probe, Windows, document_start, make_windows
 from nil_audit.interaction.totals import Round, WindowTotals
 from nil_audit.processes import Team
@@ -18,9 +18,6 @@ from nil_audit.progress import Progress, Task, quiet_libraries, silent
 from nil_audit.stats.estimate import Estimate
 from nil_audit.weights.checkpoint import Checkpoint, embedding_weight
 from nil_audit.weights.memory import batch_that_fits, peak_memory, shrink
-
-HEADLINE = "typical_efficiency"
-"""The metric whose standard error decides how much text is enough."""
 
 MOST_ZEROS = 0.01
 """Share of tokens without a direction above which a wider type is asked for."""
@@ -150,7 +147,7 @@ def measure(
     with quiet_libraries():
         check_causal(model, torch.from_numpy(windows.tokens[0, :-1]))
         read = length + (first is not None)
-        batch = batch_that_fits(model, read, name=name, asked=batch_size, sums=totals.bytes)
+        batch = batch_that_fits(model, read, name=name, asked=batch_size, sums=totals.memory)
     rounds: list[Round] = []
     with (
         progress(f"Gradients of {name}", windows.count * length) as task,

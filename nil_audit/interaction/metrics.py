@@ -118,6 +118,9 @@ TYPICAL_METRICS = ("typical_rank", "typical_spread", "typical_sensitivity", "typ
 
 METRICS = (*MEAN_METRICS, *TYPICAL_METRICS)
 
+HEADLINE = "typical_efficiency"
+"""The metric that models are ranked by, and whose standard error decides how much text is enough."""
+
 LOSSES = ("loss_per_token", "loss_per_byte", "sensitivity_per_byte", "bytes_per_token")
 """Names of what ``estimate_loss`` returns."""
 

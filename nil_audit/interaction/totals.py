@@ -80,14 +80,15 @@ class WindowTotals:
         """Windows of the round."""
         self._block = np.zeros(0, dtype=np.int64)
         self._moving = [_moving(before, after) for before, after in pairwise(self.rounds)]
+        self._last_move = {int(window): place for place, moving in enumerate(self._moving) for window in moving}
         self._kept: dict[int, torch.Tensor] = {}
 
     @property
-    def bytes(self) -> int:
-        """Memory of the sums and of kept gradients, which is taken as they fill."""
-        kept = len({window for moving in self._moving for window in moving})
+    def memory(self) -> int:
+        """Bytes of the sums and of kept gradients, which are taken as they fill."""
         matrix = self.mean.sums[0]
-        return self.mean.bytes + self.direction.bytes + kept * self.windows.counted * len(matrix) * matrix.itemsize
+        kept = len(self._last_move) * self.windows.counted * len(matrix) * matrix.itemsize
+        return self.mean.memory + self.direction.memory + kept
 
     def enlarge(self, count: int, team: Team) -> NDArray[np.int64]:
         """Begin a round; what the round before it summed is kept by the first process.
@@ -110,8 +111,7 @@ class WindowTotals:
             for window in self._moving[place - 1]:
                 if window in self._kept:
                     self._move(self._kept[window], int(self._block[window]) // 2, window * BLOCKS // count)
-        later = {window for moving in self._moving[place:] for window in moving}
-        self._kept = {window: gradients for window, gradients in self._kept.items() if window in later}
+        self._kept = {window: kept for window, kept in self._kept.items() if self._last_move[window] >= place}
         self._block, self.count = block_of(count), count
         return rows
 
@@ -131,10 +131,10 @@ class WindowTotals:
         directions, log_squares = _directions(gradients)
         embedding_square = found.embeddings_BND.to(dtype).square().mean(dim=(1, 2)).cpu().double()
         losses = found.losses_BN.cpu().double().mean(dim=1)
-        moving = {window for later in self._moving for window in later}
-        self._kept |= {row: gradients[place].clone() for place, row in enumerate(rows.tolist()) if row in moving}
+        kept = {row: gradients[place].clone() for place, row in enumerate(rows.tolist()) if row in self._last_move}
 
         index = torch.from_numpy(rows)
+        self._kept |= kept
         self.losses[index], self.embedding_square[index] = losses, embedding_square
         self.log_squares[index] = log_squares
         # Windows of a block are neighbours, so a block's rows are a view: nothing below needs new memory.

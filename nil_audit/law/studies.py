@@ -147,6 +147,10 @@ class Study:
         )
 
 
+LABELS = ("inside", "disputed", "outside")
+"""What the studies together can say of a shape."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What the shipped studies together say of a shape.

@@ -6,13 +6,12 @@ from typing import Any
 
 from nil_audit import __version__
 from nil_audit.candidate.check import CandidateReport
+from nil_audit.law.studies import LABELS
 from nil_audit.report.candidate import flops_text
 from nil_audit.report.render.cells import verdict_cell
 from nil_audit.report.render.page import Bullets, Cell, Column, Listing, Page, Section, Table, table
 from nil_audit.report.render.text import MISSING, count, display_names, signed
 from nil_audit.report.verdict import option_name, recommendation_words, verdict_words
-
-_LABELS = ("inside", "disputed", "outside")
 
 
 def candidates_page(reports: Mapping[str, CandidateReport], *, command: str) -> Page:
@@ -26,7 +25,7 @@ def candidates_page(reports: Mapping[str, CandidateReport], *, command: str) -> 
     shown = display_names(set(folders.values()))
     names = {name: shown[folder] for name, folder in folders.items()}
     labels = Counter(report.verdict.label for report in reports.values())
-    counts = ", ".join(f"{labels[label]} {label}" for label in _LABELS if labels[label])
+    counts = ", ".join(f"{labels[label]} {label}" for label in LABELS if labels[label])
     answer = [f"{len(reports)} config{'s' * (len(reports) > 1)}: {counts}."]
     if outside := [names[name] for name, report in reports.items() if report.verdict.label == "outside"]:
         answer.append(f"Outside: {', '.join(outside)}.")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from nil_audit.candidate.check import CandidateReport, Option
 from nil_audit.law.other_laws import Reading
 from nil_audit.law.studies import Extrapolation, Interval, Verdict
-from nil_audit.report.render.text import signed, with_minus_signs
+from nil_audit.report.render.text import listing, signed, with_minus_signs
 from nil_audit.stats.estimate import Estimate
 
 
@@ -17,10 +17,10 @@ def verdict_words(ratio: float, verdict: Verdict, intervals: Mapping[str, Interv
         verdict: What the studies say of it together.
         intervals: Each study's interval at the budget.
     """
-    within = _listing(verdict.within)
+    within = listing(verdict.within)
     if not verdict.without:
         return f"all of {within} put it within 1% of the best shape of its budget"
-    against = _listing([f"{name} calls it too {_side(ratio, intervals[name])}" for name in verdict.without])
+    against = listing([f"{name} calls it too {_side(ratio, intervals[name])}" for name in verdict.without])
     if not within:
         return f"none puts it within 1% of the best shape of its budget: {against}"
     return f"{within} put{'s' if len(verdict.within) == 1 else ''} it within 1% of the best; {against}"
@@ -33,7 +33,7 @@ def standing_words(ratio: float, verdict: Verdict, intervals: Mapping[str, Inter
     """
     sides = {study: "too deep" if ratio > intervals[study].high else "too shallow" for study in verdict.without}
     against = " and ".join(
-        f"{_listing(named)} {'calls' if len(named) == 1 else 'call'} it {side}"
+        f"{listing(named)} {'calls' if len(named) == 1 else 'call'} it {side}"
         for side in ("too deep", "too shallow")
         if (named := [study for study, said in sides.items() if said == side])
     )
@@ -41,7 +41,7 @@ def standing_words(ratio: float, verdict: Verdict, intervals: Mapping[str, Inter
         return f"no study puts it within 1% of the best shape of its size ({against})"
     puts = "puts" if len(verdict.within) == 1 else "put"
     return ", ".join(
-        filter(None, (f"{_listing(verdict.within)} {puts} it within 1% of the best shape of its size", against))
+        filter(None, (f"{listing(verdict.within)} {puts} it within 1% of the best shape of its size", against))
     )
 
 
@@ -67,7 +67,7 @@ def reach_words(extrapolations: Mapping[str, Extrapolation]) -> str:
     inside = [study for study, times in beyond.items() if times == 1]
     if len(inside) == len(beyond):
         return "all of them were fitted on such sizes and ratios"
-    who = f"only {_listing(inside)} {'was' if len(inside) == 1 else 'were'}" if inside else "none of them was"
+    who = f"only {listing(inside)} {'was' if len(inside) == 1 else 'were'}" if inside else "none of them was"
     return f"{who} fitted on such sizes and ratios ({far_words(beyond)} times beyond its runs)"
 
 
@@ -167,10 +167,6 @@ def _percent(estimate: Estimate) -> str:
 
 def _side(ratio: float, interval: Interval) -> str:
     return f"{'deep' if ratio > interval.high else 'shallow'} ([{interval.low:.3g}, {interval.high:.3g}])"
-
-
-def _listing(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _outside(factor: float, those: str, what: str) -> str:

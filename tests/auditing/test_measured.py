@@ -14,7 +14,7 @@ from nil_audit.auditing.record import Record, difference, read_record, recompute
 from nil_audit.errors import DataError, UsageError
 from nil_audit.interaction.metrics import METRICS
 from tests.auditing.test_record import SCHEMA_1
-from tests.tiny import checkpoint_folder, english
+from tests.tiny import NUL, SOH, byte_tokenizer, checkpoint_folder, english
 
 T, C = 24, 4
 
@@ -170,6 +170,26 @@ def test_a_kept_record_goes_by_the_names_that_it_is_asked_by_now(
     assert again.interaction["probe"]["name"] == "other.txt"
     assert any("The probe other.txt ended after 480 tokens of renamed" in note for note in again.notes)
     assert again.interaction["estimates"] == first.to_dict()["interaction"]["estimates"]
+
+
+@pytest.mark.parametrize(("special", "start"), [({"bos_token": SOH, "eos_token": NUL}, SOH), ({}, None)])
+def test_the_document_start_of_a_tokenizer_is_read_and_its_lack_is_told(
+    special: dict[str, str], start: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIL_AUDIT_CACHE", str(tmp_path / "cache"))
+    checkpoint_folder(tmp_path / "model")
+    byte_tokenizer(**special).save_pretrained(tmp_path / "model")
+    (tmp_path / "probe.txt").write_text(english(T * 20 + 1))
+    settings: dict[str, Any] = {"probe": str(tmp_path / "probe.txt"), "window": T, "context": C, "device": "cpu"}
+    found = audit(str(tmp_path / "model"), **settings)
+    bare = audit(str(tmp_path / "model"), **settings, prefix=False)
+    assert found.interaction is not None and bare.interaction is not None
+    assert (found.interaction["prefix"], bare.interaction["prefix"]) == (start, None)
+    same = found.interaction["products"] == bare.interaction["products"]
+    assert same == (start is None)
+    assert any("has neither a bos nor an eos token" in note for note in found.notes) == (start is None)
+    assert not any("neither a bos" in note for note in bare.notes)
+    assert (setting(found) == setting(bare)) == (start is None)
 
 
 @pytest.mark.parametrize(

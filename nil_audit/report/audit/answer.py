@@ -3,8 +3,8 @@
 from nil_audit.catalog.sized_scores import NEAR
 from nil_audit.report.audit.ranking import FEWEST, Entry, Ranking
 from nil_audit.report.audit.scores import Standing, standing
-from nil_audit.report.audit.words import cost_text, extrapolations, listing, stands
-from nil_audit.report.render.text import count, interval_text, percent, with_minus_signs
+from nil_audit.report.audit.words import cost_text, extrapolations, stands
+from nil_audit.report.render.text import count, interval_text, listing, percent, with_minus_signs
 from nil_audit.report.verdict import reach_words, standing_words
 from nil_audit.stats.estimate import Estimate
 

@@ -4,14 +4,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from nil_audit.auditing.record import Difference, setting
+from nil_audit.law.studies import LABELS
 from nil_audit.report.audit.answer import ordinal
 from nil_audit.report.audit.ranking import FEWEST, Entry, Lack, Ranking
 from nil_audit.report.audit.scores import Standing, standing
-from nil_audit.report.audit.words import SPOKEN, cost_text, extrapolations, listing, predicted_costs
-from nil_audit.report.render.text import interval_text, percent, with_minus_signs
+from nil_audit.report.audit.words import SPOKEN, cost_text, extrapolations, predicted_costs
+from nil_audit.report.render.text import interval_text, listing, percent, with_minus_signs
 from nil_audit.report.verdict import far_words, times_beyond
 
-_LABELS = ("inside", "disputed", "outside")
 _LACKS: Mapping[Lack, str] = {
     "older": "of an older estimator",
     "undefined": "undefined in so little text",
@@ -31,7 +31,7 @@ def shapes_sentence(ranking: Ranking) -> str:
         each = [f"{one.name} {one.record.verdict['label']}, {cost_text(one.record)}" for one in entries]
         return with_minus_signs(f"Shape, and its predicted cost in loss: {'; '.join(each)}. {_reach_words(entries)}")
     counts = Counter(one.record.verdict["label"] for one in entries)
-    found = [f"{counts[label]} {label}" for label in _LABELS if counts[label]]
+    found = [f"{counts[label]} {label}" for label in LABELS if counts[label]]
     worst = max(entries, key=lambda one: max(cost.value for cost in predicted_costs(one.record).values()))
     shape = worst.record.shape
     return with_minus_signs(

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 
+from nil_audit.interaction.metrics import HEADLINE
 from nil_audit.report.audit.answer import shape_sentence
 from nil_audit.report.audit.ranking import Entry
 from nil_audit.report.audit.scores import standing
@@ -21,7 +22,7 @@ def card_section(entry: Entry) -> str:
         ("Depth x width", f"{record.shape.depth} x {record.shape.width}"),
         ("Depth-width ratio R", f"{record.shape.ratio:.4f}"),
         *(
-            (label, interval_text(found) + " nats" if name == "typical_efficiency" else error_text(found))
+            (label, interval_text(found) + " nats" if name == HEADLINE else error_text(found))
             for name, label in TYPICAL.items()
             if (found := record.metric(name))
         ),

@@ -5,6 +5,7 @@ from typing import Any
 
 from nil_audit.auditing.record import Record
 from nil_audit.files import distinct_names
+from nil_audit.law.studies import LABELS
 from nil_audit.report.audit import details, tables
 from nil_audit.report.audit.answer import answer_of_one
 from nil_audit.report.audit.answer_of_many import answer_of_many
@@ -80,7 +81,7 @@ def _drawn(ranking: Ranking, draw: bool) -> Mapping[str, Figure]:
 def _key_numbers(ranking: Ranking) -> Iterator[KeyNumber]:
     if len(ranking.entries) > 1:
         labels = [entry.record.verdict["label"] for entry in ranking.entries]
-        shapes = ", ".join(f"{labels.count(one)} {one}" for one in ("inside", "disputed", "outside") if one in labels)
+        shapes = ", ".join(f"{labels.count(one)} {one}" for one in LABELS if one in labels)
         yield KeyNumber(label="Models", value=str(len(labels)), detail=shapes)
         for place, label in ((0, "Most efficient"), (-1, "Least efficient")) if len(ranking.ranked) > 1 else ():
             entry = ranking.ranked[place]

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from nil_audit.auditing.record import Difference, Record, difference, setting
+from nil_audit.interaction.metrics import HEADLINE
 from nil_audit.report.audit.words import model_names
 from nil_audit.stats.estimate import Estimate
 
@@ -38,7 +39,7 @@ class Entry:
     @cached_property
     def efficiency(self) -> Estimate | None:
         """Its typical efficiency, where that was measured and is defined."""
-        found = self.record.metric("typical_efficiency")
+        found = self.record.metric(HEADLINE)
         return found if found and math.isfinite(found.value) else None
 
     @property

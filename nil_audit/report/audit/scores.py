@@ -8,8 +8,7 @@ from nil_audit.auditing.record import Record
 from nil_audit.catalog.scores import MMLU_PRO_CHANCE
 from nil_audit.catalog.sized_scores import NearSize, scores_near
 from nil_audit.report.render.text import percent
-
-_Z95 = 1.959963984540054
+from nil_audit.stats.proportion import wilson
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +88,6 @@ def _interval(row: Mapping[str, Any]) -> tuple[float, float] | None:
     if row.get("low") is not None and row.get("high") is not None:
         return row["low"], row["high"]
     if row.get("stderr"):
-        half = _Z95 * row["stderr"]
-        return row["accuracy"] - half, row["accuracy"] + half
+        p = row["accuracy"]
+        return wilson(p, p * (1 - p) / row["stderr"] ** 2)
     return None

@@ -182,7 +182,7 @@ def gap_cell(gap: Difference | None, *, by_common: bool = False) -> Cell:
 
 
 def loss_table(ranking: Ranking) -> Table:
-    """The parts of the typical efficiency, the loss, and what the measurement cost, a row a model."""
+    """The loss on the probe, and what the measurement cost, a row a model."""
     rows: list[tuple[Cell | str, ...]] = []
     for entry in ranking.entries:
         record = entry.record

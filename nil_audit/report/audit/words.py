@@ -123,8 +123,3 @@ def in_context(token: Mapping[str, Any], around: int) -> str:
     before = before if len(before) <= around else f"…{before[-around:]}"
     after = after if len(after) <= around else f"{after[:around]}…"
     return f"{before}▸{_shortened(own)}◂{after}"
-
-
-def listing(words: Sequence[str]) -> str:
-    """Words as a sentence lists them: "a, b and c"."""
-    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))

@@ -153,6 +153,11 @@ def points(fraction: float | None, digits: int = 1) -> str:
     return signed(100 * fraction, digits) if _known(fraction) else MISSING
 
 
+def listing(words: Sequence[str]) -> str:
+    """Words as a sentence lists them: "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
 def count(number: float | None) -> str:
     """Parameters or tokens in three figures: "494M", "1.24B", "18.0T"."""
     if not _known(number):
