@@ -24,10 +24,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nil_audit.catalog.scores import MMLU_PRO_QUESTIONS
-from nil_audit.comparison.clean import checked
 from nil_audit.comparison.find import find
-from nil_audit.comparison.join import read_frame
 from nil_audit.comparison.predictors import PRIMARY, predictor_values
+from nil_audit.comparison.reading.clean import checked
+from nil_audit.comparison.reading.join import read_frame
 from nil_audit.comparison.result import Options
 from nil_audit.comparison.rules import answer
 from nil_audit.comparison.table import at_floor, derive

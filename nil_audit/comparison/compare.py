@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from nil_audit.auditing.documents import shown
 from nil_audit.auditing.record import Record
 from nil_audit.auditing.several import Audits
-from nil_audit.comparison.clean import checked
 from nil_audit.comparison.contrast import trend
-from nil_audit.comparison.counted import listed
 from nil_audit.comparison.find import find
-from nil_audit.comparison.join import read_frame
 from nil_audit.comparison.limitations import limitations
 from nil_audit.comparison.predictors import predictors
+from nil_audit.comparison.reading.clean import checked
+from nil_audit.comparison.reading.counted import listed
+from nil_audit.comparison.reading.join import read_frame
 from nil_audit.comparison.result import Comparison, Omission, Options
 from nil_audit.comparison.rules import answer
 from nil_audit.comparison.size import summarise_bands
@@ -37,8 +37,8 @@ def compare(*inputs: "Input | Iterable[Input]", **choices: Any) -> Comparison:
         *inputs: Data frames, records and paths, or lists of them; none: the model list that ships with nil-audit.
             A frame has a row a model (and protocol): ``model``, ``depth``, ``width``, ``score`` (0 to 1), better also
             ``family`` and ``parameters``; every column is in `nil_audit.comparison.table`. Its rows are taken as they
-            are, before all others. Paths are those of `nil_audit.comparison.documents.read_material`; they and records
-            are joined with published scores.
+            are, before all others. Paths are those of `nil_audit.comparison.reading.documents.read_material`; they and
+            records are joined with published scores.
         **choices: Fields of `nil_audit.comparison.result.Options`: protocol, floor, seed, permutations, splits. The
             same inputs and choices give the same numbers.
 

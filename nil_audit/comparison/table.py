@@ -62,7 +62,7 @@ def derive(rows: "pd.DataFrame", floor: float | None = None) -> "pd.DataFrame":
     """The table of one protocol: its rows with everything that follows from each.
 
     Args:
-        rows: From `nil_audit.comparison.clean.checked`, one row a model.
+        rows: From `nil_audit.comparison.reading.clean.checked`, one row a model.
         floor: As for `at_floor`.
     """
     table = rows.sort_values("model", key=lambda names: names.str.lower(), kind="stable").reset_index(drop=True)

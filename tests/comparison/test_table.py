@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nil_audit.comparison.clean import checked
+from nil_audit.comparison.reading.clean import checked
 from nil_audit.comparison.table import at_floor, counterexamples, derive, month_name
 from nil_audit.law.studies import distance, studies, verdict
 

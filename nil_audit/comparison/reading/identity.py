@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from nil_audit.catalog.lists import hub_key
-from nil_audit.comparison.inputs import Facts, Said, Score
+from nil_audit.comparison.reading.inputs import Facts, Said, Score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ def identify(facts: Sequence[Facts], scores: Sequence[Score]) -> tuple[list[Mode
     left out, since it is not known which it is of.
 
     Args:
-        facts: From `nil_audit.comparison.inputs.read_inputs`.
+        facts: From `nil_audit.comparison.reading.inputs.read_inputs`.
         scores: Likewise.
     """
     said: list[Said] = [*facts, *scores]

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nil_audit.comparison.clean import checked
-from nil_audit.comparison.join import read_frame
+from nil_audit.comparison.reading.clean import checked
+from nil_audit.comparison.reading.join import read_frame
 from nil_audit.errors import DataError
 from tests.comparison.files import lm_eval, put, record
 

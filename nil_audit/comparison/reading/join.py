@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from nil_audit.auditing.record import Record
 from nil_audit.catalog.lists import DEFAULT, hub_key, shipped_list
 from nil_audit.catalog.scores import MMLU_PRO_CHANCE, published_scores
-from nil_audit.comparison.counted import count_records, count_scores, listed, spoken
-from nil_audit.comparison.identity import Model, identify
-from nil_audit.comparison.inputs import FACTS, SCORE_COLUMNS, Inputs, Score, of_list, read_inputs
 from nil_audit.comparison.predictors import METRICS
+from nil_audit.comparison.reading.counted import count_records, count_scores, listed, spoken
+from nil_audit.comparison.reading.identity import Model, identify
+from nil_audit.comparison.reading.inputs import FACTS, SCORE_COLUMNS, Inputs, Score, of_list, read_inputs
 from nil_audit.comparison.result import Omission
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def read_frame(
     """The frame of a comparison's inputs, joined with published scores: a row a model and protocol.
 
     Args:
-        paths: As for `nil_audit.comparison.inputs.read_inputs`; with no records either: the shipped list.
+        paths: As for `nil_audit.comparison.reading.inputs.read_inputs`; with no records either: the shipped list.
         records: Likewise.
 
     Returns:
@@ -41,7 +41,7 @@ def read_frame(
         notes.
 
     Raises:
-        DataError: See `nil_audit.comparison.inputs.read_inputs`.
+        DataError: See `nil_audit.comparison.reading.inputs.read_inputs`.
     """
     import pandas as pd
 

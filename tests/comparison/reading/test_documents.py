@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from nil_audit.comparison.clean import checked
-from nil_audit.comparison.documents import read_material
-from nil_audit.comparison.inputs import read_inputs
-from nil_audit.comparison.join import read_frame
+from nil_audit.comparison.reading.clean import checked
+from nil_audit.comparison.reading.documents import read_material
+from nil_audit.comparison.reading.inputs import read_inputs
+from nil_audit.comparison.reading.join import read_frame
 from nil_audit.errors import DataError
 from tests.comparison.files import lm_eval, put, record, score_row
 

@@ -10,8 +10,8 @@ from nil_audit.auditing.documents import shown
 from nil_audit.auditing.measured import Setting
 from nil_audit.auditing.record import Record, setting
 from nil_audit.catalog.lists import LIMITS, shipped_list
-from nil_audit.comparison.documents import read_material
 from nil_audit.comparison.predictors import METRICS
+from nil_audit.comparison.reading.documents import read_material
 from nil_audit.errors import DataError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def read_inputs(paths: Sequence[Path | str], records: Sequence[Record] = ()) -> 
     """Read everything that a comparison is given.
 
     Args:
-        paths: See `nil_audit.comparison.documents.read_material`.
+        paths: See `nil_audit.comparison.reading.documents.read_material`.
         records: That are at hand already.
 
     Raises:

@@ -5,9 +5,9 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nil_audit.auditing.measured import Setting
-from nil_audit.comparison.identity import Model
-from nil_audit.comparison.inputs import Facts, Score
 from nil_audit.comparison.predictors import METRICS
+from nil_audit.comparison.reading.identity import Model
+from nil_audit.comparison.reading.inputs import Facts, Score
 
 ORIGINS = ("measured", "lm-eval", "table", "published")
 """Of two scores of a model by one protocol the first of these counts."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nil_audit.catalog.scores import MMLU_PRO_CHANCE
-from nil_audit.comparison.inputs import OWN_PROTOCOL
 from nil_audit.comparison.predictors import METRICS
+from nil_audit.comparison.reading.inputs import OWN_PROTOCOL
 from nil_audit.comparison.result import Omission
 from nil_audit.comparison.table import NUMBERS, TEXTS
 from nil_audit.errors import DataError

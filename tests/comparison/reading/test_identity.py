@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from nil_audit.comparison.clean import checked
 from nil_audit.comparison.compare import compare
-from nil_audit.comparison.join import read_frame
+from nil_audit.comparison.reading.clean import checked
+from nil_audit.comparison.reading.join import read_frame
 from tests.comparison.files import lm_eval, put, record, score_row
 
 QWEN = "Qwen/Qwen2.5-0.5B"
@@ -79,7 +79,7 @@ def test_a_folder_and_the_hub_model_of_its_name_are_two(tmp_path: Path) -> None:
 
 
 def test_the_shipped_list_speaks_of_the_hub_also_beside_a_folder_of_its_names(tmp_path: Path) -> None:
-    lists = Path(__file__).resolve().parents[2] / "model_lists"
+    lists = Path(__file__).resolve().parents[3] / "model_lists"
     put(tmp_path / "a.json", record(QWEN, digest="sha256:1", score=0.2, depth=7, width=70))
     for path in (lists / "qwen.csv", put(tmp_path / "copy" / "mine.csv", (lists / "qwen.csv").read_text())):
         frame, _, _ = read_frame([tmp_path / "a.json", path])
@@ -220,7 +220,7 @@ def test_a_score_in_a_record_and_in_scores_json_is_one_and_needs_no_word(tmp_pat
 
 
 def test_models_scored_by_another_protocol_are_named_with_the_flag_that_makes_them_comparable(tmp_path: Path) -> None:
-    lists = Path(__file__).resolve().parents[2] / "model_lists"
+    lists = Path(__file__).resolve().parents[3] / "model_lists"
     put(tmp_path / "scores.json", {"scores": [score_row("./a b", protocol="mc"), score_row("./c", protocol="mc")]})
     found = compare(tmp_path, lists / "qwen.csv", permutations=99, splits=5)
     assert found.options.protocol == "leaderboard"

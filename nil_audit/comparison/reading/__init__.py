@@ -1,0 +1,1 @@
+"""What a comparison is given: files, records and lists, joined with what is published, one clean row a model."""
