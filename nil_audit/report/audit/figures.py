@@ -15,13 +15,11 @@ from nil_audit.report.plots.plane import PlanePoint, depth_width_plane
 from nil_audit.report.plots.score_size import ScorePoint, score_against_size
 from nil_audit.report.plots.spread import SpreadPoint, spread_against_sensitivity
 from nil_audit.report.plots.strip import StripRow, strip
-from nil_audit.report.plots.style import Drawing, page_figure, svg_text
+from nil_audit.report.plots.style import PHONE, Drawing, page_figure
 from nil_audit.report.render.page import Figure
 from nil_audit.report.render.text import interval_text, percent, short_names
 
 _AXIS = "typical efficiency (nats)"
-_PHONE = 3.7
-"""Width of a drawing for a phone, in inches: shown over the whole screen, its letters are as large as small print."""
 _SHORT = 22
 """Characters of a model's name there at most."""
 
@@ -101,7 +99,7 @@ def _strip(ranking: Ranking) -> Figure:
     by_number = values == sorted(values, reverse=True)
     common = "" if by_number else " Models out of this order stand where the windows that both have read put them."
     first, last = rows[0], rows[-1]
-    figure = page_figure(
+    return page_figure(
         "typical-efficiency",
         strip_plot(ranking),
         caption=f"Typical efficiency of {len(rows)} models measured in one setting, with 95% intervals.{grey} Models"
@@ -109,8 +107,8 @@ def _strip(ranking: Ranking) -> Figure:
         f" table.{common}",
         description=f"Intervals of typical efficiency from {first.name}, {interval_text(first.estimate)}, to"
         f" {last.name}, {interval_text(last.estimate)}.",
+        narrow=_phone_strip(rows),
     )
-    return replace(figure, narrow=svg_text(_phone_strip(rows)))
 
 
 def _phone_strip(rows: list[StripRow]) -> Drawing:
@@ -121,8 +119,8 @@ def _phone_strip(rows: list[StripRow]) -> Drawing:
     width, height = drawing.get_size_inches()
     box = axes.get_position()
     left, right = box.x0 * width, (1 - box.x1) * width
-    drawing.set_size_inches(_PHONE, height)
-    axes.set_position((left / _PHONE, box.y0, 1 - (left + right) / _PHONE, box.height))
+    drawing.set_size_inches(PHONE, height)
+    axes.set_position((left / PHONE, box.y0, 1 - (left + right) / PHONE, box.height))
     return drawing
 
 

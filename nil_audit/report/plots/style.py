@@ -1,6 +1,6 @@
-"""How every plot looks: type, lines, sizes, and how a drawing becomes SVG and PNG bytes and a block of a page.
+"""How every plot looks: type, lines, sizes, and how a drawing becomes SVG, PNG and PDF bytes and a block of a page.
 
-Text stays text in SVG, and the same figure gives the same bytes on every run.
+Text stays text in SVG and PDF, a PDF holds its font, and the same figure gives the same bytes on every run.
 """
 
 import io
@@ -25,6 +25,8 @@ from nil_audit.report.render.text import MINUS
 
 WIDTH = 7.0
 """Of every figure, in inches: across a paper's two columns."""
+PHONE = 3.7
+"""Width of a drawing for a phone, in inches: shown over the whole screen, its letters are as large as small print."""
 HALO = "_rim"
 """Label (no legend shows it) of a text that gets a rim of the paper's colour, to be read across lines."""
 
@@ -66,6 +68,8 @@ _SETTINGS: dict[Any, Any] = {
     "legend.borderaxespad": 0.0,
     "svg.fonttype": "none",
     "svg.hashsalt": "nil-audit",
+    # The font itself, in the part that is used: what print shops and journals ask for, and text that can be searched.
+    "pdf.fonttype": 42,
     "axes.unicode_minus": True,
     "text.parse_math": False,
 }
@@ -89,9 +93,9 @@ class Drawing(Figure):
         return png_bytes(self, 192), {"width": width, "height": height}
 
 
-def new_figure(height: float) -> Drawing:
-    """A figure of `WIDTH` by this many inches that no global state knows of (nothing to close, safe in threads)."""
-    figure = Drawing(figsize=(WIDTH, height), layout="constrained")
+def new_figure(height: float, width: float = WIDTH) -> Drawing:
+    """A figure of this many inches that no global state knows of (nothing to close, safe in threads)."""
+    figure = Drawing(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
@@ -135,9 +139,27 @@ def chance_line(axes: Axes, chance: float) -> None:
     )
 
 
-def page_figure(name: str, figure: Figure, *, caption: str, description: str) -> page.Figure:
-    """A drawing as a block of a page, both as SVG and as PNG; the arguments are those of `page.Figure`."""
-    return page.Figure(name=name, caption=caption, description=description, svg=svg_text(figure), png=png_bytes(figure))
+def page_figure(
+    name: str, figure: Figure, *, caption: str, description: str, narrow: Figure | None = None
+) -> page.Figure:
+    """A drawing as a block of a page, in every form that a file of it has; the arguments are those of `page.Figure`.
+
+    Args:
+        name: The file name without suffix.
+        figure: The drawing.
+        caption: What it shows, in sentences.
+        description: The same for a reader who cannot see it.
+        narrow: The drawing for a phone; None where the wide one is scrolled there.
+    """
+    return page.Figure(
+        name=name,
+        caption=caption,
+        description=description,
+        svg=svg_text(figure),
+        png=png_bytes(figure),
+        pdf=pdf_bytes(figure),
+        narrow=None if narrow is None else svg_text(narrow),
+    )
 
 
 def svg_text(figure: Figure) -> str:
@@ -168,3 +190,17 @@ def png_bytes(figure: Figure, dots: int = 200) -> bytes:
     small = io.BytesIO()
     flat.save(small, format="png", optimize=True, dpi=(dots, dots))
     return small.getvalue()
+
+
+def pdf_bytes(figure: Figure) -> bytes:
+    """The figure as PDF for a paper, its font inside: the same bytes for the same figure, with no date in them."""
+    buffer = io.BytesIO()
+    haloed = [text for text in figure.findobj(Text) if text.get_label() == HALO and text.get_text()]
+    with plot_style():
+        # A rim would turn the text into outlines; a pale box behind it lets it be read across lines as well.
+        for text in haloed:
+            text.set_bbox({"facecolor": PAPER, "alpha": 0.7, "edgecolor": "none", "pad": 0.4})
+        figure.savefig(buffer, format="pdf", metadata=dict.fromkeys(("CreationDate", "Creator", "Producer")))
+        for text in haloed:
+            text.set_bbox(None)
+    return buffer.getvalue()

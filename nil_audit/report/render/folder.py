@@ -11,7 +11,7 @@ from nil_audit.report.render.page import Figure, Page
 
 
 def write_report(folder: Path, name: str, page: Page, files: Mapping[str, Any]) -> list[Path]:
-    """Write ``NAME.html``, ``NAME.md``, ``plots/*.svg`` and ``*.png``, and further files, each atomically.
+    """Write ``NAME.html``, ``NAME.md``, each figure as SVG, PNG and PDF in ``plots/``, and further files, atomically.
 
     The same page and files give the same bytes.
 
@@ -32,7 +32,8 @@ def write_report(folder: Path, name: str, page: Page, files: Mapping[str, Any]) 
     for section in page.sections:
         for block in section.blocks:
             if isinstance(block, Figure):
-                contents |= {f"plots/{block.name}.svg": block.svg, f"plots/{block.name}.png": block.png}
+                forms: dict[str, str | bytes] = {"svg": block.svg, "png": block.png, "pdf": block.pdf}
+                contents |= {f"plots/{block.name}.{form}": content for form, content in forms.items()}
     contents |= {path: _content(data) for path, data in files.items()}
     return [write_atomically(folder / path, content) for path, content in contents.items()]
 

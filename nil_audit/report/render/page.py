@@ -96,6 +96,7 @@ class Figure:
         description: What a reader who cannot see it should know, in a sentence.
         svg: The drawing as an SVG document.
         png: The same as PNG bytes.
+        pdf: The same as PDF bytes, for a paper.
         narrow: The same for a screen as narrow as a phone's, as an SVG document; None where the wide one is scrolled.
     """
 
@@ -104,6 +105,7 @@ class Figure:
     description: str
     svg: str
     png: bytes
+    pdf: bytes
     narrow: str | None = None
 
 

@@ -14,7 +14,9 @@ from nil_audit.errors import UsageError
 from nil_audit.report.render.folder import write_report
 from nil_audit.report.render.page import Figure, Page, Prose, Section
 
-FIGURE = Figure(name="plot", caption="C", description="D", svg="<svg viewBox='0 0 1 1'></svg>", png=b"png\x00")
+FIGURE = Figure(
+    name="plot", caption="C", description="D", svg="<svg viewBox='0 0 1 1'></svg>", png=b"png\x00", pdf=b"%PDF"
+)
 PAGE = Page(
     title="T",
     kicker="K",
@@ -32,13 +34,14 @@ FILES = {
 def test_the_page_comes_first_then_plots_then_files_by_their_kind(tmp_path: Path) -> None:
     paths = write_report(tmp_path / "out", "report", PAGE, FILES)
     names = [str(path.relative_to(tmp_path / "out")) for path in paths]
-    assert names == ["report.html", "report.md", "plots/plot.svg", "plots/plot.png", *FILES]
+    assert names == ["report.html", "report.md", "plots/plot.svg", "plots/plot.png", "plots/plot.pdf", *FILES]
     assert sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file()) == sorted(paths)
     read = {name: path.read_bytes() for name, path in zip(names, paths, strict=True)}
     assert json.loads(read["data/one.json"]) == {"value": None, "name": "ä"}
     assert read["table.csv"] == b"model,n,x\na,1,0.1\nb,2,\n"
     assert read["words.txt"] == b"as they\r\nare" and read["bytes.bin"] == b"\x00\xff"
     assert read["plots/plot.png"] == FIGURE.png and read["plots/plot.svg"] == FIGURE.svg.encode()
+    assert read["plots/plot.pdf"] == FIGURE.pdf
     assert read["report.html"].startswith(b"<!doctype html>") and b"plots/plot.png" in read["report.md"]
     again = write_report(tmp_path / "again", "report", PAGE, FILES)
     assert [path.read_bytes() for path in again] == list(read.values())

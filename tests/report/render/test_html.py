@@ -56,7 +56,9 @@ def _svg(words: str = "x") -> str:
 
 
 def _evil_page() -> Page:
-    figures = (Figure(name=name, caption=EVIL, description=EVIL, svg=_svg(EVIL), png=b"") for name in ("one", "two"))
+    figures = (
+        Figure(name=name, caption=EVIL, description=EVIL, svg=_svg(EVIL), png=b"", pdf=b"") for name in ("one", "two")
+    )
     columns = (Column(label=EVIL, help=EVIL), Column(label="n", numeric=True))
     rows = ((Cell(text=EVIL, href="https://huggingface.co/a/b"), Cell(text=EVIL, value=1.5)),)
     blocks = (

@@ -108,7 +108,9 @@ def test_every_kind_of_block_is_printed():
                     Bullets(items=("one", "two")),
                     Aside(title="Beware", items=("this",)),
                     Listing(text="nil-audit ```x```"),
-                    Figure(name="plot", caption="Caption.", description="What it shows.", svg="<svg/>", png=b""),
+                    Figure(
+                        name="plot", caption="Caption.", description="What it shows.", svg="<svg/>", png=b"", pdf=b""
+                    ),
                 ),
             ),
         ),

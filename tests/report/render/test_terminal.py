@@ -197,7 +197,7 @@ def test_sentences_are_not_repeated_in_every_part_of_a_table():
 
 
 def test_the_answer_comes_first_and_figures_titles_and_footers_do_not_come():
-    figure = Figure(name="f", caption="A caption.", description="D", svg="<svg/>", png=b"")
+    figure = Figure(name="f", caption="A caption.", description="D", svg="<svg/>", png=b"", pdf=b"")
     lines = [line.rstrip() for line in _lines(_page(figure, Prose(text="Prose."), Bullets(items=("one",))), 80)]
     assert lines == ["The answer.", "More.", "", "The section", "Prose.", "", "- one"]
     alone = [line.rstrip() for line in _lines(_page(figure, table("The caption", ("A", "B"), [("a", "b")])), 80)]
