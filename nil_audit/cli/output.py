@@ -91,7 +91,7 @@ class Output:
         from nil_audit.report.render.terminal import render_terminal
 
         if self.quiet:
-            page = replace(page, answer=page.answer[: page.headlines], sections=())
+            page = replace(page, claim="", answer=page.answer[: page.headlines], sections=())
         width = max(self._out.width, _NARROWEST)
         shown = render_terminal(page, width, details=details, encoding=self._out.encoding)
         _write(self._out, shown, width=width, crop=False)

@@ -7,7 +7,7 @@ from typing import Any
 from nil_audit.files import csv_text, json_text, write_atomically
 from nil_audit.report.render.html import render_html
 from nil_audit.report.render.markdown import render_markdown
-from nil_audit.report.render.page import Figure, Page
+from nil_audit.report.render.page import Page
 
 
 def write_report(folder: Path, name: str, page: Page, files: Mapping[str, Any]) -> list[Path]:
@@ -29,11 +29,9 @@ def write_report(folder: Path, name: str, page: Page, files: Mapping[str, Any]) 
         UsageError: The folder cannot be written to.
     """
     contents: dict[str, str | bytes] = {f"{name}.html": render_html(page), f"{name}.md": render_markdown(page)}
-    for section in page.sections:
-        for block in section.blocks:
-            if isinstance(block, Figure):
-                forms: dict[str, str | bytes] = {"svg": block.svg, "png": block.png, "pdf": block.pdf}
-                contents |= {f"plots/{block.name}.{form}": content for form, content in forms.items()}
+    for figure in page.figures:
+        forms: dict[str, str | bytes] = {"svg": figure.svg, "png": figure.png, "pdf": figure.pdf}
+        contents |= {f"plots/{figure.name}.{form}": content for form, content in forms.items()}
     contents |= {path: _content(data) for path, data in files.items()}
     return [write_atomically(folder / path, content) for path, content in contents.items()]
 

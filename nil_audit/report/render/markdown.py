@@ -19,7 +19,9 @@ _OPENING = re.compile(r"^(#{1,6}(?=\s|$)|[-+=](?=\s|$|[-=])|\d{1,9}[.)](?=\s))")
 def render_markdown(page: Page) -> str:
     """Render a ``Page`` as GitHub-flavoured Markdown; its figures are files in ``plots/`` beside it."""
     parts = [f"*{escaped(page.kicker)}*", f"# {escaped(page.title)}"]
+    parts += [linked(page.claim)] if page.claim else []
     parts += [f"**{linked(text)}**" for text in page.answer[: page.headlines]]
+    parts += _block(page.figure) if page.figure else []
     parts += map(linked, page.answer[page.headlines :])
     if page.numbers:
         parts.append("\n".join(map(_number, page.numbers)))

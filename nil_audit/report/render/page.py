@@ -150,12 +150,14 @@ class Section:
         title: Its heading.
         blocks: What it holds, in order.
         detail: Whether a terminal shows it only when details are asked for; files always hold it.
+        folded: Whether an HTML page shows its heading alone until a reader opens it.
     """
 
     name: str
     title: str
     blocks: tuple[Block, ...]
     detail: bool = False
+    folded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,8 +184,10 @@ class Page:
     Attributes:
         title: The question it answers.
         kicker: What it is about, in a few words above the title.
+        claim: What is put to the test, in a sentence before the answer; empty where nothing is.
         answer: The answer in words, one string a paragraph.
         headlines: How many of its paragraphs, from the first, say all of it in short; they are set apart.
+        figure: The figure of the first screen, after the paragraphs that are set apart.
         numbers: The key numbers of the first screen.
         sections: Everything else.
         footer: Where it comes from: program, version, what it was made of.
@@ -192,9 +196,17 @@ class Page:
 
     title: str
     kicker: str
+    claim: str = ""
     answer: tuple[str, ...]
     headlines: int = 1
+    figure: Figure | None = None
     numbers: tuple[KeyNumber, ...] = ()
     sections: tuple[Section, ...] = ()
     footer: tuple[str, ...] = ()
     closing: str = ""
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """Every figure, from top to bottom."""
+        blocks = (self.figure, *(block for section in self.sections for block in section.blocks))
+        return tuple(block for block in blocks if isinstance(block, Figure))

@@ -25,7 +25,8 @@ def render_terminal(page: Page, width: int, *, details: bool = False, encoding: 
         encoding: Of the terminal; characters that it lacks are written in ASCII.
     """
     look = _Look(width=width, encoding=encoding)
-    parts: list[RenderableType] = [
+    parts: list[RenderableType] = [look.text(page.claim)] if page.claim else []
+    parts += [
         look.text(paragraph, "bold" if place < page.headlines else "") for place, paragraph in enumerate(page.answer)
     ]
     for section in page.sections:

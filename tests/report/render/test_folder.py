@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,7 @@ PAGE = Page(
     title="T",
     kicker="K",
     answer=("A",),
+    figure=replace(FIGURE, name="first"),
     sections=(Section(name="s", title="S", blocks=(Prose(text="P"), FIGURE), detail=True),),
 )
 FILES = {
@@ -34,7 +36,8 @@ FILES = {
 def test_the_page_comes_first_then_plots_then_files_by_their_kind(tmp_path: Path) -> None:
     paths = write_report(tmp_path / "out", "report", PAGE, FILES)
     names = [str(path.relative_to(tmp_path / "out")) for path in paths]
-    assert names == ["report.html", "report.md", "plots/plot.svg", "plots/plot.png", "plots/plot.pdf", *FILES]
+    plots = [f"plots/{name}.{form}" for name in ("first", "plot") for form in ("svg", "png", "pdf")]
+    assert names == ["report.html", "report.md", *plots, *FILES]
     assert sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file()) == sorted(paths)
     read = {name: path.read_bytes() for name, path in zip(names, paths, strict=True)}
     assert json.loads(read["data/one.json"]) == {"value": None, "name": "ä"}

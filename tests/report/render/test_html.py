@@ -73,8 +73,13 @@ def _evil_page() -> Page:
         title=EVIL,
         kicker=EVIL,
         answer=(EVIL, EVIL),
+        claim=EVIL,
+        figure=Figure(name="first", caption=EVIL, description=EVIL, svg=_svg(EVIL), png=b"", pdf=b""),
         numbers=(KeyNumber(label=EVIL, value=EVIL, detail=EVIL, span=(-0.5, 0.0, 0.5)),),
-        sections=(Section(name="s", title=EVIL, blocks=blocks),),
+        sections=(
+            Section(name="s", title=EVIL, blocks=blocks),
+            Section(name="t", title=EVIL, blocks=(Prose(text=EVIL),), folded=True),
+        ),
         footer=(EVIL,),
     )
 
@@ -171,3 +176,20 @@ def test_rows_beyond_the_first_200_wait_in_a_template():
 def test_a_template_that_lacks_a_value_fails_and_does_not_print_nothing():
     with pytest.raises(jinja2.UndefinedError):
         environment().get_template("page.html.j2").render()
+
+
+def test_a_folded_section_is_closed_behind_its_heading_and_others_are_open():
+    sections = (
+        Section(name="open", title="Open", blocks=(Prose(text="Seen."),)),
+        Section(name="shut", title="Shut", blocks=(Prose(text="Unseen."),), folded=True),
+    )
+    text = render_html(Page(title="T", kicker="K", answer=("A",), sections=sections))
+    assert text.count("<details>") == text.count("</details>") == 1
+    assert text.index("Seen.") < text.index("<details>") < text.index("Shut</h2></summary>") < text.index("Unseen.")
+
+
+def test_the_first_figure_follows_what_is_set_apart():
+    figure = Figure(name="first", caption="Caption.", description="D", svg=_svg("drawn"), png=b"", pdf=b"")
+    text = render_html(Page(title="T", kicker="K", claim="Claimed.", answer=("One.", "Two."), figure=figure))
+    places = [text.index(part) for part in ("Claimed.", "One.", "Caption.", "Two.", "</header>")]
+    assert places == sorted(places)

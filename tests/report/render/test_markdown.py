@@ -132,6 +132,12 @@ def test_every_headline_is_set_apart():
     assert "**One.**\n\n**Two.**\n\nMore.\n" in text
 
 
+def test_claim_answer_and_figure_come_in_this_order():
+    figure = Figure(name="plot", caption="Caption.", description="D", svg="<svg/>", png=b"", pdf=b"")
+    text = render_markdown(replace(_page(), claim="A | claim.", answer=("One.", "Two."), figure=figure))
+    assert "# T\n\nA \\| claim.\n\n**One.**\n\n![D](plots/plot.png)\n\n*Caption.*\n\nTwo.\n" in text
+
+
 def test_a_listing_holds_no_character_that_commands_a_terminal():
     assert "```text\na[31m b\n```" in render_markdown(_page(Listing(text="a\x1b[31m b")))
 

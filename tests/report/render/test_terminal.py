@@ -210,6 +210,11 @@ def test_every_headline_is_set_apart():
     assert [line.startswith("\x1b[1m") for line in lines] == [True, True, False]
 
 
+def test_the_claim_comes_before_the_answer_and_the_first_figure_does_not_come():
+    figure = Figure(name="f", caption="A caption.", description="D", svg="<svg/>", png=b"", pdf=b"")
+    assert _lines(replace(_page(), claim="A claim.", figure=figure), 80) == ["A claim.", "The answer.", "More."]
+
+
 def test_details_are_shown_when_they_are_asked_for():
     page = _page(Prose(text="Only on request."), detail=True)
     assert "Only on request." not in _lines(page, 80)

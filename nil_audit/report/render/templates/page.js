@@ -1,5 +1,6 @@
 "use strict";
-// Sorting and filtering for tables in .sortable: works on the rows that the page was written with.
+// Sorting and filtering for tables in .sortable: works on the rows that the page was written with. What is folded
+// opens where a link leads into it, and on paper.
 (() => {
   const PAGE = 200;
 
@@ -92,5 +93,19 @@
     show();
   }
 
+  function unfold() {
+    const box = document.getElementById(location.hash.slice(1))?.querySelector("details");
+    if (box) box.open = true;
+  }
+
   document.querySelectorAll(".sortable").forEach(enhance);
+  const folded = [...document.querySelectorAll("details")];
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = folded.filter((box) => !box.open);
+    closed.forEach((box) => { box.open = true; });
+  });
+  addEventListener("afterprint", () => closed.forEach((box) => { box.open = false; }));
+  addEventListener("hashchange", unfold);
+  unfold();
 })();
