@@ -11,6 +11,18 @@ from nil_audit.stats.estimate import Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
+class Band:
+    """A size band: low <= parameters < high (None: no upper end), and the models in it that are not flagged."""
+
+    key: str
+    low: float
+    high: float | None
+    models: int
+    groups: int
+    at_floor: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class SizeFit:
     """How well one size control fits, `nil_audit.comparison.effect.size`.
 
@@ -39,7 +51,7 @@ class Effect:
         control: How size is held fixed.
         release: How the month of release is held fixed: "none", "linear" or "spline".
         estimator: "least_squares", "random_intercept" (of the family), "within_family" or "censored".
-        subset: Which models, a key of `nil_audit.comparison.effect.subsets.SUBSETS`.
+        subset: Which models, a key of `nil_audit.comparison.effect.rows.SUBSETS`.
         groups: Families (or models, where these are resampled).
         estimate: The coefficient, its 95% interval and standard error; n counts models.
         narrow: Its 90% interval; None where there is no interval.
@@ -323,3 +335,26 @@ class Association:
     groups: int
     estimate: Estimate
     p_adjusted: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the models of one protocol say of the claim, by the rules of `nil_audit.comparison.rules`.
+
+    Attributes:
+        protocol: Its name.
+        models: Models with a score of it that is not flagged.
+        sized: Those of them whose size is known.
+        groups: Groups (families, or models) of the models.
+        sized_groups: Groups of those whose size is known.
+        verdict: "supported", "contradicted", "cannot_tell" or "insufficient".
+        primary: The effect that the answer rests on; None where it cannot be made.
+    """
+
+    protocol: str
+    models: int
+    sized: int
+    groups: int
+    sized_groups: int
+    verdict: str
+    primary: Effect | None

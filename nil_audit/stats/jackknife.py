@@ -90,7 +90,7 @@ def over_groups(value: float, replicates: Array, *, correlation: bool = False, n
     if correlation:
         low, high = math.tanh(low), math.tanh(high)
     p = 2 * float(stdtr(len(replicates) - 1, -abs(float(centre)) / error))
-    return Estimate(value=value, low=low, high=high, p=p, n=n)
+    return Estimate(value=value, low=low, high=high, se=None if correlation else error, p=p, n=n)
 
 
 def leave_out(group: NDArray[np.int64]) -> Array:
@@ -107,10 +107,15 @@ def _error(replicates: Array, centre: float) -> float:
     return math.sqrt((count - 1) / count * float(((replicates - centre) ** 2).sum()))
 
 
-def _quantile(groups: int) -> float:
+def quantile(groups: int, share: float) -> float:
+    """Quantile of Student's t with groups - 1 degrees of freedom."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(groups - 1, 0.5 + LEVEL / 2))
+    return float(stdtrit(groups - 1, share))
+
+
+def _quantile(groups: int) -> float:
+    return quantile(groups, 0.5 + LEVEL / 2)
 
 
 def _fisher(correlation: Array) -> Array:

@@ -46,3 +46,13 @@ def natural_spline(x: Array, knots: Array) -> Array:
     spline = CubicSpline(knots, np.eye(len(knots)), bc_type="natural")
     inside = np.clip(x, knots[0], knots[-1])
     return np.asarray(spline(inside) + spline(inside, 1) * (x - inside)[:, None])[:, 1:]
+
+
+def natural_spline_slope(x: Array, knots: Array) -> Array:
+    """Derivatives of the columns of `natural_spline` at ``x``, shape (n, k - 1); constant beyond the outer knots."""
+    from scipy.interpolate import CubicSpline
+
+    if len(knots) < 2:
+        return np.zeros((len(x), 0))
+    spline = CubicSpline(knots, np.eye(len(knots)), bc_type="natural")
+    return np.asarray(spline(np.clip(x, knots[0], knots[-1]), 1))[:, 1:]

@@ -1,0 +1,238 @@
+"""The effect of shape: the coefficient of a dose in a least-squares fit, left out group by group.
+
+Shapes: n models, G groups, p held-fixed columns, q columns of the curve that the dose is taken from. Everything is
+least squares on fixed columns, so a fit without a group needs no more than the second moments without it: the total
+less the group's own. Slopes and size curve are thereby refitted in every jackknife sample (CV3: MacKinnon, Nielsen
+and Webb 2023).
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nil_audit.comparison.effect.dose import Terms, dose_terms
+from nil_audit.comparison.effect.sample import Codes, Sample
+from nil_audit.comparison.findings import Effect
+from nil_audit.comparison.rules import verdict
+from nil_audit.stats.estimate import Array
+from nil_audit.stats.jackknife import over_groups, quantile
+from nil_audit.stats.spline import degrees, natural_spline, spline_knots
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+POWER = 0.8
+"""Of 100 samples in which an effect is there, how many have to find it for it to count as detectable."""
+
+RELEASES = ("none", "linear", "spline")
+"""How the month of release is held fixed: not at all, as a line, as a natural cubic spline."""
+
+SPARE_MODELS = 4
+"""Models that a fit needs beyond its columns."""
+
+_RARE = 3
+
+
+def design(sample: Sample, control: str, *, release: str = "none", covariates: str = "none") -> Array:
+    """Columns that are held fixed, the constant first, shape (n, p).
+
+    Args:
+        sample: Models, all of known release where it is held fixed.
+        control: One of `nil_audit.comparison.effect.size.CONTROLS`.
+        release: One of `RELEASES`.
+        covariates: "none", or "lineage_domain": an indicator of each lineage and domain but the most frequent, those of
+            under three models taken together.
+    """
+    columns = [np.ones((sample.models, 1)), sample.size_columns(control)]
+    if release != "none":
+        month = sample.table["month"].to_numpy(dtype=float)
+        knots = spline_knots(month, degrees(len(month)))
+        columns.append(natural_spline(month, knots) if release == "spline" and len(knots) > 1 else month[:, None])
+    if covariates == "lineage_domain":
+        columns += [indicators(sample.table[name]) for name in ("lineage", "domain")]
+    return np.column_stack(columns)
+
+
+def indicators(labels: "pd.Series[str]") -> Array:
+    """A column for each label but the most frequent, labels of under three models taken together, shape (n, k)."""
+    counts = labels.value_counts()
+    common = labels.where(labels.map(counts) >= _RARE, "other")
+    names = common.value_counts().index[1:]
+    return np.column_stack([np.zeros((len(labels), 0)), *((common == name).to_numpy(dtype=float) for name in names)])
+
+
+def left_out_moments(columns: Array, group: Codes) -> Array:
+    """Second moments of columns with all models, then without each group, shape (1 + G, q, q).
+
+    Args:
+        columns: Shape (n, q).
+        group: Codes 0 .. G - 1, shape (n,).
+    """
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(int(group.max()) + 1))
+    ordered = columns[order]
+    products = np.stack(
+        [np.add.reduceat(ordered * ordered[:, [one]], starts, axis=0) for one in range(columns.shape[1])], axis=1
+    )
+    total = products.sum(axis=0)
+    return np.concatenate([total[None], total - products])
+
+
+def less_group_means(values: Array, group: Codes, share: Array | float = 1.0) -> Array:
+    """Values less a share of the mean of their group (1: within groups; between 0 and 1: a random intercept).
+
+    Args:
+        values: Shape (n,) or (n, q).
+        group: Codes 0 .. G - 1, shape (n,).
+        share: Of each model, shape (n,), or one for all.
+    """
+    count = np.bincount(group).astype(float)
+    table = values.reshape(len(values), -1)
+    means = np.stack([np.bincount(group, weights=column) / count for column in table.T], axis=1)[group]
+    return (table - np.broadcast_to(share, len(values))[:, None] * means).reshape(values.shape)
+
+
+def coefficients(sample: Sample, terms: Terms, held: Array, *, demean: Array | float = 0.0) -> Array:
+    """Coefficient of minus the dose given held columns: with all models, then without each group, shape (1 + G,).
+
+    Args:
+        sample: The models.
+        terms: Their dose.
+        held: Shape (n, p), the constant among them.
+        demean: Share of the family's mean that is taken from response, dose and held columns, see `less_group_means`.
+
+    Returns:
+        NaN where the dose does not vary beside what is held fixed.
+    """
+    curves = terms.curve.shape[1]
+    basis = _orthogonal(terms.curve)
+    change = np.linalg.lstsq(terms.curve, basis, rcond=None)[0] if curves else np.zeros((0, 0))
+    numbers = np.column_stack([held, terms.terms @ change, terms.fixed, sample.response])
+    if np.any(demean):
+        numbers = less_group_means(numbers, sample.family, demean)
+    held_columns = _orthogonal(numbers[:, : held.shape[1]])
+    numbers = np.column_stack([held_columns, numbers[:, held.shape[1] :]])
+    fit = np.zeros((sample.groups + 1, 0))
+    if curves:
+        own = left_out_moments(np.column_stack([basis, sample.response]), sample.group)
+        fit = _solve(own[:, :-1, :-1], own[:, :-1, -1])
+    width = held_columns.shape[1]
+    moment = left_out_moments(numbers, sample.group)
+    # from (held, terms, fixed, response) to (held, dose, response), the dose being terms @ fit + fixed
+    mix = np.concatenate([fit, np.ones((len(fit), 1))], axis=1)
+    dose = slice(width, width + mix.shape[1])
+    cross = np.einsum("bij,bj->bi", moment[:, :, dose], mix)
+    with_held, with_response = cross[:, :width], cross[:, -1]
+    own_square = np.einsum("bi,bi->b", cross[:, dose], mix)
+    slopes = _solve(moment[:, :width, :width], with_held)
+    spread = own_square - np.einsum("bi,bi->b", slopes, with_held)
+    shared = with_response - np.einsum("bi,bi->b", slopes, moment[:, :width, -1])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(spread > 1e-9 * np.maximum(own_square, 1e-300), -shared / spread, np.nan)
+
+
+def effect(
+    sample: Sample,
+    *,
+    row: str,
+    study: str,
+    control: str,
+    release: str = "none",
+    covariates: str = "none",
+    subset: str = "all",
+    estimator: str = "least_squares",
+    demean: Array | float = 0.0,
+    terms: Terms | None = None,
+) -> Effect | None:
+    """The effect of shape in one sample of models.
+
+    Args:
+        sample: The models; those of unknown release are left out where it is held fixed.
+        row: What the estimate is for, a key of `nil_audit.comparison.effect.rows.ROWS`.
+        study: Whose dose.
+        control: How size is held fixed.
+        release: How the month of release is.
+        covariates: See `design`.
+        subset: What these models are called.
+        estimator: What ``demean`` makes of it.
+        demean: See `coefficients`.
+        terms: The dose; None: the study's, as it is defined.
+
+    Returns:
+        None where there are too few models, or the dose does not vary beside what is held fixed.
+    """
+    if release != "none":
+        known = sample.table["month"].notna().to_numpy()
+        if not known.all():
+            sample, terms = sample.part(known), None
+    if sample.models <= SPARE_MODELS:
+        return None
+    held = design(sample, control, release=release, covariates=covariates)
+    if held.shape[1] == 1 or sample.models < SPARE_MODELS + held.shape[1]:
+        return None
+    found = coefficients(sample, terms or dose_terms(sample, sample.excess(study)), held, demean=demean)
+    if not np.isfinite(found[0]):
+        return None
+    return made(
+        row=row,
+        study=study,
+        control=control,
+        release=release,
+        estimator=estimator,
+        subset=subset,
+        models=sample.models,
+        found=found,
+    )
+
+
+def made(
+    *, row: str, study: str, control: str, release: str, estimator: str, subset: str, models: int, found: Array
+) -> Effect:
+    """An effect from its value with all models and without each group.
+
+    Args:
+        row: See `effect`, as all of the following but these:
+        study: Likewise.
+        control: Likewise.
+        release: Likewise.
+        estimator: Likewise.
+        subset: Likewise.
+        models: Number of models.
+        found: Shape (1 + G,).
+    """
+    groups = len(found) - 1
+    estimate = over_groups(float(found[0]), found[1:], n=models)
+    narrow = detectable = None
+    if estimate.se is not None:
+        half = quantile(groups, 0.95) * estimate.se
+        narrow = (estimate.value - half, estimate.value + half)
+        detectable = (quantile(groups, 0.975) + quantile(groups, POWER)) * estimate.se
+    return Effect(
+        row=row,
+        study=study,
+        control=control,
+        release=release,
+        estimator=estimator,
+        subset=subset,
+        groups=groups,
+        estimate=estimate,
+        narrow=narrow,
+        detectable=detectable,
+        verdict=verdict(estimate.interval, narrow),
+    )
+
+
+def _orthogonal(columns: Array) -> Array:
+    """An orthogonal basis of the same columns, each of mean square 1, shape (n, rank)."""
+    if not columns.shape[1]:
+        return columns
+    scale = np.sqrt((columns**2).mean(axis=0))
+    left, weight, _ = np.linalg.svd(columns / np.where(scale > 0, scale, 1.0), full_matrices=False)
+    kept: NDArray[np.bool_] = weight > 1e-9 * weight.max()
+    return left[:, kept] * np.sqrt(len(columns))
+
+
+def _solve(inner: Array, right: Array) -> Array:
+    """Solutions of a batch of symmetric systems, the smallest ones where they are singular, shape (B, q)."""
+    return np.einsum("bij,bj->bi", np.linalg.pinv(inner, rcond=1e-10, hermitian=True), right)
