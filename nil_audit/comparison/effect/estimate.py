@@ -106,12 +106,12 @@ def coefficients(sample: Sample, terms: Terms, held: Array, *, demean: Array | f
         NaN where the dose does not vary beside what is held fixed.
     """
     curves = terms.curve.shape[1]
-    basis = _orthogonal(terms.curve)
+    basis = orthogonal(terms.curve)
     change = np.linalg.lstsq(terms.curve, basis, rcond=None)[0] if curves else np.zeros((0, 0))
     numbers = np.column_stack([held, terms.terms @ change, terms.fixed, sample.response])
     if np.any(demean):
         numbers = less_group_means(numbers, sample.family, demean)
-    held_columns = _orthogonal(numbers[:, : held.shape[1]])
+    held_columns = orthogonal(numbers[:, : held.shape[1]])
     numbers = np.column_stack([held_columns, numbers[:, held.shape[1] :]])
     fit = np.zeros((sample.groups + 1, 0))
     if curves:
@@ -223,7 +223,7 @@ def made(
     )
 
 
-def _orthogonal(columns: Array) -> Array:
+def orthogonal(columns: Array) -> Array:
     """An orthogonal basis of the same columns, each of mean square 1, shape (n, rank)."""
     if not columns.shape[1]:
         return columns
@@ -234,5 +234,10 @@ def _orthogonal(columns: Array) -> Array:
 
 
 def _solve(inner: Array, right: Array) -> Array:
-    """Solutions of a batch of symmetric systems, the smallest ones where they are singular, shape (B, q)."""
-    return np.einsum("bij,bj->bi", np.linalg.pinv(inner, rcond=1e-10, hermitian=True), right)
+    """Solutions of a batch of symmetric systems of columns of mean square 1, shape (B, q).
+
+    A column that is zero without some group (its indicator) makes no difference there: the ridge, of 1e-10 of a mean
+    square, keeps the system solvable and its coefficient at zero.
+    """
+    ridge = 1e-10 * np.maximum(np.trace(inner, axis1=1, axis2=2) / max(inner.shape[1], 1), 1e-300)
+    return np.linalg.solve(inner + ridge[:, None, None] * np.eye(inner.shape[1]), right[:, :, None])[:, :, 0]
