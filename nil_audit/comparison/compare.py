@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from nil_audit.auditing.documents import shown
 from nil_audit.auditing.record import Record
 from nil_audit.auditing.several import Audits
-from nil_audit.comparison.contrast import trend
-from nil_audit.comparison.find import find
+from nil_audit.comparison.effect.size import chosen_control, summarise_bands
+from nil_audit.comparison.find import find, primary_effect
+from nil_audit.comparison.findings import Answer, Effect
 from nil_audit.comparison.limitations import limitations
+from nil_audit.comparison.outcome import outcome_of
 from nil_audit.comparison.predictors import predictors
 from nil_audit.comparison.reading.clean import checked
 from nil_audit.comparison.reading.counted import listed
 from nil_audit.comparison.reading.join import read_frame
 from nil_audit.comparison.result import Comparison, Omission, Options
 from nil_audit.comparison.rules import answer
-from nil_audit.comparison.size import summarise_bands
 from nil_audit.comparison.table import derive
 from nil_audit.errors import DataError
+from nil_audit.law.studies import curves as shipped_curves
+from nil_audit.law.studies import study as study_named
 from nil_audit.score.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -39,8 +42,7 @@ def compare(*inputs: "Input | Iterable[Input]", **choices: Any) -> Comparison:
             ``family`` and ``parameters``; every column is in `nil_audit.comparison.table`. Its rows are taken as they
             are, before all others. Paths are those of `nil_audit.comparison.reading.documents.read_material`; they and
             records are joined with published scores.
-        **choices: Fields of `nil_audit.comparison.result.Options`: protocol, floor, seed, permutations, splits. The
-            same inputs and choices give the same numbers.
+        **choices: Fields of `nil_audit.comparison.result.Options`. The same inputs and choices give the same numbers.
 
     Returns:
         The comparison. What cannot be said with these models is in ``unavailable``, with the reason.
@@ -95,26 +97,57 @@ def _compare(
     """The comparison; what is already excluded or noted of its inputs comes first."""
     clean, unusable, remarks = checked(frame)
     chosen = _protocol(clean, options.protocol)
-    tables = {str(name): derive(rows, options.floor) for name, rows in clean.groupby("protocol")}
-    findings = {name: find(table, options) for name, table in tables.items()}
-    answers = [answer(table, findings[name], name) for name, table in tables.items()]
+    study = study_named(options.interval)
+    curves = (
+        *shipped_curves(),
+        *(one for one in (study,) if one.name not in {known.name for known in shipped_curves()}),
+    )
+    outcome = outcome_of(
+        clean["score"].to_numpy(),
+        column=options.outcome,
+        lower_is_better=options.lower_is_better,
+        floor=options.floor,
+        size=options.size,
+    )
+    tables = {str(name): derive(rows, outcome, study, curves) for name, rows in clean.groupby("protocol")}
     table = tables[chosen]
+    findings, line = find(table, outcome, study, curves, options)
+    others = [
+        _answer(name, other, primary_effect(other, outcome, study.name))
+        for name, other in tables.items()
+        if name != chosen
+    ]
     usable = table[table["flag"] == ""]
     return Comparison(
         options=replace(options, protocol=chosen),
         inputs=inputs,
-        answer=next(one for one in answers if one.protocol == chosen),
-        others=tuple(
-            sorted((one for one in answers if one.protocol != chosen), key=lambda one: (-one.models, one.protocol))
-        ),
+        outcome=outcome,
+        study=study.name,
+        control=chosen_control(findings.size_fits),
+        grouped="family" if table["family"].nunique() > 1 else "model",
+        answer=_answer(chosen, table, findings.effect("primary")),
+        others=tuple(sorted(others, key=lambda one: (-one.models, one.protocol))),
         models=table,
         predictors=predictors(usable),
         bands=summarise_bands(usable),
-        findings=findings[chosen],
-        trend=trend(usable[usable["parameters"].notna()]),
+        findings=findings,
+        trend=line,
         excluded=(*excluded, *unusable, *_unscored(clean, chosen)),
-        unavailable=limitations(usable, findings[chosen]),
+        unavailable=limitations(usable, findings),
         notes=(*notes, *remarks, *_measured_otherwise(clean, chosen)),
+    )
+
+
+def _answer(protocol: str, table: "pd.DataFrame", primary: Effect | None) -> Answer:
+    usable = table[table["flag"] == ""]
+    sized = usable[usable["size"].notna()]
+    return answer(
+        protocol,
+        primary,
+        models=len(usable),
+        sized=len(sized),
+        groups=usable["group"].nunique(),
+        sized_groups=sized["group"].nunique(),
     )
 
 

@@ -1,48 +1,115 @@
-"""Every number of the comparison of one protocol: which tests are made on which models."""
+"""Every number of the comparison of one protocol: which are made, and of which models."""
 
 from typing import TYPE_CHECKING
 
-from nil_audit.comparison.contrast import contrast
-from nil_audit.comparison.correlation import GIVEN, correlate, families_left_out, subsets
-from nil_audit.comparison.permutation import permutation_tests
-from nil_audit.comparison.predictors import CONFOUNDERS, predictors
-from nil_audit.comparison.result import Association, Findings, Options
-from nil_audit.comparison.skill import skills
-from nil_audit.law.studies import studies
+from nil_audit.comparison.effect.estimate import effect
+from nil_audit.comparison.effect.rows import effect_rows, mappings, predictions, subset_samples, trend
+from nil_audit.comparison.effect.sample import sample
+from nil_audit.comparison.effect.size import chosen_control, fit_sizes
+from nil_audit.comparison.findings import Effect
+from nil_audit.comparison.outcome import Outcome
+from nil_audit.comparison.predictors import predictors
+from nil_audit.comparison.result import Findings, Options
+
+try:
+    from nil_audit.comparison.scrutiny.associations import associations, token_rows
+except ImportError:
+    associations = lambda *a, **k: ()
+    token_rows = lambda *a, **k: []
+
+try:
+    from nil_audit.comparison.scrutiny.censored import censored_effect
+except ImportError:
+    censored_effect = lambda *a, **k: None
+
+try:
+    from nil_audit.comparison.scrutiny.contrasts import contrasts
+except ImportError:
+    contrasts = lambda *a, **k: ()
+
+try:
+    from nil_audit.comparison.scrutiny.families import families, family_rows
+except ImportError:
+    families = lambda *a, **k: None
+    family_rows = lambda *a, **k: []
+
+try:
+    from nil_audit.comparison.scrutiny.floor import floor
+except ImportError:
+    floor = lambda *a, **k: None
+
+try:
+    from nil_audit.comparison.scrutiny.held_out import skills
+except ImportError:
+    skills = lambda *a, **k: ()
+
+try:
+    from nil_audit.comparison.scrutiny.influence import influence
+except ImportError:
+    influence = lambda *a, **k: None
+
+try:
+    from nil_audit.comparison.scrutiny.specifications import specification_curve
+except ImportError:
+    specification_curve = lambda *a, **k: None
+
+from nil_audit.law.studies import Study, studies
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PEARSON_GIVEN = ("nothing", "size", "size_tokens", "size_curve")
-SUBSET_GIVEN = ("nothing", "size", "size_curve")
+
+def primary_effect(table: "pd.DataFrame", outcome: Outcome, study: str) -> Effect | None:
+    """The effect that the answer rests on, size held fixed by the control that predicts best.
+
+    Args:
+        table: From `nil_audit.comparison.table.derive`.
+        outcome: What is held against shape.
+        study: Whose dose.
+    """
+    whole = sample(table[table["flag"] == ""], outcome)
+    return effect(whole, row="primary", study=study, control=chosen_control(fit_sizes(whole)))
 
 
-def find(table: "pd.DataFrame", options: Options) -> Findings:
-    """Every number that the models of one protocol give.
+def find(
+    table: "pd.DataFrame", outcome: Outcome, study: Study, curves: tuple[Study, ...], options: Options
+) -> tuple[Findings, "pd.DataFrame | None"]:
+    """Every number that the models of one protocol give, and the line of the plot of response against dose.
 
     Args:
         table: From `nil_audit.comparison.table.derive`, flagged rows too.
-        options: Its seed, permutations and splits.
+        outcome: What is held against shape.
+        study: Whose dose is the primary one.
+        curves: Every study whose prediction is shown.
+        options: Its seed, permutations, splits, and whether to be quick.
     """
     usable = table[table["flag"] == ""]
-    keys = [one.key for one in predictors(usable)]
-    sized = usable[usable["parameters"].notna()]
-    compared = [contrast(sized, name) for name in (*(study.name for study in studies()), "all")]
-    return Findings(
-        associations=tuple(_associations(table, usable, keys)),
-        permutations=tuple(permutation_tests(usable, keys, permutations=options.permutations, seed=options.seed)),
-        left_out=tuple(families_left_out(usable, keys)),
-        contrasts=tuple(one for one in compared if one is not None),
-        skills=tuple(skills(usable, keys, splits=options.splits, seed=options.seed)),
+    samples = subset_samples(table, outcome)
+    whole, name = samples["all"], study.name
+    fits = fit_sizes(whole)
+    control = chosen_control(fits)
+    compared = (*studies(), *(one for one in (study,) if one not in studies()))
+    rows = [
+        *effect_rows(samples, name, fits, control),
+        *filter(None, [censored_effect(whole, study=name, control=control)]),
+        *family_rows(whole, study=name, control=control),
+        *token_rows(whole, study=name, control=control),
+    ]
+    findings = Findings(
+        size_fits=fits,
+        effects=tuple(rows),
+        predictions=predictions(whole, curves, control),
+        mappings=mappings(whole, study, control),
+        specifications=None
+        if options.quick
+        else specification_curve(
+            samples, study=name, fits=fits, control=control, permutations=options.permutations, seed=options.seed
+        ),
+        influence=None if options.quick else influence(whole, study=name, control=control),
+        contrasts=contrasts(whole, compared, control=control, fits=fits),
+        families=families(whole, control),
+        floor=floor(whole, control),
+        skills=skills(whole, study=name, control=control, splits=options.splits, seed=options.seed),
+        associations=associations(whole, [one.key for one in predictors(usable)], control=control),
     )
-
-
-def _associations(table: "pd.DataFrame", usable: "pd.DataFrame", keys: list[str]) -> list[Association]:
-    """The main table, the only one corrected for the number of tests; Pearson's; every subset; the confounders."""
-    found = correlate(usable, keys, given=GIVEN, corrected=True)
-    found += correlate(usable, keys, given=PEARSON_GIVEN, method="pearson")
-    for name, models in subsets(table).items():
-        found += correlate(table[models], keys, given=SUBSET_GIVEN, subset=name)
-    for outcome in ("score", "ratio"):
-        found += correlate(usable, CONFOUNDERS, given=("nothing",), outcome=outcome)
-    return found
+    return findings, trend(whole, name, control)

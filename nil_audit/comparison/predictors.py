@@ -12,9 +12,8 @@ from nil_audit.stats.estimate import Array
 if TYPE_CHECKING:
     import pandas as pd
 
-PRIMARY = f"deviation_{DEFAULT}"
-"""The one predictor that the answer rests on, chosen before any score was looked at: |ln R - ln R*| under the
-law. Unlike the distance it has no ties at 0, so it also ranks the models inside the interval."""
+DEVIATION = f"deviation_{DEFAULT}"
+"""|ln R - ln R*| under the law. Unlike the distance it has no ties at 0, so it also ranks the models inside."""
 
 METRICS = {
     "typical_efficiency": +1,
@@ -37,8 +36,7 @@ _LOGARITHMIC = ("ratio", "depth", "width", "parameters", "tokens", "aofe", "sens
 
 def expected_signs() -> dict[str, int]:
     """Every predictor, the primary one first, with the sign that the law expects: -1, +1, or 0 for none."""
-    names = [study.name for study in studies()]
-    against = {f"{kind}_{name}": -1 for kind in ("deviation", "distance") for name in names}
+    against = {f"deviation_{study.name}": -1 for study in studies()}
     return {**against, "ratio": 0, "depth": 0, "width": 0, **METRICS}
 
 
