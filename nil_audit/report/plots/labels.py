@@ -43,10 +43,11 @@ def place_labels(
     *,
     radius: float,
     most: int,
+    avoid: Sequence[Box] = (),
 ) -> tuple[Placed, ...]:
     """Place labels one after the other, each at its first place that is free.
 
-    A place is free when it lies within the bounds, overlaps no label placed before, covers no
+    A place is free when it lies within the bounds, overlaps no label placed before and nothing to avoid, covers no
     point beyond the rim of its marker, and its line, where it needs one, crosses no label, no other line and no
     other point. A label tries eight directions around its point, then the same further out with a line to its
     point; the first label, the most notable, then tries a grid over the whole area, nearest first.
@@ -57,12 +58,13 @@ def place_labels(
         bounds: The area that labels must stay in.
         radius: Of a point's marker.
         most: Greatest number of labels.
+        avoid: Other writing.
 
     Returns:
         The labels placed, in the order of ``sizes``.
     """
     placed: list[Placed] = []
-    boxes: list[Box] = []
+    boxes: list[Box] = list(avoid)
     lines: list[Line] = []
     for index, (width, height) in sizes.items():
         if len(placed) >= most:

@@ -7,21 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
+from nil_audit.report.plots.fan import fan_out
 from nil_audit.report.plots.labels import place_labels
 from nil_audit.report.plots.palette import INK, MUTED, PAPER
-from nil_audit.report.plots.style import HALO, steps
+from nil_audit.report.plots.style import HALO, PHONE, steps
 from nil_audit.report.render.text import short_names
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LABEL_SIZE = 6.6
+LONGEST = 44
+"""Characters of a label at most: of the names of real models none is cut."""
 RASTER_FROM = 1500
 """Number of points from which they are an image inside the SVG, which would be megabytes otherwise."""
 
@@ -43,7 +47,8 @@ def draw_models(
 ) -> None:
     """Draw each model at (x, y), its colour its size band, hollow where its score is at the chance floor.
 
-    Names the bands above the axes and the notable models beside their points. Freezes the layout: call it last.
+    Names the bands above the axes and the notable models beside their points; models of one x are fanned out around
+    it. Freezes the layout: call it last.
 
     Args:
         axes: Where, its limits set.
@@ -57,7 +62,25 @@ def draw_models(
     colours = dict(zip(bands, steps(len(bands)), strict=True))
     colour = np.array([colours.get(band, MUTED) for band in models["band"]], dtype=object)
     hollow = models["at_floor"].to_numpy(dtype=bool)
-    area = 26.0 * crowding(len(models))
+    handles = [_handle(label, mfc=colours[band]) for band, label in bands.items()]
+    if (colour == MUTED).any():
+        handles.append(_handle("size unknown", mfc=MUTED))
+    if hollow.any():
+        handles.append(_handle("at chance", ms=4.6, mfc=PAPER, mec=MUTED, mew=0.9))
+    narrow = _figure(axes).get_size_inches()[0] <= PHONE
+    axes.legend(
+        handles=[*handles, *axes.get_legend_handles_labels()[0]],
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.01),
+        ncols=3 if narrow else 7,
+        handlelength=1.4,
+        handletextpad=0.1,
+        columnspacing=1.1,
+        labelspacing=0.3,
+    )
+    area = (15.0 if narrow else 26.0) * crowding(len(models))
+    radius = math.sqrt(area / math.pi)
+    x = _fanned(axes, x, y, radius)
     common: dict[str, Any] = {"s": area, "rasterized": len(models) >= RASTER_FROM, "zorder": 3}
     for chosen, face, edge, line in ((hollow, PAPER, None, 0.9), (~hollow, None, PAPER, 0.5)):
         if chosen.any():
@@ -65,24 +88,34 @@ def draw_models(
             axes.scatter(
                 x[chosen], y[chosen], facecolors=face or own, edgecolors=edge or own, linewidths=line, **common
             )
-    handles = [_handle(label, mfc=colours[band]) for band, label in bands.items()]
-    if (colour == MUTED).any():
-        handles.append(_handle("size unknown", mfc=MUTED))
-    if hollow.any():
-        handles.append(_handle("at chance", ms=4.6, mfc=PAPER, mec=MUTED, mew=0.9))
-    axes.legend(
-        handles=handles,
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.01),
-        ncols=7,
-        handletextpad=0.1,
-        columnspacing=1.1,
-        labelspacing=0.3,
-    )
     names = models["model"].tolist()
     place = {name: index for index, name in enumerate(names)}
     order = [place[name] for name in notable if name in place]
-    label_points(axes, names, x, y, order, radius=math.sqrt(area / math.pi), most=most, headroom=13.0)
+    label_points(axes, names, x, y, order, radius=radius, most=most)
+
+
+def _fanned(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
+    """Horizontal data coordinates of `fan_out`; those of points that stay are the very same."""
+    scale = _freeze(axes) / 72.0
+    there = axes.transData.transform(np.column_stack([x, y])) / scale
+    moved = fan_out(there, radius=radius)
+    back = axes.transData.inverted().transform(moved * scale)[:, 0]
+    return np.where(moved[:, 0] == there[:, 0], x, back)
+
+
+def _figure(axes: Axes) -> Figure:
+    """The whole figure that the axes are in."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
+def _freeze(axes: Axes) -> float:
+    """Lay the figure out once and for all; its dots per inch."""
+    figure = _figure(axes)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return float(figure.dpi)
 
 
 def _handle(label: str, *, ms: float = 5, mec: str = PAPER, mew: float = 0.5, **look: Any) -> Line2D:
@@ -98,9 +131,10 @@ def label_points(
     *,
     radius: float,
     most: int,
-    headroom: float = 2.0,
 ) -> None:
-    """Write names beside points, the most notable first, where there is room (see `place_labels`).
+    """Write names beside points, the most notable first, where there is room for the whole of one (`place_labels`).
+
+    No label is written over what the axes already say.
 
     Freezes the figure's layout: call it last.
 
@@ -112,22 +146,18 @@ def label_points(
         notable: Indices of the points to label, the most notable first.
         radius: Of a marker, in points.
         most: Greatest number of labels.
-        headroom: Points below the upper edge that labels keep clear of.
     """
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    to_points = figure.dpi_scale_trans.inverted()
-    pixels = axes.transData.transform(np.column_stack([x, y]))
-    points = to_points.transform(pixels) * 72.0
-    area = Bbox(to_points.transform(axes.get_window_extent().get_points()) * 72.0)
-    bounds = (area.x0 + 2, area.y0 + 2, area.x1 - 1, area.y1 - headroom)
-    short = short_names(names[index] for index in notable)
+    scale = _freeze(axes) / 72.0
+    points = axes.transData.transform(np.column_stack([x, y])) / scale
+    area = Bbox(axes.get_window_extent().get_points() / scale)
+    bounds = (area.x0 + 2, area.y0 + 2, area.x1 - 1, area.y1 - 2)
+    said = (text.get_window_extent() for text in axes.texts if text.get_text())
+    avoid = [(box.x0 / scale, box.y0 / scale, box.x1 / scale, box.y1 / scale) for box in said]
+    short = short_names((names[index] for index in notable), LONGEST)
     texts = {index: short[names[index]] for index in notable}
     sizes = {index: text_size(text, LABEL_SIZE) for index, text in texts.items()}
-    placed = place_labels(points, sizes, bounds, radius=radius, most=most)
-    unit = figure.dpi_scale_trans
+    placed = place_labels(points, sizes, bounds, radius=radius, most=most, avoid=avoid)
+    unit = _figure(axes).dpi_scale_trans
     for label in placed:
         x0, y0, _, y1 = label.box
         if label.leader:

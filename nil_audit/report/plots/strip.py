@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nil_audit.report.plots.palette import INK, LINE, MUTED
+from nil_audit.report.plots.palette import LINE, MUTED
 from nil_audit.report.plots.points import text_size
-from nil_audit.report.plots.style import Drawing, new_figure, plot_style
+from nil_audit.report.plots.style import Drawing, new_figure, plot_style, row_text
 from nil_audit.report.render.text import interval_text, short_names
 from nil_audit.stats.estimate import Estimate
 
@@ -60,19 +60,8 @@ def strip(rows: Sequence[StripRow], *, axis: str) -> Drawing:
                 axes.plot(ends, [-place, -place], color=colour, lw=1.5, solid_capstyle="butt")
             axes.plot([row.estimate.value], [-place], marker="o", ms=4.6, color=colour, mec="none")
             for where, text, side, look in ((0.0, names[row.name], "right", weight), (1.0, number, "left", "normal")):
-                axes.annotate(
-                    text,
-                    (where, -place),
-                    xycoords=axes.get_yaxis_transform(),
-                    xytext=(-6 if side == "right" else 6, 0),
-                    textcoords="offset points",
-                    ha=side,
-                    va="center",
-                    fontsize=_SIZE,
-                    fontweight=look,
-                    color=INK,
-                    parse_math=False,
-                )
+                shift = -6.0 if side == "right" else 6.0
+                row_text(axes, where, -place, text, side, shift=shift, size=_SIZE, weight=look)
         ends_of = [end for row in rows for end in (row.estimate.value, *(row.estimate.interval or ()))]
         room = 0.05 * max(max(ends_of) - min(ends_of), 0.1)
         axes.set_xlim(min(ends_of) - room, max(ends_of) + room)

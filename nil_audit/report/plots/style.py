@@ -30,6 +30,9 @@ PHONE = 3.7
 HALO = "_rim"
 """Label (no legend shows it) of a text that gets a rim of the paper's colour, to be read across lines."""
 
+PREDICTED = (0, (4, 2.5))
+"""Dashes of every line of the predicted effect; that of no effect is solid."""
+
 SIGNED = FuncFormatter(lambda value, _: f"{value:+g}".replace("-", MINUS) if value else "0")
 """Tick labels with their sign."""
 
@@ -108,6 +111,51 @@ def steps(count: int) -> tuple[str, ...]:
     return tuple(RAMP[round(step * last / (count - 1))] for step in range(count))
 
 
+def row_text(
+    axes: Axes,
+    x: float,
+    y: float,
+    words: str,
+    side: str,
+    *,
+    shift: float = 0.0,
+    size: float = 7.0,
+    color: str = INK,
+    weight: str = "normal",
+    halo: bool = False,
+) -> None:
+    """Write in the row of a plot: x in the axes' width, which it may leave, y on its scale; words end or begin there.
+
+    Args:
+        axes: Where.
+        x: 0 is the left edge, 1 the right one.
+        y: The row.
+        words: What; never read as mathematics.
+        side: "left" where they begin at x, "right" where they end there.
+        shift: Points further to the right.
+        size: Of the type.
+        color: Of the words.
+        weight: "normal" or "bold".
+        halo: Whether it stands across lines.
+    """
+    axes.annotate(
+        words,
+        (x, y),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(shift, 0.0),
+        textcoords="offset points",
+        ha=side,
+        va="center",
+        fontsize=size,
+        fontweight=weight,
+        color=color,
+        annotation_clip=False,
+        parse_math=False,
+        label=HALO if halo else "",
+        zorder=6,
+    )
+
+
 def note(axes: Axes, words: str, *, at: float, left: bool = False) -> None:
     """Write what an interval or a line at a horizontal place is, at the upper edge, right or left of the place."""
     axes.annotate(
@@ -123,11 +171,13 @@ def note(axes: Axes, words: str, *, at: float, left: bool = False) -> None:
     )
 
 
-def chance_line(axes: Axes, chance: float) -> None:
-    """A dotted line at the score that guessing has, named at its right end."""
-    axes.axhline(chance, color=MUTED, lw=0.8, ls=(0, (1, 2)), zorder=1)
+def chance_line(axes: Axes, chance: float, words: str = "chance", *, named: bool = True) -> None:
+    """A dotted line at the score that guessing has, named at its right end, or else by the legend."""
+    axes.axhline(chance, color=MUTED, lw=0.8, ls=(0, (1, 2)), zorder=1, label="_" if named else words)
+    if not named:
+        return
     axes.annotate(
-        "chance",
+        words,
         (1.0, chance),
         xycoords=("axes fraction", "data"),
         xytext=(-1, -2),
@@ -169,6 +219,8 @@ def svg_text(figure: Figure) -> str:
         figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
     text = re.sub(r"<!DOCTYPE.*?>\s*", "", text, flags=re.DOTALL)
+    # A hundredth of a point is finer than any screen or press, and six digits of it would be half of the file.
+    text = re.sub(r'\bd="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), text)
     # matplotlib would turn text with a rim into outlines; a style rule keeps it text.
     text = text.replace('<style type="text/css">', f'<style type="text/css">{_RIM}', 1)
     return text.replace("'DejaVu Sans'", "'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif")
