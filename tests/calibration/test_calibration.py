@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nil_audit.calibration import depth_width
-from nil_audit.calibration.quadratic import comparable_runs, fit_quadratic
+from nil_audit.calibration.quadratic import QuadraticFit, comparable_runs, fit_quadratic, fit_scattered
 from nil_audit.errors import DataError
 from nil_audit.stats.estimate import Estimate
 
@@ -103,6 +103,70 @@ def test_a_sweep_without_an_optimum_is_refused() -> None:
         fit_quadratic(flat)
 
 
+def scattered(optimum: float, curvature: float, *, noise: float = 0.0, shapes: int = 22, seed: int = 0) -> pd.DataFrame:
+    """Runs of which no two share a budget; what they lose to size is a parabola in its logarithm."""
+    random = np.random.default_rng(seed)
+    parameters = 10 ** random.uniform(7.5, 9.3, shapes)
+    depth = random.integers(3, 80, shapes)
+    width = np.sqrt(parameters / (12 * depth))
+    size = np.log(parameters)
+    loss = 30 * np.exp(-0.25 * size + 0.004 * size**2 + curvature * np.log(depth / width / optimum) ** 2)
+    loss *= np.exp(noise * random.standard_normal(shapes))
+    return pd.DataFrame(
+        {"depth": depth, "width": width, "parameters": 1.3 * parameters, "loss": loss, "held_equal": parameters}
+    )
+
+
+@settings(max_examples=20, deadline=None)
+@given(optimum=st.floats(0.01, 0.1), curvature=st.floats(0.003, 0.05), unit=st.floats(1e-3, 1e12))
+def test_scattered_runs_recover_the_law_whatever_the_unit_of_size(
+    optimum: float, curvature: float, unit: float
+) -> None:
+    runs = scattered(optimum, curvature)
+    fit = fit_scattered(runs.assign(held_equal=unit * runs["held_equal"]), draws=4)
+    assert fit.curve.optimum(1.0) == pytest.approx(optimum, rel=1e-5)
+    assert fit.curve.curvature == pytest.approx(curvature, rel=1e-5)
+    assert fit.residual == pytest.approx(0.0, abs=1e-9)
+    assert fit.budgets is None
+    assert fit.parameters_range == (runs["parameters"].min(), runs["parameters"].max())
+
+
+def test_scattered_fit_is_an_ordinary_regression() -> None:
+    import statsmodels.formula.api as smf
+
+    runs = scattered(0.03, 0.01, noise=0.01, seed=2)
+    frame = runs.assign(y=np.log(runs["loss"]), s=np.log(runs["held_equal"] / 1e8), r=np.log(runs.depth / runs.width))
+    expected = smf.ols("y ~ s + I(s**2) + r + I(r**2)", frame).fit()
+    shallow = runs.iloc[:3].assign(depth=2, loss=9.0)
+    fit = fit_scattered(pd.concat([runs, shallow]), draws=4)
+    curvature = expected.params["I(r ** 2)"]
+    assert fit.runs == 22
+    assert fit.curve.curvature == pytest.approx(curvature, rel=1e-8)
+    assert fit.curve.ln_optimum == pytest.approx(-expected.params["r"] / (2 * curvature), rel=1e-8)
+    assert fit.residual == pytest.approx(math.sqrt(expected.scale), rel=1e-8)
+
+
+def test_bootstrap_of_scattered_runs_covers_the_truth() -> None:
+    covered = 0
+    for seed in range(60):
+        runs = scattered(0.03, 0.01, noise=0.004, shapes=40, seed=seed)
+        low, high = limits(fit_scattered(runs, draws=120, seed=seed).estimate("curvature"))
+        covered += low <= 0.01 <= high
+    assert covered >= 51
+
+
+def test_bad_scattered_sweeps_are_refused_in_a_sentence() -> None:
+    runs = scattered(0.03, 0.01)
+    with pytest.raises(DataError, match="lacks the column 'held_equal'"):
+        fit_scattered(runs.drop(columns="held_equal"))
+    with pytest.raises(DataError, match="has 9 runs of depth 3 or more where 10 are needed"):
+        fit_scattered(runs[:9])
+    with pytest.raises(DataError, match="not above zero"):
+        fit_scattered(runs.assign(held_equal=0.0))
+    with pytest.raises(DataError, match="no optimum"):
+        fit_scattered(runs.assign(loss=1 / runs["loss"]))
+
+
 def test_depth_width_form_recovers_itself() -> None:
     random = np.random.default_rng(0)
     runs = pd.DataFrame({"depth": random.integers(4, 60, 300), "width": random.integers(256, 6000, 300)})
@@ -162,10 +226,55 @@ def test_published_numbers_of_chinchilla(script: ModuleType, shared: Path) -> No
     assert depth_width.refit(runs).optimum(1e9) == pytest.approx(0.0155, rel=0.05)
 
 
-@pytest.mark.parametrize(("name", "file"), [("law", "byte_lm_shape_sweep"), ("morph", "open_lm_morph_runs")])
-def test_shipped_files_are_what_the_script_makes(script: ModuleType, shared: Path, name: str, file: str) -> None:
-    runs = getattr(script, f"{name}_runs")(shared / "data" / "sweeps" / f"{file}.csv")
-    made = script.quadratic_document(runs, seed={"law": 1, "morph": 2}[name])
+@pytest.mark.parametrize(
+    ("options", "optimum", "interval", "low", "high"),
+    [
+        ({"tokens": 50e9}, 0.0212, (0.0177, 0.0241), 0.0051, 0.089),
+        ({"tokens": 100e9}, 0.0215, (0.017, 0.026), 0.0048, 0.097),
+        ({}, 0.0218, (0.020, 0.025), 0.0046, 0.103),
+        ({"tokens": 100e9, "run": "half_learning_rate", "loss": "train_loss"}, 0.0217, (0.0156, 0.0269), 0.0046, 0.103),
+        ({"held_equal": "flops", "tokens": 100e9}, 0.0276, (0.023, 0.031), 0.0072, 0.105),
+        ({"held_equal": "flops"}, 0.0285, (0.023, 0.037), 0.0073, 0.112),
+        ({"held_equal": "all"}, 0.145, (0.097, math.inf), 0.026, 0.80),
+    ],
+)
+def test_published_numbers_of_gemstones(
+    script: ModuleType,
+    shared: Path,
+    options: dict[str, Any],
+    optimum: float,
+    interval: tuple[float, float],
+    low: float,
+    high: float,
+) -> None:
+    fit = fit_scattered(script.gemstones_runs(shared / "data/sweeps/gemstones.csv", **options), draws=1000)
+    assert fit.runs == (20 if "run" in options else 22)
+    assert fit.curve.optimum(1.0) == pytest.approx(optimum, rel=0.006)
+    assert fit.curve.bounds(1.0, 0.01) == pytest.approx((low, high), rel=0.012)
+    found = limits(fit.estimate("optimum"))
+    assert found[0] == pytest.approx(interval[0], rel=0.04)
+    assert found[1] == pytest.approx(interval[1], rel=0.04) or (math.isinf(interval[1]) and found[1] > 1)
+
+
+def test_gemstones_hardly_scatter_about_their_curve(script: ModuleType, shared: Path) -> None:
+    fit = fit_scattered(script.gemstones_runs(shared / "data/sweeps/gemstones.csv"), draws=1000)
+    assert fit.curve.curvature == pytest.approx(0.0041, abs=5e-5)
+    assert fit.residual == pytest.approx(0.0017, abs=5e-5)
+    assert limits(fit.estimate("low")) == pytest.approx((0.0040, 0.0054), rel=0.03)
+    assert limits(fit.estimate("high")) == pytest.approx((0.096, 0.117), rel=0.03)
+
+
+def shipped_fit(script: ModuleType, name: str, sweeps: Path) -> QuadraticFit:
+    """The fit that a shipped quadratic file was written from."""
+    if name == "gemstones":
+        return fit_scattered(script.gemstones_runs(sweeps / "gemstones.csv"), draws=script.DRAWS)
+    file = {"law": "byte_lm_shape_sweep.csv", "morph": "open_lm_morph_runs.csv"}[name]
+    return fit_quadratic(comparable_runs(getattr(script, f"{name}_runs")(sweeps / file)), draws=script.DRAWS)
+
+
+@pytest.mark.parametrize(("name", "seed"), [("law", 1), ("morph", 2), ("gemstones", 4)])
+def test_shipped_files_are_what_the_script_makes(script: ModuleType, shared: Path, name: str, seed: int) -> None:
+    made = script.quadratic_document(shipped_fit(script, name, shared / "data" / "sweeps"), seed=seed)
     kept = shipped(name)
     # the last rounded digit may differ between linear algebra libraries
     assert list(numbers({key: kept[key] for key in made})) == pytest.approx(list(numbers(made)), rel=1e-3)
