@@ -1,0 +1,110 @@
+"""Families: models that share data, recipe and people, whose scores therefore go together.
+
+The primary estimate is made of all models alike, and only its interval knows of families. Beside it stand the estimates
+that hold families fixed: a random intercept a family weighs differences between and within families by what each is
+worth, an intercept of its own leaves only those within; and organisations, left out whole, stand for families that are
+not as independent as their names.
+"""
+
+import numpy as np
+
+from nil_audit.comparison.effect.dose import dose_terms
+from nil_audit.comparison.effect.estimate import (
+    SPARE_MODELS,
+    coefficients,
+    design,
+    effect,
+    less_group_means,
+    made,
+    orthogonal,
+)
+from nil_audit.comparison.effect.sample import Sample
+from nil_audit.comparison.findings import Effect, Families
+from nil_audit.stats.random_intercept import share_between, shrinkage
+
+VARYING = 1.05
+"""Ratios that differ by more than this factor differ in shape."""
+
+
+def families(sample: Sample, control: str) -> Families:
+    """How much of the comparison lies between families.
+
+    Args:
+        sample: The models.
+        control: The size control that the intraclass correlation is given, by restricted maximum likelihood.
+    """
+    family, ratio = sample.family, np.log(sample.table["ratio"].to_numpy(dtype=float))
+    number = int(family.max()) + 1 if sample.models else 0
+    low, high = np.full(number, np.inf), np.full(number, -np.inf)
+    np.minimum.at(low, family, ratio)
+    np.maximum.at(high, family, ratio)
+    return Families(
+        families=number,
+        several=int((np.bincount(family, minlength=number) > 1).sum()),
+        varying=int((high - low > np.log(VARYING)).sum()),
+        organisations=int(sample.organisation.max()) + 1 if sample.models else 0,
+        share=share_between(orthogonal(design(sample, control)), sample.response, family) if sample.models else None,
+    )
+
+
+def family_rows(sample: Sample, *, study: str, control: str) -> list[Effect]:
+    """The effect with a random intercept a family, within families, and with organisations left out whole.
+
+    Args:
+        sample: The models.
+        study: Whose dose.
+        control: The size control.
+
+    Returns:
+        Those that can be made: the first two need several families, one of them of several models; the last several
+        organisations.
+    """
+    found: list[Effect | None] = []
+    if sample.models and 1 < len(np.unique(sample.family)) < sample.models:
+        found += [
+            random_intercept(sample, study=study, control=control),
+            effect(sample, row="within_family", study=study, control=control, estimator="within_family", demean=1.0),
+        ]
+    if sample.models and sample.organisation.max() > 0:
+        found.append(effect(sample.grouped_by("organisation"), row="organisations", study=study, control=control))
+    return [one for one in found if one is not None]
+
+
+def random_intercept(sample: Sample, *, study: str, control: str) -> Effect | None:
+    """The effect with a random intercept a family, by restricted maximum likelihood.
+
+    The curve that the dose is taken from, the variance between families and all coefficients are fitted anew without
+    each group.
+
+    Args:
+        sample: The models, of several families.
+        study: Whose dose.
+        control: The size control.
+
+    Returns:
+        None where there are too few models, or the dose does not vary beside what is held fixed.
+    """
+    held, terms = orthogonal(design(sample, control)), dose_terms(sample, sample.excess(study))
+    enough = sample.models >= SPARE_MODELS + held.shape[1]
+    if not enough or not np.isfinite(coefficients(sample, terms, held)[0]):
+        return None
+    found = []
+    for left_out in range(-1, sample.groups):
+        kept = sample.group != left_out
+        response, family = sample.response[kept], np.unique(sample.family[kept], return_inverse=True)[1]
+        fit = np.linalg.lstsq(terms.curve[kept], response, rcond=None)[0]
+        costs = terms.terms[kept] @ fit + terms.fixed[kept]
+        columns = np.column_stack([held[kept], -costs])
+        theta = shrinkage(share_between(columns, response, family) or 0.0, family)
+        numbers = less_group_means(np.column_stack([columns, response]), family, theta)
+        found.append(np.linalg.lstsq(numbers[:, :-1], numbers[:, -1], rcond=None)[0][-1])
+    return made(
+        row="random_intercept",
+        study=study,
+        control=control,
+        release="none",
+        estimator="random_intercept",
+        subset="all",
+        models=sample.models,
+        found=np.array(found),
+    )
