@@ -62,17 +62,20 @@ def compare(*inputs: "Input | Iterable[Input]", **choices: Any) -> Comparison:
             f"{f'A {strange[0]}' if strange else 'An empty list'} cannot be compared; give data frames, records, or"
             " paths of what nil-audit wrote, and nothing for the list that ships with it."
         )
+    options = Options(**choices)
     frames = [one for one in given if isinstance(one, pd.DataFrame)]
     excluded: list[Omission] = []
     notes: list[str] = []
     if not frames or len(frames) < len(given):
         frame, excluded, notes = read_frame(
-            [one for one in given if isinstance(one, Path | str)], [one for one in given if isinstance(one, Record)]
+            [one for one in given if isinstance(one, Path | str)],
+            [one for one in given if isinstance(one, Record)],
+            outcome=options.outcome,
         )
         frames.append(frame)
     return _compare(
         pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0],
-        Options(**choices),
+        options,
         inputs=tuple(map(_named, given)),
         excluded=excluded,
         notes=notes,
@@ -95,7 +98,9 @@ def _compare(
     notes: Sequence[str],
 ) -> Comparison:
     """The comparison; what is already excluded or noted of its inputs comes first."""
-    clean, unusable, remarks = checked(frame)
+    clean, unusable, remarks = checked(
+        frame, outcome=options.outcome, lower_is_better=options.lower_is_better, size=options.size
+    )
     chosen = _protocol(clean, options.protocol)
     study = study_named(options.interval)
     curves = (

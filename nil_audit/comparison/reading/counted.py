@@ -5,9 +5,8 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nil_audit.auditing.measured import Setting
-from nil_audit.comparison.predictors import METRICS
 from nil_audit.comparison.reading.identity import Model
-from nil_audit.comparison.reading.inputs import Facts, Score
+from nil_audit.comparison.reading.inputs import MEASURED, Facts, Score
 
 ORIGINS = ("measured", "lm-eval", "table", "published")
 """Of two scores of a model by one protocol the first of these counts."""
@@ -19,9 +18,9 @@ _SPOKEN = 5
 def count_records(models: Sequence[Model]) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
     """What the record of each model says, by the model's name, and notes on the records that do not count.
 
-    Metrics of different settings (`nil_audit.auditing.record.setting`) are not comparable: those of the setting that
-    most models share stay. Of several records of a model the one of that setting counts, then one with metrics,
-    then the latest.
+    Metrics and losses of different settings (`nil_audit.auditing.record.setting`) are not comparable: those of the
+    setting that most models share stay. Of several records of a model the one of that setting counts, then one with
+    metrics, then the latest.
     """
     common = _common([model.facts for model in models])
     values: dict[str, Mapping[str, Any]] = {}
@@ -34,7 +33,11 @@ def count_records(models: Sequence[Model]) -> tuple[dict[str, Mapping[str, Any]]
         records.sort(key=lambda one: (one.setting == common, one.setting is not None, one.created), reverse=True)
         chosen = records[0]
         alike = chosen.setting is None or chosen.setting == common
-        values[model.name] = {name: value for name, value in chosen.values.items() if alike or name not in METRICS}
+        values[model.name] = {
+            name: value
+            for name, value in chosen.values.items()
+            if alike or name.removesuffix("_stderr") not in MEASURED
+        }
         if chosen.setting is not None and not alike:
             other[model.name] = chosen.setting
         if len(records) > 1:

@@ -1,5 +1,6 @@
 """What a comparison is given, as rows: facts of a model and scores of a model, each with where it is from."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nil_audit.auditing.documents import shown
 from nil_audit.auditing.measured import Setting
 from nil_audit.auditing.record import Record, setting
-from nil_audit.catalog.lists import LIMITS, shipped_list
+from nil_audit.catalog.lists import LIMITS, NUMBERS, WHOLE_NUMBERS, listed_shape, shipped_list
 from nil_audit.comparison.predictors import METRICS
 from nil_audit.comparison.reading.documents import read_material
 from nil_audit.errors import DataError
@@ -17,7 +18,12 @@ from nil_audit.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-FACTS = ("family", "depth", "width", "parameters", "tokens", "release", "lineage", "uncertain", "kind")
+FACTS = (
+    *("family", "organisation", "depth", "width", "parameters", "tokens", "parent_tokens", "release", "lineage"),
+    *("domain", "uncertain", "kind"),
+)
+MEASURED = (*METRICS, "loss_per_token", "loss_per_byte")
+"""What a record says that only records of one setting can be compared by."""
 SCORE_COLUMNS = ("protocol", "score", "stderr", "chance", "origin", "source", "flag", "kind")
 OWN_PROTOCOL = "table"
 """Protocol of scores in a list that does not name one."""
@@ -49,7 +55,7 @@ class Said:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts(Said):
-    """Whichever of `FACTS` a file gives, and metrics.
+    """Whichever of `FACTS` a file gives, what it measured, and every other number of a list, by its column.
 
     Attributes:
         record: Whether an audit read or measured them.
@@ -96,12 +102,13 @@ class Inputs:
     notes: tuple[str, ...]
 
 
-def read_inputs(paths: Sequence[Path | str], records: Sequence[Record] = ()) -> Inputs:
+def read_inputs(paths: Sequence[Path | str], records: Sequence[Record] = (), *, as_facts: Sequence[str] = ()) -> Inputs:
     """Read everything that a comparison is given.
 
     Args:
         paths: See `nil_audit.comparison.reading.documents.read_material`.
         records: That are at hand already.
+        as_facts: See `of_list`.
 
     Raises:
         DataError: A path does not exist, holds nothing of the kind, or is a file that is damaged.
@@ -125,7 +132,7 @@ def read_inputs(paths: Sequence[Path | str], records: Sequence[Record] = ()) -> 
     for file, record in (*((Path("the record given"), one) for one in records), *material.records):
         add(file, partial(_of_record, file, record))
     for file, listed in material.lists:
-        add(file, partial(of_list, listed, shown(file.name)))
+        add(file, partial(of_list, listed, shown(file.name), as_facts=as_facts))
     for file, row in material.scores:
         add(file, partial(_of_score, file, row))
     for file, row in material.lm_eval:
@@ -135,25 +142,53 @@ def read_inputs(paths: Sequence[Path | str], records: Sequence[Record] = ()) -> 
     return Inputs(facts=tuple(facts), scores=tuple(scores), notes=tuple(notes))
 
 
-def of_list(listed: "pd.DataFrame", source: str, *, place: Place = "either") -> tuple[list[Facts], list[Score]]:
+def of_list(
+    listed: "pd.DataFrame", source: str, *, place: Place = "either", as_facts: Sequence[str] = ()
+) -> tuple[list[Facts], list[Score]]:
     """What a model list says of its models, and the scores that it carries in its column ``score``.
 
     Args:
         listed: From `nil_audit.catalog.lists.read_model_list`.
         source: Its name.
         place: Where its models lie; a list that ships with nil-audit lies on the Hub, whatever its file is called.
+        as_facts: Columns of a score ("score", "flag") that are read as any other number of a model is.
     """
     place = "hub" if _is_shipped(listed) else place
+    names = (*FACTS, *METRICS, *as_facts, *_other_numbers(listed))
     facts, scores = [], []
     for row in listed.to_dict("records"):
         given = {str(name): value for name, value in row.items() if value != "" and value == value}
-        values = {name: given[name] for name in (*FACTS, *METRICS) if name in given}
+        values = {name: given[name] for name in names if name in given} | _body(row)
         facts.append(Facts(model=str(row["model"]), place=place, source=source, values=values))
         if "score" in given:
             own = {"protocol": OWN_PROTOCOL, "origin": "table", "source": source}
             own |= {name: given[name] for name in SCORE_COLUMNS if name in given}
             scores.append(Score(model=str(row["model"]), place=place, source=source, values=own))
     return facts, scores
+
+
+def _other_numbers(listed: "pd.DataFrame") -> list[str]:
+    """The columns that may hold a score, a loss or a size of the list's own: some cell is a number."""
+    known = {"model", *FACTS, *METRICS, *SCORE_COLUMNS, *WHOLE_NUMBERS, *NUMBERS}
+    return [name for name in map(str, listed.columns) if name not in known and listed[name].map(_is_number).any()]
+
+
+def _is_number(cell: Any) -> bool:
+    try:
+        return math.isfinite(float(cell))
+    except (TypeError, ValueError):
+        return False
+
+
+def _body(row: Mapping[Any, Any]) -> dict[str, int]:
+    """The parameters without both vocabulary matrices, where the list gives what they follow from and not them."""
+    if "body_parameters" in row:
+        return {}
+    try:
+        shape = listed_shape(row)
+    except DataError:  # more embeddings than parameters: the size is not held fixed by this, unless it is asked for
+        return {}
+    return {} if shape is None or shape.parameters is None else {"body_parameters": shape.parameters.body}
 
 
 def _is_shipped(listed: "pd.DataFrame") -> bool:
@@ -170,8 +205,9 @@ def _of_record(file: Path, record: Record) -> tuple[list[Facts], list[Score]]:
     name, where = record.name, shown(file)
     place = _PLACES.get(str(record.model.get("source") or record.shape.source), "either")
     digest = str(record.model.get("digest") or "")
-    total = record.shape.parameters.total if record.shape.parameters else None
-    measured = {} if record.interaction is None else {key: record.metric(key) for key in METRICS}
+    counted = record.shape.parameters
+    total = counted.total if counted else None
+    measured = {} if record.interaction is None else {key: record.metric(key) for key in MEASURED}
     facts = Facts(
         model=name,
         place=place,
@@ -181,7 +217,13 @@ def _of_record(file: Path, record: Record) -> tuple[list[Facts], list[Score]]:
         record=True,
         setting=setting(record),
         values=_shape(where, record.shape.depth, record.shape.width, total)
-        | {key: _number(found.value, key, where) for key, found in measured.items() if found is not None},
+        | ({"body_parameters": counted.body} if counted else {})
+        | {key: _number(found.value, key, where) for key, found in measured.items() if found is not None}
+        | {
+            f"{key}_stderr": found.se
+            for key, found in measured.items()
+            if key not in METRICS and found is not None and found.se is not None
+        },
     )
     rows = [row for row in record.scores if row.get("origin") in ("measured", "lm-eval")]
     return [facts], [

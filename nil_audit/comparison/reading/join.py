@@ -1,5 +1,6 @@
 """Models with their scores, from whatever a comparison was given and what is known of models of the Hub."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +20,10 @@ from nil_audit.comparison.result import Omission
 if TYPE_CHECKING:
     import pandas as pd
 
-OF_EVERY_REVISION = ("family", "depth", "width", "parameters", "lineage", "uncertain", "kind")
+OF_EVERY_REVISION = (
+    *("family", "organisation", "depth", "width", "parameters", "body_parameters", "lineage", "domain", "uncertain"),
+    "kind",
+)
 """What the shipped list says of a model that is true of its earlier checkpoints too. Training tokens, the month of
 release and scores belong to one revision."""
 
@@ -28,31 +32,38 @@ _CHECKPOINT = re.compile(r"(checkpoint|ckpt|global_step|step|epoch|iter|iteratio
 
 
 def read_frame(
-    paths: Sequence[Path | str] = (), records: Sequence[Record] = ()
+    paths: Sequence[Path | str] = (), records: Sequence[Record] = (), *, outcome: str | None = None
 ) -> tuple["pd.DataFrame", list[Omission], list[str]]:
-    """The frame of a comparison's inputs, joined with published scores: a row a model and protocol.
+    """The frame of a comparison's inputs: a row a model and protocol of MMLU-Pro, published scores joined.
 
     Args:
         paths: As for `nil_audit.comparison.reading.inputs.read_inputs`; with no records either: the shipped list.
         records: Likewise.
+        outcome: A column that is compared in place of MMLU-Pro: a row a model of known shape, whether it has a number
+            there or not, and no scores of MMLU-Pro.
 
     Returns:
-        The frame (columns as in `nil_audit.comparison.table`), the models that no score or no shape is known of, and
-        notes.
+        The frame (columns as in `nil_audit.comparison.table`, and every other column of numbers that a list has), the
+        models that no score or no shape is known of, and notes.
 
     Raises:
         DataError: See `nil_audit.comparison.reading.inputs.read_inputs`.
     """
     import pandas as pd
 
-    inputs = read_inputs(paths, records) if paths or records else _shipped()
+    as_facts = () if outcome is None else ("score", "flag")
+    inputs = read_inputs(paths, records, as_facts=as_facts) if paths or records else _shipped()
     models, notes = identify(inputs.facts, inputs.scores)
     audited, on_records = count_records(models)
     families = _families(models)
     on_scores: list[str] = []
     excluded, rows, known = [], [], {}
     for model in models:
-        facts = known[model.name] = _facts(model, audited.get(model.name, {}), families)
+        record = audited.get(model.name, {})
+        facts = known[model.name] = _facts(model, record, families)
+        if outcome is not None and "depth" in facts and "width" in facts:
+            rows.append({**facts, **_origin(model, outcome, record), "model": model.name})
+            continue
         scores, remarks = count_scores(replace(model, scores=(*model.scores, *_published().get(model.key, ()))))
         on_scores += remarks
         if "depth" not in facts or "width" not in facts:
@@ -61,14 +72,15 @@ def read_frame(
             excluded.append(Omission(what=model.name, reason=_NO_SCORE))
         else:
             rows += [{**score.values, **facts, "model": model.name} for score in scores]
-    frame = pd.DataFrame(rows, columns=["model", *dict.fromkeys((*FACTS, *SCORE_COLUMNS)), *METRICS])
+    others = (name for facts in known.values() for name in facts)
+    frame = pd.DataFrame(rows, columns=[*dict.fromkeys(("model", *FACTS, *SCORE_COLUMNS, *METRICS, *others))])
     frame = frame.drop(columns=[name for name in METRICS if frame[name].isna().all()])
     remarks = [
         *on_records,
-        *_contradictions(models, known),
+        *_contradictions(models, known, ("depth", "width", *([outcome] if outcome else []))),
         *spoken(on_scores),
         *_not_taken(models),
-        *_missing(models, known),
+        *_missing(models, known, outcome),
     ]
     return frame, excluded, [*inputs.notes, *notes, *remarks]
 
@@ -78,6 +90,14 @@ _NO_SHAPE = (
     " them too."
 )
 _NO_SCORE = "No score of it is known; 'nil-audit score MODEL --out scores/' measures one, or give lm-eval results."
+
+
+def _origin(model: Model, outcome: str, record: Mapping[str, Any]) -> dict[str, str]:
+    """Whether a record measured a model's outcome or a list gives it, and where."""
+    if outcome in record:
+        return {"origin": "measured", "source": "measured by nil-audit"}
+    given = next((one.source for one in model.facts if outcome in one.values), "")
+    return {"origin": "table", "source": given}
 
 
 def _shipped() -> Inputs:
@@ -97,7 +117,8 @@ def _facts(model: Model, record: Mapping[str, Any], families: Mapping[str, str])
         }
         if any(facts.get(name, shipped.get(name)) != shipped.get(name) for name in ("depth", "width")):
             # the inputs speak of another shape, which has another size
-            shipped = {name: value for name, value in shipped.items() if name not in ("parameters", "uncertain")}
+            sized = ("parameters", "body_parameters", "uncertain")
+            shipped = {name: value for name, value in shipped.items() if name not in sized}
         facts = {**shipped, **facts}
     if "family" not in facts and (family := families.get(_plain(model.key)) if model.key else _folder(model)):
         facts["family"] = family
@@ -155,15 +176,30 @@ def _published() -> dict[str, list[Score]]:
     return found
 
 
-def _contradictions(models: Sequence[Model], known: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Depths and widths that a list gives otherwise than what counts."""
+def _contradictions(
+    models: Sequence[Model], known: Mapping[str, Mapping[str, Any]], columns: Sequence[str]
+) -> list[str]:
+    """Numbers that a list gives otherwise than what counts."""
     return [
-        f"{one.source} gives {model.name} the {name} {one.values[name]:g}; {known[model.name][name]:g} counts."
+        f"{one.source} gives {model.name} the {name} {_cell(one.values[name])};"
+        f" {_cell(known[model.name][name])} counts."
         for model in models
         for one in model.facts
-        for name in ("depth", "width")
-        if one.values.get(name, known[model.name].get(name)) != known[model.name].get(name)
+        for name in columns
+        if not _same(one.values.get(name, known[model.name].get(name)), known[model.name].get(name))
     ]
+
+
+def _cell(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two cells say the same, to the digits that a list is written in."""
+    try:
+        return math.isclose(float(one), float(other), rel_tol=1e-3)
+    except (TypeError, ValueError):
+        return bool(one == other)
 
 
 def _not_taken(models: Sequence[Model]) -> list[str]:
@@ -185,9 +221,14 @@ def _not_taken(models: Sequence[Model]) -> list[str]:
     return notes
 
 
-def _missing(models: Sequence[Model], known: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _missing(models: Sequence[Model], known: Mapping[str, Mapping[str, Any]], outcome: str | None) -> list[str]:
     """What is not known of models that were measured here, and how to give it."""
-    measured = [model for model in models if any(score.origin in ("measured", "lm-eval") for score in model.scores)]
+    if outcome is None:
+        measured = [model for model in models if any(score.origin in ("measured", "lm-eval") for score in model.scores)]
+    else:
+        measured = [
+            model for model in models if outcome in known[model.name] and any(one.record for one in model.facts)
+        ]
     lacking = {
         words: names
         for column, words in (("parameters", "size"), ("tokens", "training tokens"), ("release", "month of release"))
@@ -197,8 +238,8 @@ def _missing(models: Sequence[Model], known: Mapping[str, Mapping[str, Any]]) ->
     notes = []
     if guessed:
         notes.append(
-            f"No family is named of {listed(guessed)}: folders that lie in one folder are taken as one family, and left"
-            " out together. A model list (.csv) with the columns model and family, given too, says otherwise."
+            f"No family is named of {listed(guessed)}: folders that lie in one folder are taken as one family. A model"
+            " list (.csv) with the columns model and family, given too, says otherwise."
         )
     if lacking:
         said = "; ".join(f"{words} of {listed(names)}" for words, names in lacking.items())
