@@ -6,6 +6,7 @@ less the group's own. Slopes and size curve are thereby refitted in every jackkn
 and Webb 2023).
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,8 +63,8 @@ def indicators(labels: "pd.Series[str]") -> Array:
     return np.column_stack([np.zeros((len(labels), 0)), *((common == name).to_numpy(dtype=float) for name in names)])
 
 
-def left_out_moments(columns: Array, group: Codes) -> Array:
-    """Second moments of columns with all models, then without each group, shape (1 + G, q, q).
+def grouped_moments(columns: Array, group: Codes) -> Array:
+    """Second moments of columns, summed over the models of each group, shape (G, q, q).
 
     Args:
         columns: Shape (n, q).
@@ -72,9 +73,14 @@ def left_out_moments(columns: Array, group: Codes) -> Array:
     order = np.argsort(group, kind="stable")
     starts = np.searchsorted(group[order], np.arange(int(group.max()) + 1))
     ordered = columns[order]
-    products = np.stack(
+    return np.stack(
         [np.add.reduceat(ordered * ordered[:, [one]], starts, axis=0) for one in range(columns.shape[1])], axis=1
     )
+
+
+def left_out_moments(columns: Array, group: Codes) -> Array:
+    """Second moments of columns with all models, then without each group, shape (1 + G, q, q); as `grouped_moments`."""
+    products = grouped_moments(columns, group)
     total = products.sum(axis=0)
     return np.concatenate([total[None], total - products])
 
@@ -105,20 +111,49 @@ def coefficients(sample: Sample, terms: Terms, held: Array, *, demean: Array | f
     Returns:
         NaN where the dose does not vary beside what is held fixed.
     """
-    curves = terms.curve.shape[1]
+    made_of = regressors(sample, terms, held, demean=demean)
+    return from_moments(
+        left_out_moments(made_of.curve, sample.group), left_out_moments(made_of.numbers, sample.group), made_of.width
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regressors:
+    """Columns whose second moments are all that the effect of shape is made of, see `from_moments`.
+
+    Attributes:
+        curve: An orthogonal basis of the curve that the dose is taken from, and the response, shape (n, q + 1).
+        numbers: An orthogonal basis of what is held fixed; the dose's terms in that of the curve; what of the dose is
+            fixed; the response. Shape (n, width + q + 2).
+        width: Number of held columns.
+    """
+
+    curve: Array
+    numbers: Array
+    width: int
+
+
+def regressors(sample: Sample, terms: Terms, held: Array, *, demean: Array | float = 0.0) -> Regressors:
+    """The columns of `coefficients`, which see."""
     basis = orthogonal(terms.curve)
-    change = np.linalg.lstsq(terms.curve, basis, rcond=None)[0] if curves else np.zeros((0, 0))
+    change = np.linalg.lstsq(terms.curve, basis, rcond=None)[0] if basis.shape[1] else np.zeros((0, 0))
     numbers = np.column_stack([held, terms.terms @ change, terms.fixed, sample.response])
     if np.any(demean):
         numbers = less_group_means(numbers, sample.family, demean)
-    held_columns = orthogonal(numbers[:, : held.shape[1]])
-    numbers = np.column_stack([held_columns, numbers[:, held.shape[1] :]])
-    fit = np.zeros((sample.groups + 1, 0))
-    if curves:
-        own = left_out_moments(np.column_stack([basis, sample.response]), sample.group)
-        fit = _solve(own[:, :-1, :-1], own[:, :-1, -1])
-    width = held_columns.shape[1]
-    moment = left_out_moments(numbers, sample.group)
+    held = orthogonal(numbers[:, : held.shape[1]])
+    numbers = np.column_stack([held, numbers[:, -basis.shape[1] - 2 :]])
+    return Regressors(curve=np.column_stack([basis, sample.response]), numbers=numbers, width=held.shape[1])
+
+
+def from_moments(curve: Array, moment: Array, width: int) -> Array:
+    """Coefficient of minus the dose in B samples, shape (B,); NaN as in `coefficients`.
+
+    Args:
+        curve: Second moments of `Regressors.curve`, shape (B, q + 1, q + 1).
+        moment: Of `Regressors.numbers`, shape (B, width + q + 2, width + q + 2).
+        width: Number of held columns.
+    """
+    fit = _solve(curve[:, :-1, :-1], curve[:, :-1, -1])
     # from (held, terms, fixed, response) to (held, dose, response), the dose being terms @ fit + fixed
     mix = np.concatenate([fit, np.ones((len(fit), 1))], axis=1)
     dose = slice(width, width + mix.shape[1])
