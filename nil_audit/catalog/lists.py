@@ -22,7 +22,13 @@ Row = Mapping[Hashable, Any]
 """A row of a list, as `read_model_list` gives it: numbers are floats, NaN where the cell is empty."""
 
 WHOLE_NUMBERS = ("depth", "width", "mlp_width", "heads", "kv_heads", "head_size", "vocab_size")
-NUMBERS = ("parameters_b", "parameters", "tokens_t", "tokens", "score", "stderr", "chance")
+IN_UNITS = {
+    "parameters": ("parameters_b", 1e9),
+    "tokens": ("tokens_t", 1e12),
+    "parent_tokens": ("parent_tokens_t", 1e12),
+}
+"""Counts that a list may give in another column, in billions or trillions, and how many one of those is."""
+NUMBERS = (*IN_UNITS, *(column for column, _ in IN_UNITS.values()), "score", "stderr", "chance")
 SIGNED = ("score", "stderr", "chance")
 LIMITS = {
     **dict.fromkeys(WHOLE_NUMBERS, 10_000_000),
@@ -31,8 +37,8 @@ LIMITS = {
     "kv_heads": 10_000,
     "parameters_b": 1e6,
     "parameters": 1e15,
-    "tokens_t": 1e6,
-    "tokens": 1e18,
+    **dict.fromkeys(("tokens_t", "parent_tokens_t"), 1e6),
+    **dict.fromkeys(("tokens", "parent_tokens"), 1e18),
 }
 """Above these a number of a list is a slip of the pen: no model comes within a factor of a hundred."""
 DEFAULT = "small_dense_llms"
@@ -83,8 +89,8 @@ def read_model_list(path: Path | str) -> "pd.DataFrame":
 
     Returns:
         One row a model, the file's columns, numbers as numbers (NaN where empty), text as text ("" where empty).
-        ``parameters`` and ``tokens`` (counts) are made from ``parameters_b`` (billions) and ``tokens_t``
-        (trillions) where the file gives those.
+        ``parameters``, ``tokens`` and ``parent_tokens`` (counts) are made from ``parameters_b`` (billions),
+        ``tokens_t`` and ``parent_tokens_t`` (trillions) where the file gives those.
 
     Raises:
         DataError: The file cannot be read, has no column ``model``, names a model twice, or holds a number that
@@ -129,7 +135,7 @@ def _checked(table: "pd.DataFrame", source: str) -> "pd.DataFrame":
     for column in (*WHOLE_NUMBERS, *NUMBERS):
         if column in table:
             table[column] = _numbers(table, column, source)
-    for column, made, unit in (("parameters_b", "parameters", 1e9), ("tokens_t", "tokens", 1e12)):
+    for made, (column, unit) in IN_UNITS.items():
         if column in table and made not in table:
             table[made] = table[column] * unit
     return table

@@ -19,6 +19,7 @@ from nil_audit.catalog.lists import (
     read_model_list,
     shipped_list,
 )
+from nil_audit.catalog.scores import published_scores
 from nil_audit.errors import DataError
 from nil_audit.shape.architecture import Parameters, Shape, read_shape
 
@@ -31,7 +32,7 @@ def test_the_whole_list_holds_real_base_models_with_sources() -> None:
     assert len(base) >= 100
     assert table["model"].str.fullmatch(r"[\w.-]+/[\w.-]+").all()
     assert not table["model"].str.lower().duplicated().any()
-    for column in ("family", "lineage", "domain", "shape_source"):
+    for column in ("family", "organisation", "lineage", "domain", "shape_source"):
         assert (table[column] != "").all(), column
     assert (table["tokens"].notna() == (table["tokens_source"] != "")).all()
     assert ((table["release"] != "") == (table["release_source"] != "")).all()
@@ -42,6 +43,46 @@ def test_the_whole_list_holds_real_base_models_with_sources() -> None:
     assert table["depth"].between(1, 100).all()
     assert table["width"].between(256, 16_384).all()
     assert (table["heads"] % table["kv_heads"] == 0).all()
+
+
+def test_tokens_are_a_models_own_and_those_of_what_it_was_made_from_stand_beside_them() -> None:
+    table = shipped_list().set_index("model")
+    made = ~table["lineage"].isin(["from_scratch", "distilled"])
+    assert (table["parent_tokens"].notna() == (table["parent_source"] != "")).all()
+    assert table.loc[~made, "parent_tokens"].isna().all()
+    assert sorted(table.index[made & table["parent_tokens"].isna()]) == [
+        "nvidia/Mistral-NeMo-Minitron-8B-Base",
+        "speakleash/Bielik-11B-v2",
+        "upstage/SOLAR-10.7B-v1.0",
+    ]  # of Mistral's models no tokens are public
+    for model, own, parent in (
+        ("nvidia/Minitron-8B-Base", 0.094, 8),
+        ("princeton-nlp/Sheared-LLaMA-1.3B", 0.0504, 2),
+        ("tiiuae/Falcon3-10B-Base", 2, 14),
+        ("01-ai/Yi-9B", 0.8, 3.1),
+    ):
+        assert table.loc[model, "tokens"] == pytest.approx(own * 1e12)
+        assert table.loc[model, "parent_tokens"] == pytest.approx(parent * 1e12)
+    assert table.loc["Qwen/Qwen2.5-0.5B", "tokens"] == 18e12
+    assert table["tokens"].dropna().between(1e10, 40e12).all()
+
+
+def test_the_tokens_of_most_ranked_models_are_known() -> None:
+    ranked = set(published_scores(protocol="leaderboard", kind="base")["model"].map(hub_key))
+    table = shipped_list()
+    told = table[table["model"].map(hub_key).isin(ranked)]["tokens"].notna()
+    assert (len(told), told.sum()) == (113, 96)
+
+
+def test_an_organisation_has_families_and_a_pruned_pair_differs_in_shape_alone() -> None:
+    table = shipped_list().set_index("model")
+    assert set(table.loc[table["family"].str.startswith("Qwen"), "organisation"]) == {"Alibaba"}
+    assert table.loc["vonjack/MobileLLM-125M-HF", "organisation"] == "Meta"
+    assert table["organisation"].nunique() < table["family"].nunique()
+    narrow, shallow = (table.loc[f"nvidia/Llama-3.1-Minitron-4B-{part}-Base"] for part in ("Width", "Depth"))
+    assert (narrow["depth"], narrow["width"], shallow["depth"], shallow["width"]) == (32, 3072, 16, 4096)
+    for column in ("organisation", "family", "tokens", "parent_tokens", "release", "lineage", "uncertain"):
+        assert narrow[column] == shallow[column], column
 
 
 def test_parameters_are_those_that_the_shapes_imply() -> None:
@@ -110,9 +151,10 @@ def write(tmp_path: Path, text: str) -> Path:
 
 def test_a_list_of_ids_alone_and_units(tmp_path: Path) -> None:
     assert read_model_list(write(tmp_path, "\ufeffmodel\n Qwen/Qwen2-7B \n"))["model"].tolist() == ["Qwen/Qwen2-7B"]
-    table = read_model_list(write(tmp_path, "model,parameters_b,tokens_t,depth\na,0.5,2,24\nb,,,\n"))
+    text = "model,parameters_b,tokens_t,parent_tokens_t,depth\na,0.5,2,0.25,24\nb,,,,\n"
+    table = read_model_list(write(tmp_path, text))
     assert table["parameters"][0] == 5e8
-    assert table["tokens"][0] == 2e12
+    assert (table["tokens"][0], table["parent_tokens"][0]) == (2e12, 2.5e11)
     assert table[["parameters", "depth"]].isna().all(axis=1).tolist() == [False, True]
 
 
@@ -129,6 +171,8 @@ def test_a_list_of_ids_alone_and_units(tmp_path: Path) -> None:
         ("model,depth\na,1e9\n", "depth is '1e9', which is not a whole number from 1 to 10,000"),
         ("model,width\na,1e500\n", "width is '1e500', which is not a whole number"),
         ("model,tokens_t\na,1e500\n", "tokens_t is '1e500', which is not a number above zero and up to 1,000,000"),
+        ("model,parent_tokens_t\na,-8\n", "parent_tokens_t is '-8', which is not a number above zero"),
+        ("model,parent_tokens\na,1e19\n", "parent_tokens is '1e19', which is not a number above zero"),
         ("model,parameters\na," + "9" * 5000 + "\n", "9999...', which is not a number above zero"),
         ("model,score\na,1e500\n", "score is '1e500', which is not a number"),
         ("model,depth\na,3.5\n", "depth is '3.5'"),
@@ -190,17 +234,6 @@ def test_a_list_whose_embeddings_are_more_than_the_whole_is_refused(tmp_path: Pa
     assert tied is not None and tied.parameters == Parameters(total=100_000, embedding=64_000, body=36_000)
     with pytest.raises(DataError, match=r"embeddings alone are 128,000 \(2,000 x 64, tied\)"):
         listed_shape(models["a/d"])
-
-
-def test_pruned_models_do_not_carry_the_tokens_of_their_distillation() -> None:
-    table = shipped_list().set_index("model")
-    minitron = table[table.index.str.contains("Minitron")]
-    assert len(minitron) == 5
-    assert minitron["tokens"].isna().all()
-    noted = minitron[~minitron.index.str.startswith("nvidia/Mistral")]
-    assert noted["note"].str.startswith("94B tokens of distillation after pruning").all()
-    # What is left is what a model has seen in all: nobody trains a base model of the list on less than 2 a parameter.
-    assert (table["tokens"].dropna() > 2 * table["parameters"][table["tokens"].notna()]).all()
 
 
 def test_both_prunings_of_one_teacher_are_listed(tmp_path: Path) -> None:
