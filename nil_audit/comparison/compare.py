@@ -24,6 +24,7 @@ from nil_audit.comparison.table import derive
 from nil_audit.errors import DataError
 from nil_audit.law.studies import curves as shipped_curves
 from nil_audit.law.studies import study as study_named
+from nil_audit.progress import Progress, silent
 from nil_audit.score.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 Input: TypeAlias = "pd.DataFrame | Record | Path | str"
 
 
-def compare(*inputs: "Input | Iterable[Input]", **choices: Any) -> Comparison:
+def compare(*inputs: "Input | Iterable[Input]", progress: Progress = silent, **choices: Any) -> Comparison:
     """Hold the shape of many models, and whatever was measured on them, against their scores.
 
     Args:
@@ -42,6 +43,7 @@ def compare(*inputs: "Input | Iterable[Input]", **choices: Any) -> Comparison:
             ``family`` and ``parameters``; every column is in `nil_audit.comparison.table`. Its rows are taken as they
             are, before all others. Paths are those of `nil_audit.comparison.reading.documents.read_material`; they and
             records are joined with published scores.
+        progress: Opens a progress display.
         **choices: Fields of `nil_audit.comparison.result.Options`. The same inputs and choices give the same numbers.
 
     Returns:
@@ -76,6 +78,7 @@ def compare(*inputs: "Input | Iterable[Input]", **choices: Any) -> Comparison:
     return _compare(
         pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0],
         options,
+        progress,
         inputs=tuple(map(_named, given)),
         excluded=excluded,
         notes=notes,
@@ -92,6 +95,7 @@ def _named(one: Input) -> str:
 def _compare(
     frame: "pd.DataFrame",
     options: Options,
+    progress: Progress,
     *,
     inputs: tuple[str, ...],
     excluded: Sequence[Omission],
@@ -116,7 +120,7 @@ def _compare(
     )
     tables = {str(name): derive(rows, outcome, study, curves) for name, rows in clean.groupby("protocol")}
     table = tables[chosen]
-    findings, line = find(table, outcome, study, curves, options)
+    findings, line = find(table, outcome, study, curves, options, progress)
     others = [
         _answer(name, other, primary_effect(other, outcome, study.name))
         for name, other in tables.items()

@@ -54,6 +54,7 @@ except ImportError:
     specification_curve = lambda *a, **k: None
 
 from nil_audit.law.studies import Study, studies
+from nil_audit.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +73,12 @@ def primary_effect(table: "pd.DataFrame", outcome: Outcome, study: str) -> Effec
 
 
 def find(
-    table: "pd.DataFrame", outcome: Outcome, study: Study, curves: tuple[Study, ...], options: Options
+    table: "pd.DataFrame",
+    outcome: Outcome,
+    study: Study,
+    curves: tuple[Study, ...],
+    options: Options,
+    progress: Progress = silent,
 ) -> tuple[Findings, "pd.DataFrame | None"]:
     """Every number that the models of one protocol give, and the line of the plot of response against dose.
 
@@ -82,6 +88,7 @@ def find(
         study: Whose dose is the primary one.
         curves: Every study whose prediction is shown.
         options: Its seed, permutations, splits, and whether to be quick.
+        progress: Opens a progress display.
     """
     usable = table[table["flag"] == ""]
     samples = subset_samples(table, outcome)
@@ -103,7 +110,13 @@ def find(
         specifications=None
         if options.quick
         else specification_curve(
-            samples, study=name, fits=fits, control=control, permutations=options.permutations, seed=options.seed
+            samples,
+            study=name,
+            fits=fits,
+            control=control,
+            permutations=options.permutations,
+            seed=options.seed,
+            progress=progress,
         ),
         influence=None if options.quick else influence(whole, study=name, control=control),
         contrasts=contrasts(whole, compared, control=control, fits=fits),
