@@ -1,186 +1,226 @@
 """The figures of a comparison's report: which numbers each plot shows, and its caption."""
 
 import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from nil_audit.comparison.predictors import PRIMARY
+from nil_audit.comparison.findings import Effect
+from nil_audit.comparison.outcome import LOSS
 from nil_audit.comparison.result import Comparison
 from nil_audit.errors import DataError
-from nil_audit.law.studies import studies
-from nil_audit.report.comparison.words import GIVEN, SUBSETS, band_labels, notable, predictor_label
-from nil_audit.report.plots.forest import Row, forest
-from nil_audit.report.plots.plane import PlanePoint, depth_width_plane
-from nil_audit.report.plots.scatter import adjusted_against_distance, score_against_ratio
+from nil_audit.report.comparison.answer import study_of
+from nil_audit.report.comparison.words import (
+    CHOICES,
+    CONTROLS,
+    band_labels,
+    counted,
+    effect_label,
+    effect_text,
+    group_words,
+    notable,
+    study_words,
+)
+from nil_audit.report.plots.effect import EffectRow, effect_plot
+from nil_audit.report.plots.scatter import adjusted_against_dose, score_against_ratio
+from nil_audit.report.plots.specification import specification_plot
 from nil_audit.report.plots.style import Drawing, page_figure
+from nil_audit.report.render.characters import clean
 from nil_audit.report.render.page import Figure
-from nil_audit.report.render.text import estimate_text
-from nil_audit.stats.estimate import Estimate
+from nil_audit.report.render.text import percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_OTHERS = (
+    ("release", "spline"),
+    ("subset", "above_floor"),
+    ("random_intercept", ""),
+    ("tokens", ""),
+    ("organisations", ""),
+)
+"""Row and choice of the estimates that are drawn below the size controls, in order."""
+
+_MOST = 10
+"""Estimates of the figure of the effect."""
 
 
 def draw_figures(comparison: Comparison) -> dict[str, Figure]:
     """Every figure that the comparison has numbers for, by name; none without a model that is not flagged."""
     if comparison.usable.empty:
         return {}
-    drawn = (draw(comparison) for draw in (_score_ratio, _adjusted, _forest, _plane))
+    drawn = (draw(comparison) for draw in (_effect, _score_ratio, _adjusted, _specifications))
     return {figure.name: figure for figure in drawn if figure}
 
 
 def main_plot(comparison: Comparison) -> Drawing:
-    """Score with size held fixed against distance from the law's optimum; raw score against R where no size is known.
+    """The effect against none and the predicted one; score against R where no effect can be estimated.
 
     Raises:
         DataError: Every model is flagged, so that nothing can be drawn.
     """
     if comparison.usable.empty:
         raise DataError("Every model of this comparison is flagged, so there is nothing to draw; see .models['flag'].")
-    return _adjusted_plot(comparison) or _ratio_plot(comparison)
+    return _effect_plot(comparison) or _ratio_plot(comparison)
 
 
-def effect_groups(comparison: Comparison) -> list[tuple[str, list[Row]]]:
-    """The forest plot's rows: the primary correlation, then the same in part and under other choices."""
+def _predicted(comparison: Comparison) -> str:
+    """What an effect of 1 is called beside its line."""
+    words = study_words(comparison.study)
+    return f"as {words} predict{'' if words.endswith('studies') else 's'}"
 
-    def pick(label: str, key: str = PRIMARY, **which: str) -> list[Row]:
-        found = comparison.findings.association(key, **which)
-        return [(label, found.estimate)] if found else []
 
-    bands = band_labels(comparison.bands).items()
-    held = ("nothing", "size", "size_tokens", "size_curve_tokens", "size_curve_release")
-    keys = [one.key for one in comparison.predictors if one.key.startswith(("deviation", "distance"))]
+def _effect(comparison: Comparison) -> Figure | None:
+    plot = _effect_plot(comparison)
+    main = comparison.findings.effect("primary")
+    if plot is None or main is None:
+        return None
+    seen = (
+        f" Grey bar: effects below {main.detectable:.2f} are found in fewer than 80 of 100 such samples."
+        if main.detectable is not None
+        else ""
+    )
+    sure = f"Diamond: the answer, size held fixed by {CONTROLS[main.control]}, with its 95% interval, thick: 90%, over "
+    return page_figure(
+        "effect",
+        plot,
+        caption=f"The effect of shape in units of the predicted one. {sure}"
+        f"{group_words(comparison, main.groups)}.{seen} Below: the same under other choices. It shows how far the data"
+        " fit a prediction, not that shape is the cause.",
+        description=f"Intervals of the effect against 0, no effect, and 1, {_predicted(comparison)}: "
+        f"{effect_text(main)}.",
+        narrow=_effect_plot(comparison, phone=True),
+    )
+
+
+def _effect_plot(comparison: Comparison, *, phone: bool = False) -> Drawing | None:
+    main = comparison.findings.effect("primary")
+    if main is None:
+        return None
+    found = comparison.findings
+    fit = {one.control: one.held_out for one in found.size_fits}
+    sizes = [one for one in found.effects if one.row == "control"]
+    sizes.sort(key=lambda one: fit.get(one.control, math.inf))
+    others = [one for row, choice in _OTHERS for one in found.effects if one.row == row and choice in _choices(one)]
     groups = [
-        ("Size held fixed", pick(SUBSETS["all"])),
-        ("By size", [row for key, label in bands for row in pick(label, subset=f"band:{key}")]),
-        ("By choice of models", [row for key in SUBSETS if key != "all" for row in pick(SUBSETS[key], subset=key)]),
-        ("By values, not ranks", pick("Pearson", method="pearson")),
-        ("Without one family", _left_out(comparison)),
-        ("Holding fixed instead", [row for given in held for row in pick(GIVEN[given], given=given)]),
-        (
-            "Other measures of distance",
-            [row for key in keys if key != PRIMARY for row in pick(predictor_label(key), key)],
-        ),
-        (
-            "Other protocols",
-            [
-                (one.protocol, one.primary.estimate)
-                for one in comparison.others
-                if one.primary and one.primary.estimate.interval
-            ],
-        ),
+        ("Size held fixed by", [_row(one, effect_label(one)) for one in sizes]),
+        ("Other choices", [_row(one, effect_label(one)) for one in others[: _MOST - 1 - len(sizes)]]),
     ]
-    return [(title, rows) for title, rows in groups if rows]
+    return effect_plot(
+        _row(main, f"the answer, {counted(main.estimate.n or 0, 'model', 'models')}"),
+        groups,
+        predicted=_predicted(comparison),
+        detectable=main.detectable,
+        phone=phone,
+    )
 
 
-def _left_out(comparison: Comparison) -> list[Row]:
-    found = comparison.findings.without_families(PRIMARY)
-    whole = comparison.findings.association(PRIMARY)
-    if found is None or whole is None or whole.estimate.n is None:
-        return []
-    usable = comparison.usable
-    sizes = usable["family"][usable["parameters"].notna()].value_counts()
-    return [
-        (f"{where}: without {family}", Estimate(value=value, n=whole.estimate.n - int(sizes[family])))
-        for where, (family, value) in (("lowest", found.lowest), ("highest", found.highest))
-    ]
+def _choices(one: Effect) -> tuple[str, ...]:
+    return "", one.release, one.subset
+
+
+def _row(one: Effect, label: str) -> EffectRow:
+    return EffectRow(label=label, estimate=one.estimate, narrow=one.narrow)
 
 
 def _score_ratio(comparison: Comparison) -> Figure:
     models = comparison.usable
-    law = studies()[0].interval()
-    inside = sum(map(law.holds, models["ratio"]))
+    tested = study_of(comparison).interval()
+    inside = sum(map(tested.holds, models["ratio"]))
+    ratio, many = Counter(models["ratio"]).most_common(1)[0]
+    fanned = f" Models of one R are fanned out beside it: {many} share {_fraction(ratio)}." if many > 2 else ""
     floor = " Hollow: at the chance floor." if models["at_floor"].any() else ""
     return page_figure(
         "score-against-ratio",
         _ratio_plot(comparison),
-        caption=f"Score against the depth-width ratio R of {len(models)} models, coloured by size.{floor} Shaded: the "
-        f"law's interval [{law.low:.3g}, {law.high:.3g}]; dashed: its optimum, {law.optimum:.2g}. Size is not held "
-        f"fixed here{_mixed(comparison)}.",
-        description=f"Scatter plot of accuracy against R; {inside} of {len(models)} models lie in the interval.",
+        caption=f"{clean(comparison.outcome.name)} against R, depth over width, of"
+        f" {counted(len(models), 'model', 'models')}, coloured by size.{floor} Shaded:"
+        f" {study_words(comparison.study)}'s interval {tested.low:.2g} to {tested.high:.2g}; dashed: its optimum"
+        f" {tested.optimum:.2g}.{fanned} Size is not held fixed here, and larger models are wider for their depth.",
+        description=f"Scatter plot of score against R; {inside} of {len(models)} models lie in the interval.",
+        narrow=_ratio_plot(comparison, phone=True),
     )
 
 
-def _ratio_plot(comparison: Comparison) -> Drawing:
+def _fraction(ratio: float) -> str:
+    """A ratio as one over a whole number where it is that."""
+    return f"1/{1 / ratio:.0f}" if abs(1 / ratio - round(1 / ratio)) < 1e-6 else f"{ratio:.2g}"
+
+
+def _ratio_plot(comparison: Comparison, *, phone: bool = False) -> Drawing:
+    outcome, floor = comparison.outcome, comparison.findings.floor
+    name = clean(outcome.name)
     return score_against_ratio(
         comparison.usable,
         bands=band_labels(comparison.bands),
-        interval=studies()[0].interval(),
+        interval=study_of(comparison).interval(),
+        axis=f"{name} accuracy" if outcome.column is None else name,
+        percent=outcome.unit == "points",
+        lower_is_better=outcome.lower_is_better,
+        floor=floor.level if floor else outcome.floor,
         notable=notable(comparison),
+        phone=phone,
     )
-
-
-def _mixed(comparison: Comparison) -> str:
-    """How size is mixed into the plot of score against R, where that is known with an interval."""
-    find = comparison.findings.association
-    both = [find("parameters", outcome=outcome, given="nothing") for outcome in ("score", "ratio")]
-    score, ratio = (estimate_text(one.estimate) if one and one.estimate.interval else "" for one in both)
-    return f": it goes with score by {score} and with R by {ratio}" if score and ratio else ""
 
 
 def _adjusted(comparison: Comparison) -> Figure | None:
     plot = _adjusted_plot(comparison)
     if plot is None:
         return None
-    label = predictor_label(PRIMARY)
-    methods = (("spearman", "ranks (Spearman)"), ("pearson", "values (Pearson), as the line is,"))
-    found = [
-        f"by {name} {estimate_text(one.estimate)}"
-        for method, name in methods
-        if (one := comparison.findings.association(PRIMARY, method=method))
-    ]
-    numbers = f" Partial correlation {'; '.join(found)}." if found else ""
-    line = "Line and band: least squares of score on it and the size curve, with its 95% interval over families."
+    main = comparison.findings.effect("primary")
+    slope = f", slope {effect_text(main)} times the predicted one" if main else ""
+    band = (
+        f" Fitted: least squares{slope}, with its 95% band over {group_words(comparison)}; dashed: what"
+        f" {study_words(comparison.study)} predicts."
+        if comparison.trend is not None
+        else ""
+    )
     return page_figure(
         "adjusted-score",
         plot,
-        caption=f"Score beyond what models of the same size get, against {label}, of"
-        f" {comparison.usable['residual'].notna().sum()} models."
-        f"{'' if comparison.trend is None else f' {line}'}{numbers} The law predicts a line that falls.",
-        description=f"Scatter plot of size-adjusted score against {label} with a fitted line.{numbers}",
+        caption=f"{clean(comparison.outcome.name)} beyond what a model's size predicts, against what"
+        f" {study_words(comparison.study)} says its shape costs.{band} Each point also holds"
+        " whatever else differs between models: data, recipe, date.",
+        description=f"Scatter plot of size-adjusted score against predicted cost with a fitted line{slope}.",
+        narrow=_adjusted_plot(comparison, phone=True),
     )
 
 
-def _adjusted_plot(comparison: Comparison) -> Drawing | None:
-    models = comparison.usable
-    models = models[models["residual"].notna()]
+def _adjusted_plot(comparison: Comparison, *, phone: bool = False) -> Drawing | None:
+    models = _adjustable(comparison)
     if models.empty:
         return None
-    # The law's interval is symmetric about its optimum in ln R: one deviation is the edge on both sides.
-    law = studies()[0].interval()
-    return adjusted_against_distance(
+    unit = {"points": " (points)", LOSS: " (% of loss)"}.get(comparison.outcome.unit, "")
+    return adjusted_against_dose(
         models,
-        models[PRIMARY].abs().to_numpy(),
         bands=band_labels(comparison.bands),
-        axis=predictor_label(PRIMARY),
+        axes_labels=(f"cost of its shape, {_predicted(comparison)}{unit}", f"better than its size predicts{unit}"),
+        predicted=_predicted(comparison).replace(" predict", "\npredict"),
         trend=comparison.trend,
-        inside=math.log(law.high / law.optimum),
         notable=notable(comparison),
+        phone=phone,
     )
 
 
-def _forest(comparison: Comparison) -> Figure | None:
-    groups = effect_groups(comparison)
-    if not groups:
-        return None
-    axis = f"correlation of score with {predictor_label(PRIMARY)}"
-    return page_figure(
-        "effect-by-group",
-        forest(groups, axis=axis, ends=("as the law says", "against it"), main=SUBSETS["all"]),
-        caption="The same correlation in parts of the data and under other choices. Bars: 95% intervals over "
-        "families; a row without a bar has none. Unless a row says otherwise size is held fixed.",
-        description=f"Forest plot of {sum(len(rows) for _, rows in groups)} estimates of the correlation with their "
-        "intervals.",
-    )
-
-
-def _plane(comparison: Comparison) -> Figure:
+def _adjustable(comparison: Comparison) -> "pd.DataFrame":
     models = comparison.usable
-    columns = (models[name].tolist() for name in ("model", "depth", "width", "residual"))
-    points = [
-        PlanePoint(name=name, depth=depth, width=width, adjusted=None if math.isnan(residual) else residual)
-        for name, depth, width, residual in zip(*columns, strict=True)
-    ]
+    return models[models["residual"].notna() & models["dose"].notna()]
+
+
+def _specifications(comparison: Comparison) -> Figure | None:
+    curve = comparison.findings.specifications
+    if curve is None or not curve.specifications:
+        return None
+    drawings: Iterator[Drawing] = (
+        specification_plot(curve, CHOICES, predicted=_predicted(comparison), phone=phone) for phone in (False, True)
+    )
     return page_figure(
-        "depth-width-plane",
-        depth_width_plane(points, intervals=studies(), notable=notable(comparison)),
-        caption="Where each model stands. Thin lines: equal parameters in the blocks, 12 L d². Shaded: the law's "
-        "interval; dashed and dotted: the other studies'. Colour and area: how far the score lies above or below "
-        "what models of that size get. Models of one and the same shape are fanned out around it.",
-        description=f"Scatter plot of depth against width of {len(models)} models, with three intervals as wedges.",
+        "specification-curve",
+        next(drawings),
+        caption=f"{len(curve.specifications):,} ways to estimate the effect that could be defended, lowest first, with"
+        f" 95% intervals over {group_words(comparison)}, above the choices that each is made of; diamond: the answer's."
+        " They share their models, so they are not that many pieces of evidence.",
+        description=f"Specification curve: {percent(curve.positive, 0)} of {len(curve.specifications):,} estimates are"
+        f" above 0, their median is {curve.median:.2f}.",
+        narrow=next(drawings),
     )

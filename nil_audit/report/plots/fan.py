@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-_REACH = 4.4
+_REACH = 5.2
 """Greatest shift, in radii of a marker: a column stays a column, and apart from its neighbours."""
 _SAME = 0.05
 """Points of paper within which two abscissas are the same."""

@@ -20,7 +20,7 @@ from nil_audit.stats.estimate import Array, Estimate
 _SIZE = 7.0
 _PITCH = 9.8
 """Points from a row of choices to the next."""
-_KINDS = ((ALERT, 0.8, "95% interval below 0"), (MUTED, 0.4, "holds 0"), (LINE, 0.8, "above 0"))
+_KINDS = ((ALERT, 0.8, "below 0"), (MUTED, 0.4, "holds 0"), (LINE, 0.8, "above 0"))
 """Colour, how opaque, and words: what holds 0 stays pale in greyscale too."""
 _SHARE = 0.95
 """Of the ends of intervals that the axis holds; those beyond are cut and counted."""
@@ -43,7 +43,7 @@ def specification_plot(curve: SpecificationCurve, labels: Labels, *, predicted: 
     """
     rows = tuple(_rows(curve, labels))
     with plot_style():
-        width, upper, between, foot, head = 72.0 * (PHONE if phone else WIDTH), 165.0, 28.0, 6.0, 30.0
+        width, upper, between, foot, head = 72.0 * (PHONE if phone else WIDTH), 165.0, 28.0, 6.0, 22.0
         foot += 24.0 * phone
         lower = _PITCH * (len(rows) + 0.4)
         height = head + upper + between + lower + foot
@@ -146,7 +146,10 @@ def _estimates(axes: Axes, curve: SpecificationCurve, predicted: str, thin: floa
     axes.set_ylabel("effect of shape (1: predicted)")
     axes.xaxis.set_ticks([])
     axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
-    handles = [Line2D([], [], color=colour, alpha=alpha, lw=4.0, label=words) for colour, alpha, words in shown]
+    handles = [
+        Line2D([], [], color=colour, alpha=alpha, lw=4.0, label=f"{'95% interval ' * (not place)}{words}")
+        for place, (colour, alpha, words) in enumerate(shown)
+    ]
     axes.legend(
         handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 1.01), ncols=3, handlelength=0.9, columnspacing=1.0
     )
@@ -155,7 +158,7 @@ def _estimates(axes: Axes, curve: SpecificationCurve, predicted: str, thin: floa
 def _name_main(axes: Axes, place: int, estimate: Estimate, *, phone: bool) -> None:
     """Name the primary below its interval, on the side where there is room."""
     late = place > 0.55 * axes.get_xlim()[1]
-    words = "primary" if phone else f"primary: {interval_text(estimate)}"
+    words = "the answer" if phone else f"the answer: {interval_text(estimate)}"
     axes.annotate(
         words,
         (place, axes.get_ylim()[0]),
