@@ -58,6 +58,7 @@ def dose_terms(
     *,
     loss_per_size: float = LOSS_PER_SIZE,
     slope: str = "spline",
+    like: Array | None = None,
 ) -> Terms:
     """The dose of a predicted excess loss.
 
@@ -66,14 +67,15 @@ def dose_terms(
         excess: Relative excess loss of each one's shape, shape (n,); `Sample.excess` of a study.
         loss_per_size: -d ln loss / d ln size.
         slope: One of `SLOPES`.
+        like: ln size of the models that the curve's knots are taken from, shape (m,); None: of all of them.
     """
     if sample.outcome.lower_is_better:
         nothing = np.zeros((sample.models, 0))
         return Terms(curve=nothing, terms=nothing, fixed=100 * np.log1p(excess))
     size, worth = sample.size, excess / loss_per_size
-    centre, scale = size.mean(), size.std() or 1.0
-    columns = degrees(len(size))
-    knots = spline_knots(size, columns)
+    like = size if like is None else like
+    centre, scale = like.mean(), like.std() or 1.0
+    knots = spline_knots(like, degrees(len(like)))
     if slope == "quadratic":
         centred = (size - centre) / scale
         curve = np.column_stack([centred, centred**2])

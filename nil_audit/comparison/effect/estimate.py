@@ -153,14 +153,14 @@ def from_moments(curve: Array, moment: Array, width: int) -> Array:
         moment: Of `Regressors.numbers`, shape (B, width + q + 2, width + q + 2).
         width: Number of held columns.
     """
-    fit = _solve(curve[:, :-1, :-1], curve[:, :-1, -1])
+    fit = solve_each(curve[:, :-1, :-1], curve[:, :-1, -1])
     # from (held, terms, fixed, response) to (held, dose, response), the dose being terms @ fit + fixed
     mix = np.concatenate([fit, np.ones((len(fit), 1))], axis=1)
     dose = slice(width, width + mix.shape[1])
     cross = np.einsum("bij,bj->bi", moment[:, :, dose], mix)
     with_held, with_response = cross[:, :width], cross[:, -1]
     own_square = np.einsum("bi,bi->b", cross[:, dose], mix)
-    slopes = _solve(moment[:, :width, :width], with_held)
+    slopes = solve_each(moment[:, :width, :width], with_held)
     spread = own_square - np.einsum("bi,bi->b", slopes, with_held)
     shared = with_response - np.einsum("bi,bi->b", slopes, moment[:, :width, -1])
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -268,7 +268,7 @@ def orthogonal(columns: Array) -> Array:
     return left[:, kept] * np.sqrt(len(columns))
 
 
-def _solve(inner: Array, right: Array) -> Array:
+def solve_each(inner: Array, right: Array) -> Array:
     """Solutions of a batch of symmetric systems of columns of mean square 1, shape (B, q).
 
     A column that is zero without some group (its indicator) makes no difference there: the ridge, of 1e-10 of a mean
