@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nil_audit.catalog.lists import WHOLE_NUMBERS
+from nil_audit.auditing.documents import HUB_ID
+from nil_audit.catalog.lists import IN_UNITS, WHOLE_NUMBERS
 from nil_audit.catalog.scores import MMLU_PRO_CHANCE
 from nil_audit.comparison.predictors import METRICS
 from nil_audit.comparison.reading.inputs import FACTS, OWN_PROTOCOL
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 
 _DEFAULTS = {"kind": "base", "protocol": OWN_PROTOCOL, "origin": "table", "source": "the table given"}
 _UNITS = {"depth": "blocks", "width": "channels"}
-_KNOWN_OF_SHAPE = ("ratio", *WHOLE_NUMBERS, "parameters_b", "tokens_t")
-
+_KNOWN_OF_SHAPE = ("ratio", *WHOLE_NUMBERS, *(column for column, _ in IN_UNITS.values()))
 
 _LOSSES = ("loss_per_token", "loss_per_byte")
 """Of a record."""
@@ -129,8 +129,8 @@ def _typed(frame: "pd.DataFrame", size: str) -> tuple["pd.DataFrame", list[str]]
         if name in _DEFAULTS:
             table[name] = table[name].replace("", _DEFAULTS[name])
     table["chance"] = table["chance"].fillna(MMLU_PRO_CHANCE)
-    table.loc[~(table["parameters"] > 0), "parameters"] = np.nan
-    table.loc[~(table["tokens"] > 0), "tokens"] = np.nan
+    for name in IN_UNITS:
+        table.loc[~(table[name] > 0), name] = np.nan
     if size != "parameters":
         table[size] = _sizes(frame, size)
     return table, _families(table)
@@ -165,13 +165,18 @@ def _sizes(frame: "pd.DataFrame", size: str) -> Array:
 
 
 def _families(table: "pd.DataFrame") -> list[str]:
-    """Fill missing families: the Hub organisation, or the model alone with all its revisions; says so."""
-    nameless = table["family"] == ""
+    """Fill missing families, and say so, and missing organisations.
+
+    A family is the Hub organisation, or the model alone with all its revisions; an organisation is that of the Hub, or
+    the family.
+    """
+    names = table["model"].str.split("@").str[0]
+    on_hub = names.map(HUB_ID.fullmatch).notna()
+    nameless, unsigned = table["family"] == "", table["organisation"] == ""
+    table.loc[nameless, "family"] = names.where(~names.str.contains("/"), names.str.split("/").str[0])[nameless]
+    table.loc[unsigned, "organisation"] = names.str.split("/").str[0].where(on_hub, table["family"])[unsigned]
     if not nameless.any():
         return []
-    organisation = table["model"].str.split("@").str[0]
-    organisation = organisation.where(~organisation.str.contains("/"), organisation.str.split("/").str[0])
-    table.loc[nameless, "family"] = organisation[nameless]
     models = table["model"][nameless].nunique()
     return [
         f"{models} model{'s name' if models > 1 else ' names'} no family: models of one Hub organisation are taken as"
