@@ -80,7 +80,9 @@ def _effect(comparison: Comparison) -> Figure | None:
         if main.detectable is not None
         else ""
     )
-    sure = f"Diamond: the answer, size held fixed by {CONTROLS[main.control]}, with its 95% interval, thick: 90%, over "
+    sure = (
+        f"Diamond: the answer, size held fixed by a {CONTROLS[main.control]}, with its 95% interval, thick: 90%, over "
+    )
     return page_figure(
         "effect",
         plot,

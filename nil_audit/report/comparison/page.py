@@ -1,39 +1,36 @@
-"""A comparison as one page: the answer first, then what it rests on, then how it was reached."""
+"""A comparison as one page of seven parts: the answer first, then what it rests on, then everything else folded."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nil_audit import __version__
-from nil_audit.comparison.predictors import PRIMARY
 from nil_audit.comparison.result import Comparison
-from nil_audit.law.studies import DEFAULT
-from nil_audit.report.comparison.answer import headline, rule_table, sentences
-from nil_audit.report.comparison.contrary import contrary_results
-from nil_audit.report.comparison.correlation_tables import (
-    association_table,
-    band_table,
-    confounder_table,
-    left_out_table,
-    other_choices_table,
-    permutation_table,
-    predictor_table,
-)
-from nil_audit.report.comparison.figures import draw_figures
-from nil_audit.report.comparison.method import method_blocks
-from nil_audit.report.comparison.model_tables import (
-    contrast_table,
-    counterexample_table,
-    model_table,
-    protocol_table,
+from nil_audit.report.comparison.answer import claim, control_sentence, headline, sentences
+from nil_audit.report.comparison.appendix import association_table, method_blocks, model_table
+from nil_audit.report.comparison.choices import (
+    choice_table,
+    effect_table,
+    further_table,
+    mapping_table,
+    prediction_table,
+    size_table,
     skill_table,
+    specification_sentence,
 )
-from nil_audit.report.comparison.words import STRENGTH
-from nil_audit.report.render.page import Aside, Block, Bullets, Figure, KeyNumber, Page, Section, Table, table
-from nil_audit.report.render.text import interval, points, signed
-from nil_audit.stats.estimate import Estimate
+from nil_audit.report.comparison.contrasts import contrast_table
+from nil_audit.report.comparison.data import data_bullets, excluded_table, missing
+from nil_audit.report.comparison.figures import draw_figures
+from nil_audit.report.comparison.influence import counterexample_table, influence_sentence, removal_table
+from nil_audit.report.comparison.words import counted, group_words
+from nil_audit.report.render.page import Aside, Block, Figure, Page, Prose, Section, Table
 
 _FIRST = ["model", "family", "depth", "width", "ratio", "parameters", "tokens", "release", "lineage", "score"]
 """The columns that table.csv begins with; the month, which repeats the release for arithmetic, it goes without."""
+
+_CAVEAT = (
+    "Models differ in data, tokens and recipe as well as in shape, so no comparison of published models, whichever way"
+    " it points, is an experiment on shape."
+)
 
 
 def comparison_page(comparison: Comparison, *, command: str, draw: bool = True) -> Page:
@@ -45,22 +42,21 @@ def comparison_page(comparison: Comparison, *, command: str, draw: bool = True) 
         draw: Whether it has its figures, which take seconds and which a terminal does not show.
     """
     answer = comparison.answer
-    first, *rest = sentences(comparison)
+    figures = draw_figures(comparison) if draw else {}
+    of = f"protocol {answer.protocol}" if comparison.outcome.column is None else "size and shape held against it"
     return Page(
-        title="Does distance from the efficient interval go with score?",
-        kicker=f"{answer.models:,} base models of {answer.families} families, MMLU-Pro, protocol {answer.protocol}",
-        answer=(headline(answer), first),
-        numbers=tuple(_key_numbers(comparison)),
-        sections=tuple(
-            section
-            for section in _sections(comparison, rest, draw_figures(comparison) if draw else {}, command)
-            if section.blocks
-        ),
+        title=f"What does a model's shape cost in {comparison.outcome.name}?",
+        kicker=f"{counted(answer.models, 'model', 'models')} of {group_words(comparison, answer.groups)},"
+        f" {comparison.outcome.name}, {of}",
+        claim=claim(comparison),
+        answer=(headline(comparison), *sentences(comparison)),
+        figure=figures.get("effect"),
+        sections=tuple(section for section in _sections(comparison, figures, command) if section.blocks),
         footer=(
             "The claim under test: Sun, Yang, Zhang, Du, Law of Neural Interaction, arXiv 2605.27989.",
-            "Beside this page: comparison.json (every number), table.csv (every model), plots/. "
-            f"nil-audit {__version__}.",
+            f"Beside this page: study.json (every number), table.csv (every model), plots/. nil-audit {__version__}.",
         ),
+        closing="More: --details prints the rest, --out DIR writes the report with its figures.",
     )
 
 
@@ -69,95 +65,60 @@ def comparison_files(comparison: Comparison, command: str) -> dict[str, Any]:
     rest = comparison.models.columns.drop([*_FIRST, "month"])
     return {
         "table.csv": comparison.models[[*_FIRST, *rest]],
-        "comparison.json": {**comparison.to_dict(), "command": command},
+        "study.json": {**comparison.to_dict(), "command": command},
     }
 
 
-def _key_numbers(comparison: Comparison) -> Iterator[KeyNumber]:
+def _sections(comparison: Comparison, figures: Mapping[str, Figure], command: str) -> Iterator[Section]:
     findings = comparison.findings
-    yield KeyNumber(label="Evidence for the law", value=STRENGTH[comparison.answer.strength].capitalize())
-    for label, given in (("Correlation with score, size held fixed", "size_curve"), ("The same, raw", "nothing")):
-        if found := findings.association(PRIMARY, given=given):
-            ends = found.estimate.interval
-            yield KeyNumber(
-                label=label,
-                value=signed(found.estimate.value),
-                detail=f"95% {interval(*ends)}" if ends else "no interval",
-                span=(ends[0], found.estimate.value, ends[1]) if ends else None,
-            )
-    if skill := findings.skill(PRIMARY, "halves"):
-        value = f"{points(skill.estimate.value)}%"
-        yield KeyNumber(
-            label="Skill out of sample, over size alone", value=value, detail=f"95% {_in_points(skill.estimate)}"
-        )
-    if law := findings.contrast(DEFAULT):
-        yield KeyNumber(
-            label=f"Inside the interval ({law.inside}) minus outside ({law.outside})",
-            value=f"{points(law.estimate.value)} points",
-            detail=f"95% {_in_points(law.estimate)}",
-        )
 
+    def section(name: str, title: str, *blocks: Block | None, detail: bool = True, folded: bool = False) -> Section:
+        kept = tuple(block for block in blocks if block and not (isinstance(block, Table) and not block.rows))
+        return Section(name=name, title=title, blocks=kept, detail=detail, folded=folded)
 
-def _in_points(estimate: Estimate) -> str:
-    ends = estimate.scaled(100).interval
-    return interval(*ends, digits=1) if ends else "interval not available"
-
-
-def _sections(
-    comparison: Comparison, rest: list[str], figures: Mapping[str, Figure], command: str
-) -> Iterator[Section]:
-    def section(name: str, title: str, *blocks: Block | None, figure: str = "", detail: bool = True) -> Section:
-        held = (figures.get(figure), *blocks)
-        kept = tuple(block for block in held if block and not (isinstance(block, Table) and not block.rows))
-        return Section(name=name, title=title, blocks=kept, detail=detail)
-
-    told = Bullets(items=tuple(rest)) if rest else None
-    yield section("found", "In numbers", told, contrary_results(comparison), detail=False)
-    yield section("rules", "How the answer was reached", rule_table(comparison), detail=False)
+    yield section("rows", "The effect, row by row", effect_table(comparison), detail=False)
+    yield section("score", "Score against shape", figures.get("score-against-ratio"), figures.get("adjusted-score"))
+    curve, influence = findings.specifications, findings.influence
     yield section(
-        "score",
-        "Score against shape",
-        confounder_table(comparison),
-        contrast_table(comparison),
-        figure="score-against-ratio",
+        "choices",
+        "Does the answer depend on a choice?",
+        _prose(control_sentence(comparison)),
+        *(
+            (_prose(specification_sentence(curve)), figures.get("specification-curve"), choice_table(curve))
+            if curve
+            else ()
+        ),
     )
     yield section(
-        "size-held-fixed",
-        "With size held fixed",
-        predictor_table(comparison),
-        figure="adjusted-score",
-        detail=comparison.findings.association(PRIMARY) is None,
+        "influence",
+        "What the answer hangs on",
+        *((_prose(influence_sentence(influence)), removal_table(influence)) if influence else ()),
+        *(counterexample_table(comparison, kind) for kind in ("inside_below", "outside_above")),
     )
+    yield section("contrasts", "Inside an interval against outside", contrast_table(comparison))
     yield section(
-        "parts",
-        "In parts of the data, and under other choices",
-        other_choices_table(comparison),
-        band_table(comparison),
-        left_out_table(comparison),
-        permutation_table(comparison),
-        figure="effect-by-group",
+        "data",
+        "What the data are",
+        data_bullets(comparison),
+        _prose(_CAVEAT if comparison.grouped == "family" else ""),
+        excluded_table(comparison),
+        size_table(comparison),
+        prediction_table(comparison),
+        mapping_table(comparison),
+        skill_table(comparison),
     )
-    yield section("out-of-sample", "Out of sample", skill_table(comparison))
-    kinds = ("inside_below", "outside_above")
-    yield section("counterexamples", "Counterexamples", *(counterexample_table(comparison, kind) for kind in kinds))
-    yield section("plane", "The depth-width plane", figure="depth-width-plane")
-    yield section("protocols", "Other protocols", protocol_table(comparison))
-    yield section("limits", "What this comparison cannot say", *_limits(comparison))
-    yield section("models", "All models", model_table(comparison))
-    yield section("correlations", "Every correlation", association_table(comparison))
-    yield section("method", "Method and configuration", *method_blocks(comparison, command))
+    lacking = tuple(missing(comparison))
+    yield section(
+        "numbers",
+        "All correlations, all models, and how the numbers are made",
+        *method_blocks(comparison, command),
+        Aside(title="Not made, and about the inputs", items=lacking) if lacking else None,
+        further_table(comparison),
+        association_table(comparison),
+        model_table(comparison),
+        folded=True,
+    )
 
 
-def _limits(comparison: Comparison) -> Iterator[Block]:
-    if comparison.unavailable:
-        items = tuple(f"{one.what}: {one.reason}" for one in comparison.unavailable)
-        yield Aside(title="Not available", items=items)
-    if comparison.notes:
-        yield Aside(title="About the inputs", items=comparison.notes)
-    yield table(
-        f"Models that the inputs name and the comparison leaves out: {len(comparison.excluded):,}.",
-        ("Model", "Reason"),
-        [(one.what, one.reason) for one in comparison.excluded],
-        left=2,
-        file="comparison.json",
-    )
+def _prose(text: str) -> Prose | None:
+    return Prose(text=text) if text else None
