@@ -3,6 +3,12 @@
 A published score is never mixed with a measured one, and protocols are not interchangeable: the same model
 moves by ten points and more between them. Rows known to be wrong stay in the table, with the reason in
 ``flag``, and are left out unless they are asked for.
+
+The questions have two editions on the Hub (TIGER-Lab/MMLU-Pro). Until January 2026 475 options began with a space, 473
+of them right answers ("2024" in the column ``data``; commit 3373e0b3 is of this edition); since commit b189ec76 of
+January 2026 none does ("2026"). No source of the table names a commit, and all are dated: the leaderboard took models
+from June 2024 to March 2025 and its last table is of May 2025; the reports and model cards are of July 2024 (Llama 3,
+Qwen2) to July 2025 (SmolLM3). So every score is of the edition of 2024.
 """
 
 from functools import cache
@@ -79,8 +85,8 @@ def published_scores(
         A frame of its own with the columns model (Hub id), kind, protocol, accuracy (raw, 0 to 1), stderr
         (binomial, computed from accuracy and questions: no source states one; missing where the source does
         not say how many questions were asked), normalised (see ``normalised``; leaderboard only), questions,
-        precision, date (of submission), data ("2024": the questions as they were until January 2026, with leading
-        spaces before some options; empty: not known), source, flag (empty: usable), note.
+        precision, date (of submission), data (the edition of the questions, "2024" throughout), source, flag
+        (empty: usable), note.
 
     Raises:
         DataError: No such protocol or kind.
