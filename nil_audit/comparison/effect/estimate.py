@@ -78,11 +78,26 @@ def grouped_moments(columns: Array, group: Codes) -> Array:
     )
 
 
+def group_moments(columns: Array, group: Codes) -> Array:
+    """Second moments of columns of the models of each group, shape (G, q, q).
+
+    Args:
+        columns: Shape (n, q).
+        group: Codes 0 .. G - 1, shape (n,).
+    """
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(int(group.max()) + 1))
+    ordered = columns[order]
+    return np.stack(
+        [np.add.reduceat(ordered * ordered[:, [one]], starts, axis=0) for one in range(columns.shape[1])], axis=1
+    )
+
+
 def left_out_moments(columns: Array, group: Codes) -> Array:
-    """Second moments of columns with all models, then without each group, shape (1 + G, q, q); as `grouped_moments`."""
-    products = grouped_moments(columns, group)
-    total = products.sum(axis=0)
-    return np.concatenate([total[None], total - products])
+    """Second moments of columns with all models, then without each group, shape (1 + G, q, q); see `group_moments`."""
+    own = group_moments(columns, group)
+    total = own.sum(axis=0)
+    return np.concatenate([total[None], total - own])
 
 
 def less_group_means(values: Array, group: Codes, share: Array | float = 1.0) -> Array:
