@@ -180,8 +180,8 @@ class Removal:
 
     Attributes:
         unit: "model" or "organisation".
-        target: "sign" (the effect changes sign), "interval" (the 95% interval excludes zero) or "contradicted"
-            (the answer becomes that).
+        target: "sign" (the effect changes sign), "interval" (the 95% interval excludes zero), or an answer that it
+            becomes: "supported", "contradicted", "cannot_tell".
         removed: Their names, in the order of removal; empty where no set of at most the number tried does it.
         tried: The largest number of removals that was tried.
         effect: What is then estimated; None where nothing was found.

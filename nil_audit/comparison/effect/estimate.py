@@ -63,21 +63,6 @@ def indicators(labels: "pd.Series[str]") -> Array:
     return np.column_stack([np.zeros((len(labels), 0)), *((common == name).to_numpy(dtype=float) for name in names)])
 
 
-def grouped_moments(columns: Array, group: Codes) -> Array:
-    """Second moments of columns, summed over the models of each group, shape (G, q, q).
-
-    Args:
-        columns: Shape (n, q).
-        group: Codes 0 .. G - 1, shape (n,).
-    """
-    order = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[order], np.arange(int(group.max()) + 1))
-    ordered = columns[order]
-    return np.stack(
-        [np.add.reduceat(ordered * ordered[:, [one]], starts, axis=0) for one in range(columns.shape[1])], axis=1
-    )
-
-
 def group_moments(columns: Array, group: Codes) -> Array:
     """Second moments of columns of the models of each group, shape (G, q, q).
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nil_audit.comparison.effect.dose import dose_terms
-from nil_audit.comparison.effect.estimate import design, effect, from_moments, grouped_moments, regressors
+from nil_audit.comparison.effect.estimate import design, effect, from_moments, group_moments, regressors
 from nil_audit.comparison.effect.sample import Codes, Sample, coded
 from nil_audit.comparison.findings import Effect, Influence, Removal
 from nil_audit.stats.estimate import Array
@@ -147,7 +147,7 @@ class _Moments:
         self.group: Codes = sample.group
         made_of = regressors(sample, dose_terms(sample, sample.excess(study)), design(sample, control))
         self._columns, self._width = (made_of.curve, made_of.numbers), made_of.width
-        self._of_unit = [grouped_moments(columns, self.unit) for columns in self._columns]
+        self._of_unit = [group_moments(columns, self.unit) for columns in self._columns]
         self._total = [moments.sum(axis=0) for moments in self._of_unit]
 
     def candidates(self) -> NDArray[np.int64]:
@@ -181,10 +181,10 @@ class _Moments:
             values: The effect without each.
         """
         groups = int(self.group.max()) + 1
-        of_group = [grouped_moments(columns, self.group) for columns in self._columns]
+        of_group = [group_moments(columns, self.group) for columns in self._columns]
         # what a unit and a group both hold is taken out once
         cells, cell = np.unique(self.unit * groups + self.group, return_inverse=True)
-        of_cell = [grouped_moments(columns, cell.reshape(-1)) for columns in self._columns]
+        of_cell = [group_moments(columns, cell.reshape(-1)) for columns in self._columns]
         place = {int(code): row for row, code in enumerate(units)}
         shared = [(number, place[unit], group) for number, unit, group in self._cells(cells, groups) if unit in place]
         number, row, group = np.array(shared, dtype=np.int64).T

@@ -13,6 +13,8 @@ _TARGETS = {
     "sign": "the effect changes its sign",
     "interval": "its interval excludes 0",
     "contradicted": "the answer becomes 'contradicted'",
+    "supported": "the answer becomes 'supported'",
+    "cannot_tell": "the answer becomes 'cannot tell'",
 }
 _COUNTEREXAMPLES = {
     "inside_below": "Inside the interval of {who}, and yet below what models of their size reach",
