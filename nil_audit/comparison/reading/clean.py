@@ -79,7 +79,7 @@ def _with_outcome(frame: "pd.DataFrame", outcome: str, lower_is_better: bool) ->
     if outcome not in frame or not frame[outcome].notna().any():
         raise DataError(f"No model has a number {outcome!r}; {_columns(frame)}.")
     error = "stderr" if outcome == "score" else f"{outcome}_stderr"
-    frame = frame.assign(score=frame[outcome], stderr=frame.get(error, np.nan), protocol=outcome)
+    frame = frame.assign(score=_numbers(frame, outcome), stderr=frame.get(error, np.nan), protocol=outcome)
     return frame.drop(columns=outcome) if outcome in METRICS else frame
 
 

@@ -151,7 +151,7 @@ def of_list(
         listed: From `nil_audit.catalog.lists.read_model_list`.
         source: Its name.
         place: Where its models lie; a list that ships with nil-audit lies on the Hub, whatever its file is called.
-        as_facts: Columns of a score ("score", "flag") that are read as any other number of a model is.
+        as_facts: Columns of a score ("score", "stderr", "flag") that are read as any other number of a model is.
     """
     place = "hub" if _is_shipped(listed) else place
     names = (*FACTS, *METRICS, *as_facts, *_other_numbers(listed))

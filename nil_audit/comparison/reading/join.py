@@ -51,7 +51,7 @@ def read_frame(
     """
     import pandas as pd
 
-    as_facts = () if outcome is None else ("score", "flag")
+    as_facts = () if outcome is None else ("score", "stderr", "flag")
     inputs = read_inputs(paths, records, as_facts=as_facts) if paths or records else _shipped()
     models, notes = identify(inputs.facts, inputs.scores)
     audited, on_records = count_records(models)
@@ -186,7 +186,7 @@ def _contradictions(
         for model in models
         for one in model.facts
         for name in columns
-        if not _same(one.values.get(name, known[model.name].get(name)), known[model.name].get(name))
+        if name in one.values and name in known[model.name] and not _same(one.values[name], known[model.name][name])
     ]
 
 
