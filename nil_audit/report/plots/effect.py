@@ -75,7 +75,7 @@ def effect_plot(
         left, right = (8.0, 8.0) if phone else (_widest(lines, "label") + 12.0, _widest(lines, "number") + 16.0)
         body, head, foot = lines[-1].y + 0.8 * _PITCH, 18.0, 34.0
         height = head + body + foot
-        figure = new_figure(height / 72.0, width / 72.0)
+        figure = new_figure(height / 72.0, PHONE if phone else WIDTH)
         figure.set_layout_engine("none")
         axes = figure.add_axes((left / width, foot / height, 1 - (left + right) / width, body / height))
         axes.set_xlim(low, high)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TICKS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-_APART = 0.055
-"""Least distance of two names at the right edge, in parts of the height."""
+_LINE = 0.06
+"""Height of a line of the names at the right edge, in parts of the axes' height."""
 
 
 def score_against_ratio(
@@ -157,8 +157,10 @@ def _name_lines(axes: Axes, heights: Mapping[str, float]) -> None:
     bottom, top = axes.get_ylim()
     order = sorted(heights, key=lambda name: heights[name])
     places = np.clip([(heights[name] - bottom) / (top - bottom) for name in order], 0.0, 1.0)
+    lines = [1 + name.count("\n") for name in order]
     for index in range(1, len(places)):
-        places[index] = max(places[index], places[index - 1] + _APART * (1 + order[index - 1].count("\n")))
+        places[index] = max(places[index], places[index - 1] + _LINE * (lines[index - 1] + lines[index]) / 2)
+    places -= max(0.0, places[-1] - 1.0)
     for name, place in zip(order, places, strict=True):
         axes.annotate(
             name,

@@ -47,9 +47,9 @@ def specification_plot(curve: SpecificationCurve, labels: Labels, *, predicted: 
         foot += 24.0 * phone
         lower = _PITCH * (len(rows) + 0.4)
         height = head + upper + between + lower + foot
-        names = max(text_size(words, _SIZE, bold=bold)[0] for words, _, bold in _texts(rows, labels))
-        left, right = (34.0, 34.0) if phone else (max(names + 12.0, 60.0), 40.0)
-        figure = new_figure(height / 72.0, width / 72.0)
+        names = max(text_size(words, _SIZE, bold=True)[0] for words, *_ in _texts(rows, labels))
+        left, right = (42.0, 34.0) if phone else (max(names + 12.0, 60.0), 40.0)
+        figure = new_figure(height / 72.0, PHONE if phone else WIDTH)
         figure.set_layout_engine("none")
         inner = (left / width, 1 - (left + right) / width)
         estimates = figure.add_axes((inner[0], (foot + lower + between) / height, inner[1], upper / height))
@@ -147,7 +147,7 @@ def _estimates(axes: Axes, curve: SpecificationCurve, predicted: str, thin: floa
     axes.xaxis.set_ticks([])
     axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
     handles = [
-        Line2D([], [], color=colour, alpha=alpha, lw=4.0, label=f"{'95% interval ' * (not place)}{words}")
+        Line2D([], [], color=colour, alpha=alpha, lw=4.0, label=f"{'95% interval ' * (not place and not phone)}{words}")
         for place, (colour, alpha, words) in enumerate(shown)
     ]
     axes.legend(

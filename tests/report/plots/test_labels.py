@@ -62,3 +62,9 @@ def test_labels_come_in_the_order_asked_for_and_no_more_than_asked_for():
     points = np.array([[50.0 * i, 40.0 * i] for i in range(1, 6)])
     sizes = dict.fromkeys((3, 1, 4, 0), (20.0, 8.0))
     assert [label.index for label in place_labels(points, sizes, BOUNDS, radius=3.0, most=3)] == [3, 1, 4]
+
+
+def test_no_label_is_written_over_other_writing():
+    other = (104.0, 90.0, 180.0, 110.0)
+    (label,) = place_labels(np.array([[100.0, 100.0]]), {0: (40.0, 8.0)}, BOUNDS, radius=3.0, most=5, avoid=[other])
+    assert not overlap(label.box, other) and label.box[2] <= 97

@@ -1,6 +1,8 @@
-"""What the plots draw: points where the models are, intervals where the studies put them, sizes where they are."""
+"""How plots look and are written; where the plane puts shapes, intervals and sizes."""
 
 import io
+import re
+import zlib
 
 import numpy as np
 import pytest
@@ -9,16 +11,11 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
-from nil_audit.comparison.predictors import PRIMARY
-from nil_audit.comparison.result import Comparison
 from nil_audit.law.studies import studies
-from nil_audit.report.plots.forest import forest
 from nil_audit.report.plots.palette import ALERT, INTERVAL, LINE, RAMP
 from nil_audit.report.plots.plane import PlanePoint, depth_width_plane
 from nil_audit.report.plots.points import RASTER_FROM
-from nil_audit.report.plots.scatter import adjusted_against_distance, score_against_ratio
-from nil_audit.report.plots.style import WIDTH, page_figure, png_bytes, steps, svg_text
-from nil_audit.stats.estimate import Estimate
+from nil_audit.report.plots.style import WIDTH, Drawing, page_figure, pdf_bytes, png_bytes, steps, svg_text
 
 LAW = studies()[0]
 
@@ -29,79 +26,20 @@ def _points(figure: Figure) -> np.ndarray:
     return np.concatenate([np.asarray(part) for part in parts])
 
 
-def _bands(comparison: Comparison) -> dict[str, str]:
-    return {band.key: band.key.upper() for band in comparison.bands}
-
-
 def _words(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.axes[0].texts]
 
 
-def test_every_model_stands_at_its_ratio_and_score(comparison: Comparison):
-    figure = score_against_ratio(
-        comparison.models, bands=_bands(comparison), interval=LAW.interval(), notable=["org/model-9"]
+def _plane() -> Drawing:
+    return depth_width_plane(
+        [PlanePoint(name="org/model-9", depth=24, width=1024)], intervals=studies(), notable=["org/model-9"]
     )
-    expected = sorted(zip(comparison.models["ratio"], comparison.models["score"], strict=True))
-    np.testing.assert_allclose(sorted(map(tuple, _points(figure))), expected)
-    assert "model-9" in _words(figure)
 
 
-def test_the_interval_is_shaded_from_end_to_end(comparison: Comparison):
-    interval = LAW.interval()
-    figure = score_against_ratio(comparison.models, bands=_bands(comparison), interval=interval)
-    (span,) = [patch for patch in figure.axes[0].patches if to_hex(patch.get_facecolor()) == INTERVAL]
-    assert (span.get_x(), span.get_x() + span.get_width()) == pytest.approx((interval.low, interval.high))
-
-
-def test_colour_is_the_size_band_and_hollow_is_the_floor(comparison: Comparison):
-    figure = score_against_ratio(comparison.models, bands=_bands(comparison), interval=LAW.interval())
-    colours = dict(zip([band.key for band in comparison.bands], steps(len(comparison.bands)), strict=True))
-    drawn = {}
-    for one in figure.axes[0].collections:
-        edges, faces = one.get_edgecolors(), one.get_facecolors()
-        hollow = len(faces) == 1
-        for place, at in enumerate(np.asarray(one.get_offsets())):
-            drawn[tuple(at)] = (to_hex((edges if hollow else faces)[place]), hollow)
-    for _, model in comparison.models.iterrows():
-        assert drawn[model["ratio"], model["score"]] == (colours[model["band"]], model["at_floor"])
-
-
-def test_size_adjusted_scores_are_in_percentage_points(comparison: Comparison):
-    models, trend = comparison.models[comparison.models["residual"].notna()], comparison.trend
-    assert trend is not None
-    values = models[PRIMARY].abs().to_numpy()
-    figure = adjusted_against_distance(
-        models, values, bands=_bands(comparison), axis="deviation", trend=trend, inside=0.8
-    )
-    expected = sorted(zip(values, 100 * models["residual"], strict=True))
-    np.testing.assert_allclose(sorted(map(tuple, _points(figure))), expected)
-    line = next(line for line in figure.axes[0].lines if line.get_color() == LINE)
-    np.testing.assert_allclose(line.get_ydata(), 100 * np.array(trend["y"]))
-
-
-def test_the_forest_has_a_row_an_effect_in_order():
-    rows = [(f"row {n}", Estimate(value=0.1 * n, low=0.1 * n - 0.2, high=0.1 * n + 0.1, n=n)) for n in range(3)]
-    alone = ("no interval", Estimate(value=-0.3, n=7))
-    figure = forest([("One", rows), ("Empty", []), ("Two", [alone])], axis="effect", ends=("left", "right"))
-    words = _words(figure)
-    assert [word for word in words if word in ("One", "row 0", "row 1", "row 2", "Empty", "Two", "no interval")] == [
-        "One", "row 0", "row 1", "row 2", "Two", "no interval",
-    ]  # fmt: skip
-    assert "+0.20 [0.00, +0.30]" in words and "−0.30" in words and "7" in words
-    bars = [line.get_xdata() for line in figure.axes[0].lines if len(line.get_xdata()) == 2][:3]
-    np.testing.assert_allclose(bars, [[-0.2, 0.1], [-0.1, 0.2], [0.0, 0.3]], atol=1e-12)
-    low, high = figure.axes[0].get_xlim()
-    assert low == -high and high >= 0.3
-
-
-def test_a_block_of_a_page_has_both_forms_of_the_drawing():
-    block = page_figure(
-        "plane",
-        depth_width_plane([PlanePoint(name="a", depth=24, width=1024)], intervals=studies()),
-        caption="What it shows.",
-        description="A plane.",
-    )
-    assert block.name == "plane" and block.svg.count("<svg") == 1
+def test_a_block_of_a_page_has_every_form_of_the_drawing():
+    block = page_figure("plane", _plane(), caption="What it shows.", description="A plane.", narrow=_plane())
+    assert block.name == "plane" and block.svg.count("<svg") == 1 and block.narrow == block.svg
+    assert block.pdf.startswith(b"%PDF")
     assert Image.open(io.BytesIO(block.png)).width == round(200 * WIDTH)
 
 
@@ -158,21 +96,40 @@ def test_the_plane_names_candidates_first_and_colours_models_by_their_score():
 @pytest.mark.parametrize("name", ["$\\frac{1}{2}$ $x", "模型", "<b>&amp;", "a\nb\x00\u202e", "", "/", "x" * 300])
 def test_any_name_can_be_drawn(name):
     figure = depth_width_plane([PlanePoint(name=name, depth=12, width=768)], intervals=studies()[:1], notable=[name])
-    assert svg_text(figure).count("<svg") == 1
+    assert svg_text(figure).count("<svg") == 1 and pdf_bytes(figure).startswith(b"%PDF")
     assert png_bytes(figure, dots=50).startswith(b"\x89PNG")
 
 
-def test_the_same_plot_is_the_same_bytes_and_carries_no_date(comparison: Comparison):
-    def draw() -> Figure:
-        return score_against_ratio(
-            comparison.models, bands=_bands(comparison), interval=LAW.interval(), notable=["org/model-9"]
-        )
-
-    text = svg_text(draw())
-    assert text == svg_text(draw())
-    assert png_bytes(draw()) == png_bytes(draw())
+def test_the_same_plot_is_the_same_bytes_and_carries_no_date():
+    text, page = svg_text(_plane()), pdf_bytes(_plane())
+    assert text == svg_text(_plane()) and png_bytes(_plane()) == png_bytes(_plane()) and page == pdf_bytes(_plane())
     assert "dc:date" not in text and "Matplotlib v" not in text
+    assert b"CreationDate" not in page and b"Matplotlib" not in page
     assert ">model-9</text>" in text
+
+
+def test_numbers_of_a_drawing_have_two_decimals_and_its_paths_stay_where_they_were():
+    figure = _plane()
+    text = svg_text(figure)
+    paths = re.findall(r'\bd="([^"]*)"', text)
+    assert paths and not any(re.search(r"\.\d{3}", path) for path in paths)
+    width, height = 72 * figure.get_size_inches()
+    numbers = [[float(number) for number in re.findall(r"-?[\d.]+", path)] for path in paths]
+    assert max(map(max, numbers)) > 0.5 * width and max(map(max, numbers)) < 20 * max(width, height)
+
+
+def test_a_pdf_holds_its_font_and_its_text_as_text():
+    page = pdf_bytes(_plane())
+    assert b"/FontFile2" in page and b"/Type3" not in page and b"DejaVuSans" in page
+    streams = [
+        zlib.decompressobj().decompress(part)
+        for part in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", page, re.DOTALL)
+        if part[:1] == b"x"
+    ]
+    shown = b"".join(stream for stream in streams if b" Tf" in stream)
+    assert shown.count(b"BT") == shown.count(b"ET") >= 10
+    # two bytes a letter, with the kerning between
+    assert b"model-9" in re.sub(rb"\) [-.\d]+ \(", b"", shown).replace(b"\0", b"") and b"/ToUnicode" in page
 
 
 def test_thousands_of_points_become_an_image_in_the_drawing():
@@ -200,3 +157,9 @@ def test_models_that_share_a_short_name_are_labelled_apart():
     text = svg_text(depth_width_plane(models, intervals=studies()[:1], notable=names))
     for label in ("one/model", "two/model", "xxx-step1", "xxx-step2"):
         assert text.count(f"{label}<") == 1
+
+
+def test_the_names_of_real_models_are_never_cut():
+    name = "org/TinyLlama-1.1B-intermediate-step-1431k-3T"
+    figure = depth_width_plane([PlanePoint(name=name, depth=12, width=768)], intervals=studies()[:1], notable=[name])
+    assert name.split("/")[1] in _words(figure)
