@@ -117,20 +117,22 @@ def _designs(samples: Mapping[str, Sample], study: str, controls: Sequence[str])
         dated = whole if known.all() else whole.part(known)
         terms = {id(one): dose_terms(one, one.excess(study)) for one in (whole, dated) if one.models > SPARE_MODELS}
         for control in controls:
-            seen: set[tuple[int, int]] = set()
-            for release in RELEASES:
+            rank: dict[tuple[str, str, int], int] = {}
+            for release, covariates in product(RELEASES, COVARIATES):
                 sample = whole if release == "none" else dated
                 if id(sample) not in terms:
                     continue
-                for covariates in COVARIATES:
-                    held = design(sample, control, release=release, covariates=covariates)
-                    # Columns only ever come on top, so the same number of them is the same fit over again.
-                    size = (sample.models, int(np.linalg.matrix_rank(held)))
-                    if size in seen or size[1] == 1 or sample.models < SPARE_MODELS + held.shape[1]:
-                        continue
-                    seen.add(size)
-                    choices = {"control": control, "release": release, "covariates": covariates, "subset": subset}
-                    yield _Design(choices=choices, sample=sample, terms=terms[id(sample)], held=held)
+                held = design(sample, control, release=release, covariates=covariates)
+                own = int(np.linalg.matrix_rank(held))
+                rank[release, covariates, sample.models] = own
+                simpler = [(one, covariates) for one in RELEASES[: RELEASES.index(release)]]
+                simpler += [(release, "none")] if covariates != "none" else []
+                # A choice that adds no column to a simpler one of the same models is that one's double.
+                double = any(rank.get((*one, sample.models)) == own for one in simpler)
+                if double or own == 1 or sample.models < SPARE_MODELS + held.shape[1]:
+                    continue
+                choices = {"control": control, "release": release, "covariates": covariates, "subset": subset}
+                yield _Design(choices=choices, sample=sample, terms=terms[id(sample)], held=held)
 
 
 def _estimated(one: _Design, estimator: str) -> tuple[Specification | None, Fit | None]:
