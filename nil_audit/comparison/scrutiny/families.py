@@ -8,7 +8,7 @@ not as independent as their names.
 
 import numpy as np
 
-from nil_audit.comparison.effect.dose import dose_terms
+from nil_audit.comparison.effect.dose import Terms, dose_terms
 from nil_audit.comparison.effect.estimate import (
     SPARE_MODELS,
     coefficients,
@@ -20,10 +20,14 @@ from nil_audit.comparison.effect.estimate import (
 )
 from nil_audit.comparison.effect.sample import Sample
 from nil_audit.comparison.findings import Effect, Families
+from nil_audit.stats.estimate import Array
 from nil_audit.stats.random_intercept import share_between, shrinkage
 
 VARYING = 1.05
 """Ratios that differ by more than this factor differ in shape."""
+
+MOST_REFITTED = 200
+"""With more groups the share of variance between families is not fitted anew without each, which hardly moves it."""
 
 
 def families(sample: Sample, control: str) -> Families:
@@ -73,8 +77,8 @@ def family_rows(sample: Sample, *, study: str, control: str) -> list[Effect]:
 def random_intercept(sample: Sample, *, study: str, control: str) -> Effect | None:
     """The effect with a random intercept a family, by restricted maximum likelihood.
 
-    The curve that the dose is taken from, the variance between families and all coefficients are fitted anew without
-    each group.
+    The curve that the dose is taken from, the share of variance between families and all coefficients are fitted anew
+    without each group (the share, where there are at most `MOST_REFITTED` groups).
 
     Args:
         sample: The models, of several families.
@@ -88,16 +92,12 @@ def random_intercept(sample: Sample, *, study: str, control: str) -> Effect | No
     enough = sample.models >= SPARE_MODELS + held.shape[1]
     if not enough or not np.isfinite(coefficients(sample, terms, held)[0]):
         return None
-    found = []
-    for left_out in range(-1, sample.groups):
-        kept = sample.group != left_out
-        response, family = sample.response[kept], np.unique(sample.family[kept], return_inverse=True)[1]
-        fit = np.linalg.lstsq(terms.curve[kept], response, rcond=None)[0]
-        costs = terms.terms[kept] @ fit + terms.fixed[kept]
-        columns = np.column_stack([held[kept], -costs])
-        theta = shrinkage(share_between(columns, response, family) or 0.0, family)
-        numbers = less_group_means(np.column_stack([columns, response]), family, theta)
-        found.append(np.linalg.lstsq(numbers[:, :-1], numbers[:, -1], rcond=None)[0][-1])
+    if sample.groups > MOST_REFITTED:
+        costs = terms.dose(sample.response)
+        share = share_between(np.column_stack([held, costs]), sample.response, sample.family) or 0.0
+        found = coefficients(sample, terms, held, demean=shrinkage(share, sample.family))
+    else:
+        found = np.array([_without(sample, held, terms, one) for one in range(-1, sample.groups)])
     return made(
         row="random_intercept",
         study=study,
@@ -106,5 +106,16 @@ def random_intercept(sample: Sample, *, study: str, control: str) -> Effect | No
         estimator="random_intercept",
         subset="all",
         models=sample.models,
-        found=np.array(found),
+        found=found,
     )
+
+
+def _without(sample: Sample, held: Array, terms: Terms, group: int) -> float:
+    """The coefficient fitted without one group (-1: with all)."""
+    kept = sample.group != group
+    response, family = sample.response[kept], np.unique(sample.family[kept], return_inverse=True)[1]
+    here = Terms(curve=terms.curve[kept], terms=terms.terms[kept], fixed=terms.fixed[kept])
+    columns = np.column_stack([held[kept], -here.dose(response)])
+    theta = shrinkage(share_between(columns, response, family) or 0.0, family)
+    numbers = less_group_means(np.column_stack([columns, response]), family, theta)
+    return float(np.linalg.lstsq(numbers[:, :-1], numbers[:, -1], rcond=None)[0][-1])

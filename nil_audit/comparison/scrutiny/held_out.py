@@ -193,5 +193,5 @@ def _scaled(columns: Array, fitted: NDArray[np.bool_]) -> tuple[Array, Array]:
     """Columns turned so that they are orthogonal and of mean square 1 among the models fitted on, and the turn."""
     if not columns.shape[1]:
         return columns, np.zeros((0, 0))
-    turn: Array = np.linalg.lstsq(columns[fitted], orthogonal(columns[fitted]), rcond=None)[0]
-    return np.asarray(columns @ turn), turn
+    turn = np.asarray(np.linalg.lstsq(columns[fitted], orthogonal(columns[fitted]), rcond=None)[0], dtype=np.float64)
+    return columns @ turn, turn
