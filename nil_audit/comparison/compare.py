@@ -10,7 +10,7 @@ from nil_audit.auditing.documents import shown
 from nil_audit.auditing.record import Record
 from nil_audit.auditing.several import Audits
 from nil_audit.comparison.effect.size import chosen_control, summarise_bands
-from nil_audit.comparison.find import find, primary_effect
+from nil_audit.comparison.find import contrasted, find, primary_effect
 from nil_audit.comparison.findings import Answer, Effect
 from nil_audit.comparison.limitations import limitations
 from nil_audit.comparison.outcome import outcome_of
@@ -142,7 +142,9 @@ def _compare(
         findings=findings,
         trend=line,
         excluded=(*excluded, *unusable, *_unscored(clean, chosen)),
-        unavailable=limitations(usable, findings),
+        unavailable=limitations(
+            table, findings, outcome, studies=tuple(one.name for one in contrasted(study)), quick=options.quick
+        ),
         notes=(*notes, *remarks, *_measured_otherwise(clean, chosen)),
     )
 

@@ -10,49 +10,14 @@ from nil_audit.comparison.findings import Effect
 from nil_audit.comparison.outcome import Outcome
 from nil_audit.comparison.predictors import predictors
 from nil_audit.comparison.result import Findings, Options
-
-try:
-    from nil_audit.comparison.scrutiny.associations import associations, token_rows
-except ImportError:
-    associations = lambda *a, **k: ()
-    token_rows = lambda *a, **k: []
-
-try:
-    from nil_audit.comparison.scrutiny.censored import censored_effect
-except ImportError:
-    censored_effect = lambda *a, **k: None
-
-try:
-    from nil_audit.comparison.scrutiny.contrasts import contrasts
-except ImportError:
-    contrasts = lambda *a, **k: ()
-
-try:
-    from nil_audit.comparison.scrutiny.families import families, family_rows
-except ImportError:
-    families = lambda *a, **k: None
-    family_rows = lambda *a, **k: []
-
-try:
-    from nil_audit.comparison.scrutiny.floor import floor
-except ImportError:
-    floor = lambda *a, **k: None
-
-try:
-    from nil_audit.comparison.scrutiny.held_out import skills
-except ImportError:
-    skills = lambda *a, **k: ()
-
-try:
-    from nil_audit.comparison.scrutiny.influence import influence
-except ImportError:
-    influence = lambda *a, **k: None
-
-try:
-    from nil_audit.comparison.scrutiny.specifications import specification_curve
-except ImportError:
-    specification_curve = lambda *a, **k: None
-
+from nil_audit.comparison.scrutiny.associations import associations, token_rows
+from nil_audit.comparison.scrutiny.censored import censored_effect
+from nil_audit.comparison.scrutiny.contrasts import contrasts
+from nil_audit.comparison.scrutiny.families import families, family_rows
+from nil_audit.comparison.scrutiny.floor import floor
+from nil_audit.comparison.scrutiny.held_out import skills
+from nil_audit.comparison.scrutiny.influence import influence
+from nil_audit.comparison.scrutiny.specifications import specification_curve
 from nil_audit.law.studies import Study, studies
 from nil_audit.progress import Progress, silent
 
@@ -70,6 +35,11 @@ def primary_effect(table: "pd.DataFrame", outcome: Outcome, study: str) -> Effec
     """
     whole = sample(table[table["flag"] == ""], outcome)
     return effect(whole, row="primary", study=study, control=chosen_control(fit_sizes(whole)))
+
+
+def contrasted(study: Study) -> tuple[Study, ...]:
+    """The studies whose intervals models are held against: those that a verdict counts, and the one that is tested."""
+    return (*studies(), *(one for one in (study,) if one not in studies()))
 
 
 def find(
@@ -95,7 +65,6 @@ def find(
     whole, name = samples["all"], study.name
     fits = fit_sizes(whole)
     control = chosen_control(fits)
-    compared = (*studies(), *(one for one in (study,) if one not in studies()))
     rows = [
         *effect_rows(samples, name, fits, control),
         *filter(None, [censored_effect(whole, study=name, control=control)]),
@@ -119,7 +88,7 @@ def find(
             progress=progress,
         ),
         influence=None if options.quick else influence(whole, study=name, control=control),
-        contrasts=contrasts(whole, compared, control=control, fits=fits),
+        contrasts=contrasts(whole, contrasted(study), control=control, fits=fits),
         families=families(whole, control),
         floor=floor(whole, control),
         skills=skills(whole, study=name, control=control, splits=options.splits, seed=options.seed),
