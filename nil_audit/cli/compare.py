@@ -53,6 +53,7 @@ def compare(
     out: Annotated[
         Path | None, value("DIR", RESULTS, "Folder for report.html, report.md, table.csv, study.json, plots.")
     ] = None,
+    details: Annotated[bool, flag("--details", RESULTS, "Every table, not the answer's alone.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -107,7 +108,7 @@ def compare(
 
         page = comparison_page(found, command=command_line(), draw=out is not None)
         files = comparison_files(found, command_line())
-    deliver(output, "report", page, files, found.to_dict(), out=out)
+    deliver(output, "report", page, files, found.to_dict(), out=out, details=details)
 
 
 def _check(context: typer.Context, outcome: str | None, lower_is_better: bool, floor: float | None) -> None:
@@ -115,6 +116,7 @@ def _check(context: typer.Context, outcome: str | None, lower_is_better: bool, f
     refuse_without(context, "--outcome", "--lower-is-better")
     refuse_together(context, "--outcome", "--protocol", because="takes the place of MMLU-Pro's scores")
     refuse_together(context, "--quick", "--permutations", because="leaves the specification curve out")
+    refuse_together(context, "--details", "--json", "--quiet", because="shows more")
     if lower_is_better and floor is not None:
         raise UsageError("A loss has no chance floor, so --floor cannot go with --lower-is-better; leave one out.")
     if floor is not None and outcome is None and not 0 <= floor < 1:

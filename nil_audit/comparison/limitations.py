@@ -220,10 +220,8 @@ def _contrast(findings: Findings, whole: Sample, study: str) -> Iterator[Omissio
     inside = (whole.table[f"distance_{study}"] == 0).to_numpy()
     sides = int(inside.sum()), int((~inside).sum())
     if found is None:
-        few = (
-            f"{_count(sides[0], 'model lies', 'models lie')} inside and {sides[1]} outside; at least {EACH_SIDE} on each"
-            " side are needed"
-        )
+        lie = _count(sides[0], "model lies", "models lie")
+        few = f"{lie} inside and {sides[1]} outside; at least {EACH_SIDE} on each side are needed"
         why = few if min(sides) < EACH_SIDE else "Which models lie inside follows from their size alone"
         yield Omission(what=f"inside against outside the interval of {study}", reason=f"{why}.")
     elif found.estimate.interval is None and whole.groups >= FEWEST_GROUPS:

@@ -77,11 +77,17 @@ def effect_rows(samples: dict[str, Sample], study: str, fits: tuple[SizeFit, ...
         control: The chosen one.
     """
     whole = samples["all"]
+    dates = whole.table["month"].nunique()
+    kinds = max(whole.table[name].nunique() for name in ("lineage", "domain"))
     made_of = [
         effect(whole, row="primary", study=study, control=control),
         *(effect(whole, row="control", study=study, control=one.control) for one in fits if not one.chosen),
-        *(effect(whole, row="release", study=study, control=control, release=one) for one in RELEASES[1:]),
-        effect(whole, row="covariates", study=study, control=control, covariates="lineage_domain"),
+        *(effect(whole, row="release", study=study, control=control, release=one) for one in RELEASES[1:] if dates > 1),
+        *(
+            [effect(whole, row="covariates", study=study, control=control, covariates="lineage_domain")]
+            if kinds > 1
+            else []
+        ),
         *(
             effect(one, row="subset", study=study, control=control, subset=name)
             for name, one in samples.items()
