@@ -36,17 +36,21 @@ _CURVES = {
 
 def effect_table(comparison: Comparison) -> Table:
     """The effect under each size control, best fit first, and under the other choices that matter most."""
-    findings = comparison.findings
-    held_out = {one.control: one.held_out for one in findings.size_fits}
-    sizes = [one for one in findings.effects if one.row in ("primary", "control")]
-    sizes.sort(key=lambda one: held_out.get(one.control, math.inf))
-    rows = [*sizes, *(one for one in findings.effects if _in_first(one))]
     return table(
         f"Cost of shape in units of what {study_words(comparison.study)} predicts: 0 none, 1 as predicted. Ways to hold"
         " size fixed, best fit first, then other choices.",
         ("Size held fixed by; what else", "Effect [95%]", "Models", Column(label="The answer would be")),
-        map(_row, rows),
+        map(_row, effect_rows(comparison)),
     )
+
+
+def effect_rows(comparison: Comparison) -> list[Effect]:
+    """The effects of `effect_table`, row by row."""
+    findings = comparison.findings
+    held_out = {one.control: one.held_out for one in findings.size_fits}
+    sizes = [one for one in findings.effects if one.row in ("primary", "control")]
+    sizes.sort(key=lambda one: held_out.get(one.control, math.inf))
+    return [*sizes, *(one for one in findings.effects if _in_first(one))]
 
 
 def further_table(comparison: Comparison) -> Table:
@@ -136,7 +140,7 @@ def _ends(choice: str, medians: dict[str, float]) -> Iterator[str]:
     names = CHOICES[choice][1]
     ordered = list(medians.items())
     for option, median in (ordered[0], ordered[-1]):
-        yield f"{number(median)} {names[option]}"
+        yield f"{names[option]}: {number(median)}"
 
 
 def prediction_table(comparison: Comparison) -> Table:

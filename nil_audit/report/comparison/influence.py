@@ -4,7 +4,7 @@ from nil_audit.comparison.findings import Influence, Removal
 from nil_audit.comparison.result import Comparison
 from nil_audit.report.comparison.words import counted, effect_text, study_words, unit
 from nil_audit.report.render.page import Cell, Column, Table, table
-from nil_audit.report.render.text import MISSING, count, listing, signed
+from nil_audit.report.render.text import count, listing, signed
 
 MOST_NAMES = 8
 """Names of one kind that the page gives."""
@@ -28,31 +28,19 @@ def removal_table(influence: Influence) -> Table:
         "The fewest whose absence changes the answer, as a search finds them that drops one after the other.",
         (
             Column(label="Left out, until"),
-            Column(label="How many"),
-            Column(label="Which"),
+            Column(label="Who"),
             Column(label="Effect [95%] then", numeric=True),
         ),
-        [
-            (
-                _TARGETS[one.target],
-                _how_many(one),
-                _names(one.removed) if one.removed else MISSING,
-                effect_text(one.effect),
-            )
-            for one in influence.removals
-        ],
+        [(_TARGETS[one.target], _who(one), effect_text(one.effect)) for one in influence.removals],
     )
 
 
-def _how_many(one: Removal) -> str:
-    if one.removed:
-        return counted(len(one.removed), one.unit, f"{one.unit}s")
-    return f"not with {counted(one.tried, one.unit, f'{one.unit}s')}"
-
-
-def _names(names: tuple[str, ...]) -> str:
-    rest = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
+def _who(one: Removal) -> str:
+    if not one.removed:
+        return f"no set of up to {counted(one.tried, one.unit, f'{one.unit}s')} found"
+    rest = len(one.removed) - MOST_NAMES
+    named = listing([*one.removed[:MOST_NAMES], *([f"{rest} more"] if rest > 0 else [])])
+    return f"{counted(len(one.removed), one.unit, f'{one.unit}s')}: {named}"
 
 
 def influence_sentence(influence: Influence) -> str:

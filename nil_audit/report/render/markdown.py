@@ -7,7 +7,7 @@ from nil_audit.report.render.characters import clean, printable
 from nil_audit.report.render.page import Aside, Block, Bullets, Cell, Figure, KeyNumber, Listing, Page, Prose, Table
 from nil_audit.report.render.text import ARXIV
 
-LONGEST = 200
+LONGEST = 100
 """Rows of the longest table that is printed whole."""
 EXCERPT = 20
 """Rows that are printed of a longer one."""
