@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nil_audit.comparison.effect.dose import LOSS_PER_SIZE_RANGE, SLOPES, Terms, dose, dose_terms
-from nil_audit.comparison.effect.estimate import RELEASES, coefficients, design, effect, made
+from nil_audit.comparison.effect.estimate import RELEASES, SPARE_MODELS, coefficients, design, effect, made
 from nil_audit.comparison.effect.sample import Sample, sample
 from nil_audit.comparison.findings import Effect, Mapping, Prediction, SizeFit
 from nil_audit.comparison.outcome import Outcome
@@ -132,11 +132,11 @@ def mappings(whole: Sample, study: Study, control: str) -> tuple[Mapping, ...]:
         study: Whose dose.
         control: The size control.
     """
+    held = design(whole, control)
+    if whole.models < held.shape[1] + SPARE_MODELS:
+        return ()
     found = []
     for what, label, value, terms in _ways(whole, study):
-        held = design(whole, control)
-        if whole.models < held.shape[1] + 4:
-            continue
         one = coefficients(whole, terms, held)
         if np.isfinite(one[0]):
             named = made(

@@ -79,6 +79,8 @@ def size_columns(size: Array, control: str, *, like: Array | None = None, flexib
         Shape (n, p); no column where the models do not afford the control.
     """
     like = size if like is None else like
+    if not len(like):
+        return np.empty((len(size), 0))
     if control in ("spline", "spline_rank"):
         spline = natural_spline(size, spline_knots(like, degrees(len(like))))
         if control == "spline" or not spline.shape[1]:
@@ -113,6 +115,8 @@ def fit_sizes(sample: "Sample") -> tuple[SizeFit, ...]:
         width = np.linalg.matrix_rank(columns - columns.mean(axis=0)) if columns.shape[1] else 0
         if width and (control == "linear" or width * _MODELS_A_COLUMN <= sample.models):
             found.append((control, int(width), _aic(columns, sample.response), _held_out(sample, control)))
+    if not found:  # all of one size
+        return ()
     best = min(found, key=lambda one: one[3])[0]
     return tuple(
         SizeFit(control=control, columns=width, aic=aic, held_out=error, chosen=control == best)
