@@ -62,14 +62,6 @@ def rank_moments(ranked: Sequence[Array], fixed: Array, weights: Array) -> Array
     return result
 
 
-def moments(columns: Array, weights: Array) -> Array:
-    """Weighted second moments of fixed columns (a constant put first) for every weighting, shape (B, 1+q, 1+q)."""
-    with_constant = np.column_stack([np.ones(len(columns)), columns])
-    size = with_constant.shape[1]
-    products = (with_constant[:, :, None] * with_constant[:, None, :]).reshape(len(columns), -1)
-    return (weights @ products).reshape(-1, size, size)
-
-
 def residual_covariance(moment: Array, controls: Sequence[int], variables: Sequence[int]) -> Array:
     """Covariance of variables after the least-squares fit on controls: the Schur complement.
 
