@@ -9,27 +9,27 @@ import pytest
 
 from nil_audit.comparison.compare import compare
 from nil_audit.comparison.result import Comparison
-from nil_audit.report.comparison.answer import headline
+from nil_audit.law.studies import studies
 
-BANDS = (0, 1e9, 5e9, 9.5e9, 2e10, 8e10, np.inf)
+FAST: dict[str, Any] = {"permutations": 99, "splits": 10}
 
 
 def thin(seed: int) -> pd.DataFrame:
     """A table that lacks something: few models or families, unknown sizes, tokens or months, or nothing that varies."""
     rng = np.random.default_rng(seed)
-    models = int(rng.choice([1, 3, 5, 7, 9, 12, 14, 16, 25, 40]))
+    models = int(rng.choice([1, 3, 5, 6, 7, 9, 12, 16, 25, 40]))
     families = int(rng.integers(1, models + 1))
     family = np.concatenate([np.arange(families), rng.integers(families, size=models - families)])
     table = pd.DataFrame(
         {
-            "model": [f"org{code}/m{index}" for index, code in enumerate(family)],
+            "model": [f"org{code % 7}/m{index}" for index, code in enumerate(family)],
             "family": [f"f{code}" for code in family],
             "depth": rng.integers(6, 60, models),
             "width": 64 * rng.integers(8, 80, models),
             "parameters": np.exp(rng.uniform(18, 24, models)),
             "tokens": np.exp(rng.uniform(24, 29, models)),
             "release": [f"20{20 + code % 5}-{1 + code % 12:02d}" for code in family],
-            "score": rng.uniform(0.12, 0.6, models).round(3),
+            "score": rng.uniform(0.1, 0.6, models).round(3),
         }
     )
     for column in ("parameters", "tokens", "release"):
@@ -48,68 +48,71 @@ def numbers(text: str) -> list[int]:
     return [int(number) for number in re.findall(r"(?<![\w.-])\d+(?![\w.-]*\d)", text)]
 
 
-def alike(rows: pd.DataFrame, *fixed: str) -> bool:
-    """Whether deviation or score is a function of what is fixed: ranks of it, and a curve of size for many models."""
-    ranks = [rows[name].rank() for name in fixed]
-    size = np.log(rows["parameters"].to_numpy())
-    columns = np.column_stack([np.ones(len(rows)), *ranks, *([size, size**2] if len(rows) >= 15 else [])])
-    for values in (np.log(rows["depth"] / rows["width"] / 0.0389217).abs().round(9).rank(), rows["score"].rank()):
-        left = values - columns @ np.linalg.lstsq(columns, values, rcond=None)[0]
-        if (left**2).sum() < 1e-6 * len(rows) ** 3:
-            return True
-    return False
-
-
 def check(table: pd.DataFrame, found: Comparison) -> None:
-    """Every reason against the table itself."""
+    """Every reason against the table itself, and everything that is missing against what is said."""
     sized = table[table["parameters"].notna()]
-    families, months = sized["family"].nunique(), table["release"].fillna("").ne("")
-    with_band = sized.assign(band=pd.cut(sized["parameters"], BANDS, right=False))
-    cells = with_band.groupby("band", observed=True)["family"].nunique()
-    for one in found.unavailable:
-        said, told = one.reason, numbers(one.reason)
-        if "known of" in said and "famil" not in said:
-            fixed = {"training tokens held fixed": "tokens", "release held fixed": "release"}.get(one.what)
-            columns = ["parameters", *([fixed] if fixed else [])]
-            there = int(table[columns].notna().all(axis=1).sum())
-            assert told == [there, len(table), told[2]], said
-            assert told[0] < told[2] <= 4 + len(columns) + 3
-        elif "not vary once size is held" in said:
-            assert alike(sized, "parameters"), said
-        elif one.what == "the permutation test" and told:
-            assert told == [int(cells[cells > 1].sum()), 5] and told[0] < told[1], said
-        elif "models of known size, and at least" in said:
-            assert told[0] == families < told[1], said
-        elif one.what == "out of sample by random halves" and "in each half" in said:
-            assert told == [families, 8, 4] and families < 8
-        elif one.what == "out of sample by random halves" and "A fit needs" in said:
-            assert told[1] == len(sized) and families >= 8
-            assert len(sized) < 2 * told[0], said
-        elif one.what == "out of sample by release" and "no month" in said:
-            dated = table[months]
-            first = dated.groupby("family")["release"].min()
-            assert told[0] == len(first)
-            assert all(min((first < month).sum(), (first >= month).sum()) < 4 for month in first)
-        elif one.what.startswith("inside against outside") and told:
-            assert sum(told[:2]) == len(sized) and min(told[:2]) < told[2] == 3, said
-        elif one.what == "size-adjusted results for every model":
-            assert len(sized) < len(table)
-    line = headline(found.answer)
-    if "are needed" in line:
-        assert len(sized) < 10 or families < 5, line
-    elif "do not vary" in line:
-        assert alike(sized, "parameters"), line
+    families = sized["family"].nunique()
+    said = {one.what: one.reason for one in found.unavailable}
+    assert len(said) == len(found.unavailable)
+    primary = found.findings.effect("primary")
+    assert ("the effect of shape, and everything made of it" in said) == (primary is None)
+    if primary is None:
+        reason = said["the effect of shape, and everything made of it"]
+        if "at least 6" in reason:
+            assert numbers(reason) == [len(sized), len(table), 6] and len(sized) < 6
+        elif "one depth-width ratio" in reason:
+            assert (sized["depth"] / sized["width"]).nunique() == 1
+        elif "scores are alike" in reason:
+            assert sized["score"].nunique() == 1
+        else:
+            assert "of one size" in reason and sized["parameters"].nunique() == 1
+        # It is said once, and not again of everything that follows from it.
+        known = {"results at a fixed size, for every model", "measured interaction metrics"}
+        assert set(said) - known == {"the effect of shape, and everything made of it"}
+        return
+    interval = said.get("an interval of the effect, and so an answer")
+    assert (interval is not None) == (primary.estimate.interval is None)
+    if interval and "at least 5" in interval:
+        assert numbers(interval) == [families, 5] and 1 < families < 5
+    assert (found.answer.verdict == "insufficient") == (interval is not None or "an answer" in said)
+    if "an answer" in said:
+        assert numbers(said["an answer"]) == [len(sized), 10] and len(sized) < 10
+    assert ("what lies between families" in said) == (families == 1)
+    assert "an intercept a family" not in said or families > 1
+    splits = {one.split for one in found.findings.skills}
+    for split in ("release", "halves"):
+        told = said.get(f"out of sample by {'random halves' if split == 'halves' else split}")
+        alone = families == 1 and sized["release"].replace("", None).dropna().nunique() < 2
+        assert (told is None) == (split in splits or (split == "release" and alone)), (split, told)
+        if told and "in each half" in told:
+            units = len(sized) if families == 1 else families
+            assert numbers(told) == [units, 8, 4] and units < 8
+    for what, column in (("release held fixed", "release"), ("training tokens held fixed", "tokens")):
+        if what in said:
+            here = sized["parameters"].notna() & sized[column].notna()
+            assert numbers(said[what])[:2] == [int(here.sum()), len(sized)]
+    for study in studies():
+        what = f"inside against outside the interval of {study.name}"
+        made = [one.study for one in found.findings.contrasts]
+        assert (what in said) == (study.name not in made)
+        if what in said and "on each side" in said[what]:
+            sides = numbers(said[what])
+            inside = (found.usable.dropna(subset="size")[f"distance_{study.name}"] == 0).sum()
+            assert sides == [inside, len(sized) - inside, 3] and min(sides[:2]) < 3
+    assert ("scores at the floor as censored" in said) <= bool(found.usable["at_floor"].any())
+    if "results at a fixed size, for every model" in said:
+        assert len(sized) < len(table)
 
 
-@pytest.mark.parametrize("start", range(0, 36, 12))
+@pytest.mark.parametrize("start", range(0, 40, 10))
 def test_every_reason_is_true_of_the_models_it_is_said_of(start: int) -> None:
-    for seed in range(start, start + 12):
+    for seed in range(start, start + 10):
         table = thin(seed)
-        check(table, compare(table, permutations=99, splits=10))
+        check(table, compare(table, **FAST))
 
 
-def reasons(frame: pd.DataFrame) -> dict[str, str]:
-    return {one.what: one.reason for one in compare(frame, permutations=99, splits=10).unavailable}
+def reasons(frame: pd.DataFrame, **choices: Any) -> dict[str, str]:
+    return {one.what: one.reason for one in compare(frame, **FAST, **choices).unavailable}
 
 
 def shaped(models: int, families: int, **changes: Any) -> pd.DataFrame:
@@ -120,41 +123,66 @@ def shaped(models: int, families: int, **changes: Any) -> pd.DataFrame:
         "depth": rng.integers(6, 60, models),
         "width": 64 * rng.integers(8, 80, models),
         "parameters": np.exp(rng.uniform(18, 24, models)),
-        "score": rng.uniform(0.12, 0.6, models),
+        "score": rng.uniform(0.2, 0.6, models),
     }
     return pd.DataFrame(columns | changes)
 
 
-def test_fourteen_models_of_six_families_are_not_told_to_be_ten_of_five() -> None:
-    alike = shaped(14, 6, depth=24, width=1024)
-    found = compare(alike, permutations=99, splits=10)
-    assert headline(found.answer) == (
-        "Nothing can be said about the law: 14 models of 6 families have a usable score, but shapes or scores do not"
-        " vary once size is held fixed."
+def test_fourteen_models_of_one_shape_are_told_what_they_lack_and_nothing_else() -> None:
+    told = reasons(shaped(14, 6, depth=24, width=1024))
+    assert list(told) == ["the effect of shape, and everything made of it", "measured interaction metrics"]
+    assert told["the effect of shape, and everything made of it"] == (
+        "All models have one depth-width ratio; models of other shapes are needed."
     )
-    told = reasons(alike)
-    assert told["the correlation with size held fixed"] == "Shapes or scores do not vary once size is held fixed."
-    assert told["out of sample by random halves"] == (
-        "6 families have models of known size, and 8 are needed: 4 in each half."
-    )
-    assert told["training tokens held fixed"] == (
-        "Size and training tokens are known of 0 of 14 models, and at least 6 are needed."
-    )
+
+
+def test_models_of_one_size_have_an_effect_on_a_loss_alone() -> None:
+    alike = shaped(14, 6, parameters=1e9).assign(loss=lambda table: 3 - table["score"])
+    assert "All models are of one size" in reasons(alike)["the effect of shape, and everything made of it"]
+    assert "the effect of shape, and everything made of it" not in reasons(alike, outcome="loss", lower_is_better=True)
 
 
 def test_twelve_models_of_three_families_lack_families_not_models() -> None:
     told = reasons(shaped(12, 3))
-    assert "the correlation with size held fixed" not in told
-    assert told["intervals and p-values with size held fixed"] == (
-        "3 families have models of known size, and at least 5 are needed."
+    assert told["an interval of the effect, and so an answer"] == (
+        "Models of known size are of 3 families, and at least 5 are needed; give more families, or name families more"
+        " finely in a model list."
     )
 
 
-def test_few_models_of_known_size_are_no_answer_beside_many_of_unknown() -> None:
-    parameters = [1e9 * (1 + index) if index < 8 else None for index in range(16)]
-    found = compare(shaped(16, 8, parameters=parameters), permutations=99, splits=10)
-    assert found.answer.strength == "insufficient"
-    assert headline(found.answer) == (
-        "Nothing can be said about the law: 16 models of 8 families with a usable score (8 of 8 families with known"
-        " size), and at least 10 models of 5 families with known size are needed."
+def test_one_recipe_is_told_in_one_line_that_families_do_not_apply() -> None:
+    told = reasons(shaped(30, 1))
+    assert told["what lies between families"] == (
+        "All models are of one family, so models are left out one by one, as if their errors had nothing in common."
     )
+    # No release, no tokens, no floor, no organisation is missed where there is one recipe.
+    assert set(told) <= {
+        "what lies between families",
+        "measured interaction metrics",
+        *(f"inside against outside the interval of {one.name}" for one in studies()),
+    }
+
+
+def test_a_quick_run_says_what_it_left_out() -> None:
+    told = reasons(shaped(30, 12), quick=True)
+    assert "--quick" in told["the specification curve, and what the answer hangs on"]
+    assert "the specification curve, and what the answer hangs on" not in reasons(shaped(30, 12))
+
+
+def test_a_floor_without_errors_lacks_reliability() -> None:
+    frame = shaped(40, 12).assign(acc=lambda table: table["score"])
+    told = reasons(frame, outcome="acc", floor=0.35)
+    assert "OUTCOME_stderr" in told["the reliability of scores above the floor"]
+    assert "the reliability of scores at the floor" in told
+    measured = reasons(frame.assign(acc_stderr=0.01), outcome="acc", floor=0.35)
+    assert not any("reliability" in what for what in measured)
+
+
+def test_a_full_table_lacks_nothing_but_metrics() -> None:
+    rng = np.random.default_rng(3)
+    frame = shaped(90, 30).assign(
+        organisation=lambda table: table["family"].str.replace("f", "o"),
+        tokens=np.exp(rng.uniform(26, 29, 90)),
+        release=[f"20{20 + index % 30 % 5}-{1 + index % 12:02d}" for index in range(90)],
+    )
+    assert list(reasons(frame)) == ["measured interaction metrics"]

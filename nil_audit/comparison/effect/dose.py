@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nil_audit.comparison.effect.sample import Sample
+from nil_audit.comparison.effect.size import spread
 from nil_audit.stats.estimate import Array
 from nil_audit.stats.spline import degrees, natural_spline, natural_spline_slope, spline_knots
 
@@ -74,7 +75,7 @@ def dose_terms(
         return Terms(curve=nothing, terms=nothing, fixed=100 * np.log1p(excess))
     size, worth = sample.size, excess / loss_per_size
     like = size if like is None else like
-    centre, scale = like.mean(), like.std() or 1.0
+    centre, scale = like.mean(), spread(like)
     knots = spline_knots(like, degrees(len(like)))
     if slope == "quadratic":
         centred = (size - centre) / scale

@@ -90,8 +90,14 @@ def size_columns(size: Array, control: str, *, like: Array | None = None, flexib
         return _lines(size, like)
     if control == "flexible":
         return natural_spline(size, spline_knots(like, flexible))
-    centred = (size - like.mean()) / (like.std() or 1.0)
+    centred = (size - like.mean()) / spread(like)
     return np.column_stack([centred, centred**2]) if control == "quadratic" else centred[:, None]
+
+
+def spread(size: Array) -> float:
+    """Standard deviation of ln sizes; infinite where they are all alike, so that what is divided by it is zero."""
+    deviation = float(size.std())
+    return deviation if deviation > 1e-9 else np.inf
 
 
 def flexible_columns(size: Array, response: Array) -> int:
