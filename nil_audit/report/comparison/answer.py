@@ -7,15 +7,16 @@ from nil_audit.comparison.rules import ENOUGH_GROUPS, ENOUGH_MODELS
 from nil_audit.law.studies import Study, study
 from nil_audit.report.comparison.words import (
     CONTROLS,
+    amount,
     counted,
     effect_text,
     estimate_words,
     group_words,
     number,
     predictor_label,
+    sample_words,
     start,
     study_words,
-    unit,
 )
 from nil_audit.report.render.text import listing, p_value
 
@@ -41,7 +42,7 @@ def claim(comparison: Comparison) -> str:
         return f"{text}."
     models = counted(comparison.answer.sized, "model", "models")
     return (
-        f"{text}: {predicted.mean:.1f} {unit(comparison.outcome)} on average over these {models},"
+        f"{text}: {amount(comparison.outcome, predicted.mean)} on average over these {models},"
         f" {predicted.largest:.1f} at most."
     )
 
@@ -91,11 +92,11 @@ def _narrow(effect: Effect) -> str:
 
 def _too_little(comparison: Comparison, answer: Answer) -> str:
     """What the answer lacks: models or groups of known size, or anything that varies among them."""
-    there = f"{counted(answer.models, 'model', 'models')} of {group_words(comparison, answer.groups)}"
+    there = sample_words(comparison, answer.models, answer.groups)
     if answer.sized < ENOUGH_MODELS or answer.sized_groups < ENOUGH_GROUPS:
         known = ""
         if answer.sized < answer.models:
-            known = f" ({answer.sized} of {group_words(comparison, answer.sized_groups)} with known size)"
+            known = f" ({sample_words(comparison, answer.sized, answer.sized_groups)} with known size)"
         return (
             f"{there} with a usable score{known}, and at least {ENOUGH_MODELS} models of {ENOUGH_GROUPS}"
             f" {group_words(comparison)} with known size are needed"
@@ -115,7 +116,7 @@ def _power(comparison: Comparison) -> str:
     primary = comparison.answer.primary
     if primary is None or primary.detectable is None or comparison.answer.verdict == "insufficient":
         return ""
-    models = f"{counted(primary.estimate.n or 0, 'model', 'models')} of {group_words(comparison, primary.groups)}"
+    models = sample_words(comparison, primary.estimate.n or 0, primary.groups)
     text = (
         f"What {models} could have shown: an effect of {primary.detectable:.1f} times the predicted one gives an"
         " interval off 0 in 80 of 100 such samples"
@@ -133,7 +134,8 @@ def _mapped(comparison: Comparison) -> str:
         return ""
     values = [one.estimate.value for one in effects]
     other = [one for one in effects if one.verdict != verdict]
-    holds = "the answer stays" if not other else f"the answer changes under {len(other)} of {len(effects)}"
+    ways = counted(len(effects), "way to make it", "ways to make it")
+    holds = "the answer stays" if not other else f"the answer changes under {len(other)} of {ways}"
     return (
         "Over the uncertainty of the prediction itself the effect runs from"
         f" {number(min(values))} to {number(max(values))}, and {holds}."

@@ -107,8 +107,8 @@ def size_table(comparison: Comparison) -> Table:
     )
 
 
-def specification_sentence(curve: SpecificationCurve) -> str:
-    """What hundreds of analyses say together."""
+def specification_sentence(curve: SpecificationCurve, groups: str) -> str:
+    """What all analyses say together; ``groups``: what is permuted whole, "families"."""
     count = len(curve.specifications)
     text = (
         f"Each of {count:,} analyses that could be defended, lowest effect first: the median is {number(curve.median)}"
@@ -119,7 +119,7 @@ def specification_sentence(curve: SpecificationCurve) -> str:
         return text
     return (
         f"{text} If shape had no effect, a median as far from 0 would come up with p {p_value(curve.p)}"
-        f" ({curve.permutations:,} permutations, families moved whole)."
+        f" ({curve.permutations:,} permutations, {groups} moved whole)."
     )
 
 

@@ -24,8 +24,8 @@ def contrast_table(comparison: Comparison) -> Table:
         for place, (label, words) in enumerate(_rows(comparison, contrasts))
     ]
     return table(
-        f"Mean {comparison.outcome.name} inside an interval minus outside it, in {unit(comparison.outcome)}, size held"
-        " fixed, 95% intervals. A column a study.",
+        f"How much better models inside an interval do than those outside it, in {unit(comparison.outcome)}, size held"
+        " fixed, with 95% intervals. A column a study.",
         ("", *(Column(label=one.study, numeric=True) for one in contrasts)),
         [row for row in rows if any(cell.text not in ("", MISSING) for cell in row[1:])] if contrasts else (),
         note=_note(contrasts),
@@ -93,8 +93,12 @@ def _same_ratio(one: Contrast) -> str:
 def _note(contrasts: tuple[Contrast, ...]) -> str:
     if not contrasts:
         return ""
+    pairs = (
+        " Matched pairs: one model inside and one outside, of other families, size within 12%, release within nine"
+        " months."
+    )
     return (
         f"p among all: for {len(contrasts)} tests, by Holm's rule. Draws: mean and middle 95% when the interval is each"
-        " of its bootstrap draws. Matched pairs: one model inside and one outside, of other families, size within 12%,"
-        " release within nine months. Within an interval is no cause: whatever else goes with shape goes with it."
+        f" of its bootstrap draws.{pairs if any(one.matched for one in contrasts) else ''} Being inside is no cause:"
+        " whatever else goes with shape goes with it."
     )

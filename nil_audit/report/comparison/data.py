@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nil_audit.catalog.scores import PROTOCOL_TITLES, published_scores
 from nil_audit.comparison.result import Comparison, Omission
-from nil_audit.report.comparison.words import VERDICTS, counted, effect_text, group_words
+from nil_audit.report.comparison.words import VERDICTS, counted, effect_text, sample_words
 from nil_audit.report.render.page import Bullets, Column, Table, table
 from nil_audit.report.render.text import count, listing, percent
 
@@ -27,7 +27,7 @@ def _models(comparison: Comparison) -> str:
     usable = comparison.usable
     if usable.empty:
         return ""
-    text = f"In: {counted(len(usable), 'model', 'models')} of {group_words(comparison, comparison.answer.groups)}"
+    text = f"In: {sample_words(comparison, len(usable), comparison.answer.groups)}"
     organisations = usable["organisation"].nunique()
     if comparison.grouped == "model":
         text += " (all of one family, so that each counts for itself)"
@@ -36,8 +36,9 @@ def _models(comparison: Comparison) -> str:
     if sizes := _range(usable["size"], count):
         text += f", of {sizes} {'parameters' if comparison.outcome.size == 'parameters' else comparison.outcome.size}"
     text += f", R {_range(usable['ratio'], lambda ratio: f'{ratio:.3g}')}"
-    months = sorted(month[:7] for month in usable["release"] if month)
-    return f"{text}, released {months[0]} to {months[-1]}." if months else f"{text}."
+    months = sorted({month[:7] for month in usable["release"] if month})
+    ends = " to ".join(dict.fromkeys((months[0], months[-1]))) if months else ""
+    return f"{text}, released {ends}." if ends else f"{text}."
 
 
 def _range(values: "pd.Series[float]", words: Callable[[float], str]) -> str:
@@ -63,7 +64,7 @@ def _scores(comparison: Comparison) -> str:
     known = published_scores(protocol=protocol) if protocol in PROTOCOL_TITLES else None
     revisions = [] if known is None else sorted(set(known.loc[known["model"].isin(published), "data"]) - {""})
     text += f"; {len(published)} are published ones"
-    return f"{text}, of the questions of data revision {listing(revisions)}." if revisions else f"{text}."
+    return f"{text}, on edition {listing(revisions)} of the questions." if revisions else f"{text}."
 
 
 def _floor(comparison: Comparison) -> str:

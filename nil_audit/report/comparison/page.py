@@ -21,7 +21,7 @@ from nil_audit.report.comparison.contrasts import contrast_table
 from nil_audit.report.comparison.data import data_bullets, excluded_table, missing
 from nil_audit.report.comparison.figures import draw_figures
 from nil_audit.report.comparison.influence import counterexample_table, influence_sentence, removal_table
-from nil_audit.report.comparison.words import counted, group_words
+from nil_audit.report.comparison.words import group_words, sample_words
 from nil_audit.report.render.page import Aside, Block, Figure, Page, Prose, Section, Table
 
 _FIRST = ["model", "family", "depth", "width", "ratio", "parameters", "tokens", "release", "lineage", "score"]
@@ -46,8 +46,7 @@ def comparison_page(comparison: Comparison, *, command: str, draw: bool = True) 
     of = f"protocol {answer.protocol}" if comparison.outcome.column is None else "size and shape held against it"
     return Page(
         title=f"What does a model's shape cost in {comparison.outcome.name}?",
-        kicker=f"{counted(answer.models, 'model', 'models')} of {group_words(comparison, answer.groups)},"
-        f" {comparison.outcome.name}, {of}",
+        kicker=f"{sample_words(comparison, answer.models, answer.groups)}, {comparison.outcome.name}, {of}",
         claim=claim(comparison),
         answer=(headline(comparison), *sentences(comparison)),
         figure=figures.get("effect"),
@@ -84,7 +83,11 @@ def _sections(comparison: Comparison, figures: Mapping[str, Figure], command: st
         "Does the answer depend on a choice?",
         _prose(control_sentence(comparison)),
         *(
-            (_prose(specification_sentence(curve)), figures.get("specification-curve"), choice_table(curve))
+            (
+                _prose(specification_sentence(curve, group_words(comparison))),
+                figures.get("specification-curve"),
+                choice_table(curve),
+            )
             if curve
             else ()
         ),

@@ -111,6 +111,17 @@ def unit(outcome: Outcome) -> str:
     return f"{kind}{outcome.name}"
 
 
+def amount(outcome: Outcome, value: float) -> str:
+    """A response with its unit: "5.6 points of MMLU-Pro", "2.6% of fineweb_edu_loss"."""
+    return f"{number(value, 1)}{'' if outcome.unit == LOSS else ' '}{unit(outcome)}"
+
+
+def sample_words(comparison: Comparison, models: int, groups: int) -> str:
+    """How many models there are, and of how many families: "113 models of 54 families"; of one family "22 models"."""
+    text = counted(models, "model", "models")
+    return text if comparison.grouped == "model" else f"{text} of {group_words(comparison, groups)}"
+
+
 def group_words(comparison: Comparison, count: int | None = None) -> str:
     """What is left out whole: "families", or "models" where each counts for itself; with its number "54 families"."""
     one, many = {"family": ("family", "families"), "model": ("model", "models")}[comparison.grouped]
