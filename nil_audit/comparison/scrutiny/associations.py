@@ -47,7 +47,7 @@ def associations(sample: Sample, keys: Sequence[str], *, control: str) -> tuple[
 
     Returns:
         Predictors in the order of ``keys``, then of `GIVEN`, and the confounders last; absent where there are too few
-        models, or the numbers do not vary beside what is held fixed.
+        models, tokens or months of release are all the same, or numbers do not vary beside what is held fixed.
     """
     names = dict.fromkeys([*keys, *CONFOUNDERS, "ratio"])
     values = {name: _values(sample.table, name) for name in names}
@@ -167,7 +167,8 @@ def _of_same_models(
         held = [*(places["size"] if given != "nothing" else ()), *(places["ratio"] if given == "size_ratio" else ())]
         held += [place[_RANKED[given]]] if given in _RANKED else []
         keys = [key for key, own in pairs if own == given]
-        if sample.models < SPARE_MODELS + len(held):
+        alike = given in _RANKED and np.ptp(numbers[_RANKED[given]]) == 0  # one recipe: nothing more is held fixed
+        if alike or sample.models < SPARE_MODELS + len(held):
             continue
         made_of = partial_correlations(moment, held, response, [place[key] for key in keys])
         for key, (value, *without) in zip(keys, made_of.T.tolist(), strict=True):

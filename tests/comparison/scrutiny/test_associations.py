@@ -139,6 +139,15 @@ def test_too_few_models_have_no_correlation() -> None:
     assert [given_of(models) for models in (3, 4, 6)] == [[], ["nothing"], ["nothing", "size", "size_release"]]
 
 
+def test_what_is_the_same_for_all_is_not_held_fixed() -> None:
+    whole = made_sample(60, 15)
+    alike = replace(whole, table=whole.table.assign(tokens=1e12, month=24_000.0))
+    found = associations(alike, ["ratio"], control="linear")
+    assert [(one.predictor, one.given) for one in found] == [
+        ("ratio", "nothing"), ("ratio", "size"), ("parameters", "nothing"), ("parameters", "nothing")
+    ]  # fmt: skip
+
+
 def test_the_real_models() -> None:
     whole = real_sample()
     found = associations(whole, [one.key for one in predictors(whole.table)], control="spline_rank")
