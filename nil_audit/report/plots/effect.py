@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from nil_audit.report.plots.palette import GRID, INK, LINE, MUTED, PAPER
-from nil_audit.report.plots.points import text_size
+from nil_audit.report.plots.palette import INK, LINE, MUTED, PAPER
+from nil_audit.report.plots.points import figure_of, text_size
 from nil_audit.report.plots.style import PHONE, PREDICTED, WIDTH, Drawing, new_figure, plot_style, row_text
 from nil_audit.report.render.characters import clean
 from nil_audit.report.render.text import interval_text
 from nil_audit.stats.estimate import Estimate
 
 _SIZE, _LARGE = 7.0, 8.5
+_NAMES, _GAP = 7.5, 8.0
+"""Type size of the names of the lines, and what is left between two of them."""
 _PITCH, _MAIN = 13.0, 20.0
 """Points from a row to the next, and of the primary's row."""
 _REACH = 1.0
@@ -84,11 +86,9 @@ def effect_plot(
         axes.spines["left"].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5 if phone else 8, steps=[1, 2, 5, 10]))
         axes.set_xlabel("effect of shape (1: what is predicted; 95% interval, thick: 90%)")
-        for place, words, side, dashes in ((0.0, "no effect", "right", "-"), (1.0, predicted, "left", PREDICTED)):
+        for place, dashes in ((0.0, "-"), (1.0, PREDICTED)):
             axes.axvline(place, color=INK, lw=0.9, ls=dashes, zorder=1)
-            # A name ends, or begins, at its line, so that two names never meet.
-            where = (place - low) / (high - low)
-            row_text(axes, where, -9.0, words, side, size=7.5)
+        _name_lines(axes, predicted, (-left + 3.0, width - left - 3.0))
         for line in lines:
             _draw(axes, line, phone=phone)
         return figure
@@ -128,6 +128,24 @@ def _limits(primary: EffectRow, rows: Sequence[EffectRow], detectable: float | N
     return low - room, high + room
 
 
+def _name_lines(axes: Axes, predicted: str, room: tuple[float, float]) -> None:
+    """Name the lines at 0 and 1 above them: one name ends at its line, the other begins there, if there is room.
+
+    Args:
+        axes: With its limits set.
+        predicted: The name of the line at 1.
+        room: Where names may begin and end, in points right of the axes' left edge.
+    """
+    (low, high), inches = axes.get_xlim(), axes.get_position().width * figure_of(axes).get_size_inches()[0]
+    none, one = ((place - low) / (high - low) * 72.0 * inches for place in (0.0, 1.0))
+    widths = [text_size(words, _NAMES)[0] for words in ("no effect", predicted)]
+    end, start = max(none, room[0] + widths[0]), min(one, room[1] - widths[1])
+    if start < end + _GAP:
+        end, start = (start - _GAP, start) if start < one else (end, end + _GAP)
+    for words, side, shift in (("no effect", "right", end), (predicted, "left", start)):
+        row_text(axes, 0.0, -9.0, words, side, shift=shift, size=_NAMES)
+
+
 def _widest(lines: Sequence[_Line], part: str) -> float:
     texts = [(clean(getattr(line, part)), line.main, line.title) for line in lines]
     return max(text_size(text, _LARGE if main else _SIZE, bold=main or title)[0] for text, main, title in texts)
@@ -144,7 +162,7 @@ def _draw(axes: Axes, line: _Line, *, phone: bool) -> None:
     y = line.y + (11.0 if line.main else 9.0) * phone
     if line.found is not None:
         # The part of the axis where an effect would go unseen.
-        axes.plot([0.0, line.found], [y, y], color=GRID, lw=5.0, solid_capstyle="butt", zorder=0.5)
+        axes.plot([0.0, line.found], [y, y], color=MUTED, alpha=0.3, lw=5.0, solid_capstyle="butt", zorder=0.5)
         axes.plot([line.found], [y], marker="|", ms=8.0, mew=1.4, color=MUTED)
     elif line.row is not None:
         _interval(axes, line.row, y, main=line.main)

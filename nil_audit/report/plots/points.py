@@ -67,7 +67,7 @@ def draw_models(
         handles.append(_handle("size unknown", mfc=MUTED))
     if hollow.any():
         handles.append(_handle("at chance", ms=4.6, mfc=PAPER, mec=MUTED, mew=0.9))
-    narrow = _figure(axes).get_size_inches()[0] <= PHONE
+    narrow = figure_of(axes).get_size_inches()[0] <= PHONE
     axes.legend(
         handles=[*handles, *axes.get_legend_handles_labels()[0]],
         loc="lower left",
@@ -103,7 +103,7 @@ def _fanned(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], radius: 
     return np.where(moved[:, 0] == there[:, 0], x, back)
 
 
-def _figure(axes: Axes) -> Figure:
+def figure_of(axes: Axes) -> Figure:
     """The whole figure that the axes are in."""
     figure = axes.get_figure(root=True)
     assert figure is not None
@@ -112,7 +112,7 @@ def _figure(axes: Axes) -> Figure:
 
 def _freeze(axes: Axes) -> float:
     """Lay the figure out once and for all; its dots per inch."""
-    figure = _figure(axes)
+    figure = figure_of(axes)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     return float(figure.dpi)
@@ -157,7 +157,7 @@ def label_points(
     texts = {index: short[names[index]] for index in notable}
     sizes = {index: text_size(text, LABEL_SIZE) for index, text in texts.items()}
     placed = place_labels(points, sizes, bounds, radius=radius, most=most, avoid=avoid)
-    unit = _figure(axes).dpi_scale_trans
+    unit = figure_of(axes).dpi_scale_trans
     for label in placed:
         x0, y0, _, y1 = label.box
         if label.leader:

@@ -1,5 +1,6 @@
 """Score against shape: raw against the depth-width ratio, the paper's own picture, and with size held fixed."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from nil_audit.law.studies import Interval
 from nil_audit.report.plots.palette import INK, INTERVAL, LINE
-from nil_audit.report.plots.points import draw_models
+from nil_audit.report.plots.points import draw_models, text_size
 from nil_audit.report.plots.style import (
     PHONE,
     PREDICTED,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TICKS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_CROWDED = 42.0
+"""Points of paper an e-fold of R below which only every third tick, a power of ten, has room for its number."""
 _LINE = 0.06
 """Height of a line of the names at the right edge, in parts of the axes' height."""
 
@@ -61,7 +64,9 @@ def score_against_ratio(
         ratio, score = (models[key].to_numpy(dtype=float) for key in ("ratio", "score"))
         axes.set_xscale("log")
         axes.set_xlim(min(ratio.min(), interval.low) * 0.86, max(ratio.max(), interval.high) * 1.16)
-        axes.xaxis.set_major_locator(FixedLocator(_TICKS))
+        left, right = axes.get_xlim()
+        efold = 72.0 * (0.8 * PHONE if phone else 0.86 * WIDTH) / math.log(right / left)
+        axes.xaxis.set_major_locator(FixedLocator(_TICKS if efold > _CROWDED else _TICKS[1::3]))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         if percent:
@@ -75,9 +80,14 @@ def score_against_ratio(
         axes.set_ylim(*((above, below) if lower_is_better else (below, above)))
         if floor is not None:
             chance_line(axes, floor, "chance floor", named=not phone)
-        # On a phone there is room for one name; the caption has the ends.
-        if not phone:
-            note(axes, f"interval {interval.low:.2g} to {interval.high:.2g}", at=interval.low)
+        # Where the name of the interval would run into that of its optimum the caption alone has its ends.
+        left, right = np.log(axes.get_xlim())
+        room = (
+            np.log(interval.optimum / interval.low) / (right - left) * (0.8 * PHONE if phone else 0.86 * WIDTH) * 72.0
+        )
+        words = f"interval {interval.low:.2g} to {interval.high:.2g}"
+        if text_size(words, 6.8)[0] + 8.0 < room:
+            note(axes, words, at=interval.low)
         note(axes, f"{'R*' if phone else 'optimum R*'} {interval.optimum:.2g}", at=interval.optimum)
         axes.set_xlabel("depth-width ratio R (blocks per channel)")
         axes.set_ylabel(f"{axis} (lower is better)" if lower_is_better else axis)

@@ -179,8 +179,8 @@ def _limits(values: Array, lows: Array, highs: Array, main: Sequence[int]) -> tu
     tail = 50 * (1 - _SHARE)
     low = min(0.0, np.percentile(lows, 2 * tail), np.percentile(values, tail / 2), *lows[main])
     high = max(1.0, np.percentile(highs, 100 - 2 * tail), np.percentile(values, 100 - tail / 2), *highs[main])
-    room = 0.05 * (high - low)
-    return float(low - room), float(high + room)
+    # Room for the name of the answer at the foot, and of the line at 1 at the head.
+    return float(low - 0.12 * (high - low)), float(high + 0.08 * (high - low))
 
 
 def _strokes(places: Array, starts: Array, ends: Array) -> tuple[Array, Array]:

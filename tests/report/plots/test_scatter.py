@@ -161,3 +161,13 @@ def test_all_writing_is_whole_inside_and_apart(seed: int, phone: bool):
 def test_one_model_alone_can_be_drawn():
     assert_readable(against_ratio(models(113)[:1], floor=0.1243))
     assert_readable(against_dose(models(113)[:1]))
+
+
+@pytest.mark.parametrize("phone", [False, True])
+def test_names_of_a_narrow_interval_do_not_run_into_each_other(phone: bool):
+    frame = models(20)
+    frame.loc[0, "ratio"], frame.loc[1, "ratio"] = 0.0001, 0.9
+    figure = against_ratio(frame, notable=[], phone=phone)
+    assert_readable(figure)
+    assert any("R*" in text for text in words(figure)) and not any("interval" in text for text in words(figure))
+    assert phone or "interval 0.017 to 0.089" in words(against_ratio(models(20)))
