@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from nil_audit.auditing.documents import shown
 from nil_audit.auditing.record import Record
 from nil_audit.auditing.several import Audits
-from nil_audit.comparison.effect.size import chosen_control, summarise_bands
+from nil_audit.comparison.effect.size import summarise_bands
+from nil_audit.comparison.effect.size_fit import chosen_control
 from nil_audit.comparison.find import contrasted, find, primary_effect
 from nil_audit.comparison.findings import Answer, Effect
 from nil_audit.comparison.limitations import limitations

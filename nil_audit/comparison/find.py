@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from nil_audit.comparison.effect.estimate import effect
 from nil_audit.comparison.effect.rows import effect_rows, mappings, predictions, subset_samples, trend
 from nil_audit.comparison.effect.sample import sample
-from nil_audit.comparison.effect.size import chosen_control, fit_sizes
+from nil_audit.comparison.effect.size_fit import chosen_control, fit_sizes
 from nil_audit.comparison.findings import Effect
 from nil_audit.comparison.outcome import Outcome
 from nil_audit.comparison.predictors import predictors

@@ -51,7 +51,8 @@ from numpy.typing import NDArray
 from nil_audit.catalog.scores import MMLU_PRO_QUESTIONS
 from nil_audit.comparison.effect.dose import dose
 from nil_audit.comparison.effect.sample import sample
-from nil_audit.comparison.effect.size import BANDS, band_number, chosen_control, expected_response, fit_sizes
+from nil_audit.comparison.effect.size import BANDS, band_number
+from nil_audit.comparison.effect.size_fit import chosen_control, expected_response, fit_sizes
 from nil_audit.comparison.outcome import Outcome
 from nil_audit.comparison.predictors import METRICS
 from nil_audit.law.loss_curves import UNKNOWN_BUDGET

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nil_audit.comparison.findings import Band, SizeFit
+from nil_audit.comparison.findings import Band
 from nil_audit.stats.estimate import Array
 from nil_audit.stats.spline import degrees, natural_spline, spline_knots
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from nil_audit.comparison.effect.sample import Sample
 
 EDGES = (1e9, 5e9, 9.5e9, 2e10, 8e10)
 """Parameters where one band ends and the next begins: the gaps between the sizes that people train."""
@@ -29,14 +27,11 @@ CONTROLS = ("linear", "quadratic", "spline", "spline_rank", "bands", "flexible")
 """A line in ln size; a parabola; a natural cubic spline of three columns (two from 15 models on); that spline and the
 rank of size; a line in each size band; and a natural spline of as many columns as Akaike's criterion asks for."""
 
-FEWEST_FITTED = 6
-"""Models that a fit on size needs."""
-
 _FEWEST_IN_BAND = 5
-_MODELS_A_COLUMN = 5
+MODELS_A_COLUMN = 5
+"""Models that a size control needs for each of its columns."""
+
 _FLEXIBLE = range(4, 13)
-_PARTS = 50
-"""Groups are held out one by one, or in so many parts where there are more than twice as many."""
 
 
 def band_number(parameters: Array) -> NDArray[np.int64]:
@@ -102,62 +97,12 @@ def spread(size: Array) -> float:
 
 def flexible_columns(size: Array, response: Array) -> int:
     """Columns of the natural spline of size that Akaike's criterion chooses; 0 with too few models for any."""
-    choices = [columns for columns in _FLEXIBLE if columns * _MODELS_A_COLUMN <= len(size)]
-    fits = {columns: _aic(size_columns(size, "flexible", flexible=columns), response) for columns in choices}
+    choices = [columns for columns in _FLEXIBLE if columns * MODELS_A_COLUMN <= len(size)]
+    fits = {columns: aic(size_columns(size, "flexible", flexible=columns), response) for columns in choices}
     return min(fits, key=lambda columns: fits[columns], default=0)
 
 
-def fit_sizes(sample: "Sample") -> tuple[SizeFit, ...]:
-    """How well each size control fits, in the order of `CONTROLS`; those that the models do not afford are absent.
-
-    The chosen one has the least root mean square error where each group (each of 50 parts, of more than 100 groups) is
-    predicted by least squares from the others, knots, ranks, bands and the flexible spline's columns taken from these.
-    """
-    if sample.models < FEWEST_FITTED:
-        return ()
-    found = []
-    for control in CONTROLS:
-        columns = sample.size_columns(control)
-        width = np.linalg.matrix_rank(columns - columns.mean(axis=0)) if columns.shape[1] else 0
-        if width and (control == "linear" or width * _MODELS_A_COLUMN <= sample.models):
-            found.append((control, int(width), _aic(columns, sample.response), _held_out(sample, control)))
-    if not found:  # all of one size
-        return ()
-    best = min(found, key=lambda one: one[3])[0]
-    return tuple(
-        SizeFit(control=control, columns=width, aic=aic, held_out=error, chosen=control == best)
-        for control, width, aic, error in found
-    )
-
-
-def chosen_control(fits: tuple[SizeFit, ...]) -> str:
-    """The control that "size held fixed" means; a line where none was fitted."""
-    return next((one.control for one in fits if one.chosen), "linear")
-
-
-def expected_response(sample: "Sample", control: str) -> Array:
-    """Response that models of each one's size get: least squares on a size control, shape (n,); NaN of too few."""
-    if sample.models < FEWEST_FITTED:
-        return np.full(sample.models, np.nan)
-    columns = np.column_stack([np.ones(sample.models), sample.size_columns(control)])
-    return np.asarray(columns @ np.linalg.lstsq(columns, sample.response, rcond=None)[0])
-
-
-def _held_out(sample: "Sample", control: str) -> float:
-    part = sample.group if sample.groups <= 2 * _PARTS else sample.group % _PARTS
-    squared = 0.0
-    for one in range(int(part.max()) + 1):
-        rest, left = part != one, part == one
-        size, response = sample.size[rest], sample.response[rest]
-        flexible = flexible_columns(size, response) if control == "flexible" else 0
-        columns = size_columns(sample.size, control, like=size, flexible=flexible)
-        columns = np.column_stack([np.ones(len(columns)), columns])
-        fit = np.linalg.lstsq(columns[rest], response, rcond=None)[0]
-        squared += float(((sample.response[left] - columns[left] @ fit) ** 2).sum())
-    return float(np.sqrt(squared / sample.models))
-
-
-def _aic(columns: Array, response: Array) -> float:
+def aic(columns: Array, response: Array) -> float:
     """Akaike's criterion, n ln(RSS / n) + 2 (columns + 1)."""
     design = np.column_stack([np.ones(len(response)), columns])
     fit, _, rank, _ = np.linalg.lstsq(design, response, rcond=None)

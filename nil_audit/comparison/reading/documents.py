@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from nil_audit.auditing.documents import HUB_ID, read_json, records_in, shown
 from nil_audit.auditing.record import Record
 from nil_audit.catalog.lists import list_path, read_model_list
+from nil_audit.comparison.reading.hub_results import FOLDER, SUFFIXES, hub_result_scores
+from nil_audit.comparison.reading.open_records import OpenScore, evaluation_record_scores, is_evaluation_record
 from nil_audit.errors import DataError, NilAuditError
 from nil_audit.score.lm_eval_results import is_lm_eval_result, read_lm_eval_results
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
 _WANTED = (
     "records and scores that 'nil-audit MODEL --out DIR' and 'nil-audit score MODEL --out DIR' wrote or --json printed"
-    " (.json), lm-eval results (.json), and model lists (.csv with a column 'model')"
+    " (.json), lm-eval results (.json), model lists (.csv with a column 'model'), EvalEval's records (.json) and the"
+    " Hub's evaluation results (.eval_results/*.yaml)"
 )
 
 
@@ -30,6 +33,7 @@ class Material:
         records: Records of audits.
         scores: Score rows that ``nil-audit score`` wrote.
         lm_eval: Score rows of lm-eval's result files.
+        open_scores: Of EvalEval's records and the Hub's evaluation results.
         notes: A sentence for each file, or part of one, that could not be read.
     """
 
@@ -37,10 +41,12 @@ class Material:
     records: list[tuple[Path, Record]] = field(default_factory=list)
     scores: list[tuple[Path, Mapping[str, Any]]] = field(default_factory=list)
     lm_eval: list[tuple[Path, Mapping[str, Any]]] = field(default_factory=list)
+    open_scores: list[tuple[Path, OpenScore]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.lists) + len(self.records) + len(self.scores) + len(self.lm_eval)
+        rows = len(self.records) + len(self.scores) + len(self.lm_eval) + len(self.open_scores)
+        return len(self.lists) + rows
 
 
 def read_material(paths: Sequence[Path | str]) -> Material:
@@ -48,8 +54,8 @@ def read_material(paths: Sequence[Path | str]) -> Material:
 
     Args:
         paths: Model lists (``.csv``; also "model_lists/NAME.csv" of those that ship), records, documents of records or
-            scores and lm-eval results (JSON in a file of any name), or folders that hold such files, ``.csv`` and
-            ``.json``, at any depth.
+            scores, lm-eval results and EvalEval's records (JSON in a file of any name), the Hub's evaluation results
+            (YAML), or folders that hold such files, ``.csv``, ``.json`` and ``.eval_results/*.yaml``, at any depth.
 
     Raises:
         DataError: A path does not exist, holds nothing of the kind, or is a file that is damaged. In a folder a damaged
@@ -100,7 +106,14 @@ def _not_there(missing: Sequence[Path]) -> str:
 
 def _in_folder(folder: Path) -> list[Path]:
     """The files in a folder that may hold something, by name."""
-    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in (".json", ".csv") and file.is_file())
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if (
+            file.suffix.lower() in (".json", ".csv") or (file.suffix.lower() in SUFFIXES and file.parent.name == FOLDER)
+        )
+        and file.is_file()
+    )
 
 
 def _nothing_in(path: Path, notes: Sequence[str]) -> str:
@@ -124,6 +137,9 @@ def _read_file(file: Path, material: Material, *, alone: bool) -> None:
     if file.suffix.lower() == ".csv":
         _read_table(file, material, alone=alone)
         return
+    if file.suffix.lower() in SUFFIXES:
+        _add_open(file, hub_result_scores(file), material, alone=alone)
+        return
     document = read_json(
         file,
         f"is neither JSON nor a model list (.csv), so there is nothing in it to compare; compare reads {_WANTED}.",
@@ -141,8 +157,17 @@ def _read_file(file: Path, material: Material, *, alone: bool) -> None:
             material.lm_eval.extend((file, row) for row in read_lm_eval_results(file))
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise DataError(f"{shown(file)} is a damaged result of lm-eval ({error!r}); run it again.") from error
+    elif is_evaluation_record(document):
+        _add_open(file, evaluation_record_scores(document, file), material, alone=alone)
     elif alone:
         raise DataError(f"{shown(file)} holds {_what(document)}; compare reads {_WANTED}.")
+
+
+def _add_open(file: Path, scores: Sequence[OpenScore], material: Material, *, alone: bool) -> None:
+    """Add the scores of a file in an open format, which may hold none: such files are of every benchmark."""
+    if alone and not scores:
+        raise DataError(f"{shown(file)} holds no score of MMLU-Pro as a whole; give evaluations that have one.")
+    material.open_scores.extend((file, score) for score in scores)
 
 
 def _read_scores(file: Path, document: Mapping[str, Any], material: Material) -> None:

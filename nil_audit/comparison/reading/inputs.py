@@ -13,6 +13,7 @@ from nil_audit.auditing.record import Record, setting
 from nil_audit.catalog.lists import LIMITS, NUMBERS, WHOLE_NUMBERS, listed_shape, shipped_list
 from nil_audit.comparison.predictors import METRICS
 from nil_audit.comparison.reading.documents import read_material
+from nil_audit.comparison.reading.open_records import OpenScore, percent_notes
 from nil_audit.errors import DataError
 
 if TYPE_CHECKING:
@@ -137,6 +138,9 @@ def read_inputs(paths: Sequence[Path | str], records: Sequence[Record] = (), *, 
         add(file, partial(_of_score, file, row))
     for file, row in material.lm_eval:
         add(file, partial(_of_lm_eval, file, row))
+    for file, score in material.open_scores:
+        add(file, partial(_of_open, file, score))
+    notes += percent_notes(score for _, score in material.open_scores)
     if not facts and not scores:
         raise DataError(notes[-1].removeprefix("Passed over: ") if notes else "The files hold no model; give others.")
     return Inputs(facts=tuple(facts), scores=tuple(scores), notes=tuple(notes))
@@ -247,6 +251,21 @@ def _of_score(file: Path, row: Mapping[str, Any]) -> tuple[list[Facts], list[Sco
 
 def _of_lm_eval(file: Path, row: Mapping[str, Any]) -> tuple[list[Facts], list[Score]]:
     return [], [_score(row, shown(file), model=str(row["model"]), place="either")]
+
+
+def _of_open(file: Path, score: OpenScore) -> tuple[list[Facts], list[Score]]:
+    """A score in an open format: others have published it."""
+    values = {"protocol": score.protocol, "score": score.accuracy, "stderr": score.stderr}
+    return [], [
+        Score(
+            model=score.model,
+            place=score.place,
+            source=shown(file),
+            questions=score.questions,
+            created=score.created,
+            values=values | {"origin": "published", "source": score.source},
+        )
+    ]
 
 
 def _score(row: Mapping[str, Any], where: str, *, model: str, place: Place, digest: str = "") -> Score:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from nil_audit.comparison.effect.dose import Terms
 from nil_audit.comparison.effect.estimate import less_group_means, orthogonal
 from nil_audit.comparison.effect.sample import Codes, Sample
-from nil_audit.comparison.effect.size import expected_response
+from nil_audit.comparison.effect.size_fit import expected_response
 from nil_audit.stats.estimate import Array
 
 FEWEST_UNITS = 10

@@ -8,13 +8,11 @@ from nil_audit.comparison.effect.size import (
     BANDS,
     CONTROLS,
     band_number,
-    chosen_control,
-    expected_response,
-    fit_sizes,
     flexible_columns,
     size_columns,
     summarise_bands,
 )
+from nil_audit.comparison.effect.size_fit import chosen_control, expected_response, fit_sizes
 from tests.comparison.models import made_sample, real_sample
 
 

@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 from nil_audit.comparison.effect.dose import dose
 from nil_audit.comparison.effect.estimate import design
 from nil_audit.comparison.effect.sample import Sample
-from nil_audit.comparison.effect.size import fit_sizes
+from nil_audit.comparison.effect.size_fit import fit_sizes
 from nil_audit.comparison.findings import Contrast
 from nil_audit.comparison.scrutiny.contrasts import contrasts, difference
 from nil_audit.law.loss_curves import FORMS

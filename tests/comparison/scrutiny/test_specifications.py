@@ -13,7 +13,7 @@ from nil_audit.comparison.effect.dose import dose_terms
 from nil_audit.comparison.effect.estimate import design, effect
 from nil_audit.comparison.effect.rows import subset_samples
 from nil_audit.comparison.effect.sample import Sample
-from nil_audit.comparison.effect.size import chosen_control, fit_sizes
+from nil_audit.comparison.effect.size_fit import chosen_control, fit_sizes
 from nil_audit.comparison.findings import SizeFit, Specification, SpecificationCurve
 from nil_audit.comparison.scrutiny.censored import censored_effect
 from nil_audit.comparison.scrutiny.specifications import defensible_controls, specification_curve
