@@ -2,14 +2,15 @@
 
 | choice | options |
 | --- | --- |
-| control | the size controls that fit: held-out error at most `LARGEST_ERROR` times the least; never a line |
+| control | the size controls that fit, see `defensible_controls` |
 | release | the month of release not held fixed, as a line, as a spline |
 | covariates | none; lineage and domain, as indicator columns |
 | estimator | least squares; an intercept a family, random or fixed; censored at the floor |
 | subset | those of `nil_audit.comparison.effect.rows.subset_samples` |
 
-A straight line in ln size is left out because scores do not rise along one (they are flat at chance and steep above),
-and what it misses of size falls to shape. A specification that cannot be made, or that is another's double, is absent;
+A straight line in ln size is never held fixed alone, because scores do not rise along one (they are flat at chance and
+steep above), and what it misses of size falls to shape; nor is a parabola, unless the outcome is a loss, because the
+slope that the dose takes is of a finer curve. A specification that cannot be made, or is another's double, is absent;
 models of unknown release are not in those that hold it fixed. Each has its interval over groups, everything refitted;
 the random intercept's share is that of the fit without a dose, and is kept in the jackknife.
 """
@@ -21,18 +22,20 @@ from itertools import product
 import numpy as np
 
 from nil_audit.comparison.effect.dose import Terms, dose_terms
-from nil_audit.comparison.effect.estimate import RELEASES, SPARE_MODELS, coefficients, design, orthogonal
+from nil_audit.comparison.effect.estimate import RELEASES, SPARE_MODELS, coefficients, design
 from nil_audit.comparison.effect.sample import Sample
+from nil_audit.comparison.effect.size_fit import ELIGIBLE
 from nil_audit.comparison.findings import Choice, SizeFit, Specification, SpecificationCurve
 from nil_audit.comparison.scrutiny.censored import censored_coefficients
 from nil_audit.comparison.scrutiny.joint_test import Fit, joint_p
 from nil_audit.progress import Progress, silent
 from nil_audit.stats.estimate import Array
 from nil_audit.stats.jackknife import over_groups
+from nil_audit.stats.least_squares import orthogonal
 from nil_audit.stats.random_intercept import share_between, shrinkage
 
 LARGEST_ERROR = 1.15
-"""Held-out error of a size control over the least one, above which it does not fit."""
+"""Held-out error of a size control over the chosen one's, above which it does not fit."""
 
 COVARIATES = ("none", "lineage_domain")
 
@@ -80,7 +83,8 @@ def specification_curve(
     """
     found: list[Specification] = []
     tested: list[Fit] = []
-    designs = list(_designs(samples, study, defensible_controls(fits)))
+    controls = defensible_controls(fits, loss=samples["all"].outcome.lower_is_better)
+    designs = list(_designs(samples, study, controls))
     with progress("Specification curve", len(designs) * len(ESTIMATORS), "specifications") as task:
         for one, estimator in product(designs, ESTIMATORS):
             specification, fit = _estimated(one, estimator)
@@ -104,11 +108,22 @@ def specification_curve(
     )
 
 
-def defensible_controls(fits: Sequence[SizeFit]) -> tuple[str, ...]:
-    """The size controls that fit, see `LARGEST_ERROR`, in the order given; a line where nothing else was fitted."""
-    curves = [one for one in fits if one.control != "linear"] or list(fits)
-    least = min((one.held_out for one in fits), default=0.0)
-    return tuple(one.control for one in curves if one.chosen or one.held_out <= LARGEST_ERROR * least)
+def defensible_controls(fits: Sequence[SizeFit], *, loss: bool = False) -> tuple[str, ...]:
+    """The size controls that a specification may hold fixed, in the order given.
+
+    Args:
+        fits: How well each fits, one of them chosen.
+        loss: The outcome is a loss, whose dose takes no slope from a curve: then a parabola may be among them.
+
+    Returns:
+        The chosen one, and of those that could be (`nil_audit.comparison.effect.size_fit.ELIGIBLE`) those whose
+        held-out error is at most `LARGEST_ERROR` times its own.
+    """
+    least = next((one.held_out for one in fits if one.chosen), 0.0)
+    able = (*ELIGIBLE, "quadratic") if loss else ELIGIBLE
+    return tuple(
+        one.control for one in fits if one.chosen or (one.control in able and one.held_out <= LARGEST_ERROR * least)
+    )
 
 
 def _designs(samples: Mapping[str, Sample], study: str, controls: Sequence[str]) -> Iterator[_Design]:
