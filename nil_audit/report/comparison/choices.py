@@ -37,8 +37,8 @@ _CURVES = {
 def effect_table(comparison: Comparison) -> Table:
     """The effect under each size control, best fit first, and under the other choices that matter most."""
     return table(
-        f"Cost of shape in units of what {study_words(comparison.study)} predicts: 0 none, 1 as predicted. Ways to hold"
-        " size fixed, best fit first, then other choices.",
+        f"Cost of shape in units of what {study_words(comparison.study)} predicts: 0 none, 1 as predicted. The answer;"
+        " other ways to hold size fixed, best fit first; other choices.",
         ("Size held fixed by; what else", "Effect [95%]", "Models", Column(label="The answer would be")),
         map(_row, effect_rows(comparison)),
     )
@@ -49,7 +49,7 @@ def effect_rows(comparison: Comparison) -> list[Effect]:
     findings = comparison.findings
     held_out = {one.control: one.held_out for one in findings.size_fits}
     sizes = [one for one in findings.effects if one.row in ("primary", "control")]
-    sizes.sort(key=lambda one: held_out.get(one.control, math.inf))
+    sizes.sort(key=lambda one: (one.row != "primary", held_out.get(one.control, math.inf)))
     return [*sizes, *(one for one in findings.effects if _in_first(one))]
 
 
@@ -82,10 +82,15 @@ def _row(one: Effect) -> tuple[Cell, ...]:
 def size_table(comparison: Comparison) -> Table:
     """The size controls side by side: how each fits, and the effect under it."""
     effects = {one.control: one for one in comparison.findings.effects if one.row in ("primary", "control")}
+    finer = (
+        ""
+        if comparison.outcome.lower_is_better
+        else " A line and a parabola cannot be: they are coarser than the curve that the cost takes its slope from."
+    )
     notes = "; ".join(words for key, words in _CURVES.items() if key in effects)
     return table(
-        "How size is held fixed: the way that predicts left-out"
-        f" {group_words(comparison)} best is used everywhere in this report.",
+        f"Ways to hold size fixed, best prediction of left-out {group_words(comparison)} first; the one in bold is used"
+        f" everywhere in this report.{finer}",
         (
             "Size held fixed by",
             Column(label="Effect [95%]", numeric=True),

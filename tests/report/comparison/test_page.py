@@ -14,24 +14,29 @@ from markdown_it import MarkdownIt
 from PIL import Image
 
 from nil_audit.comparison.compare import compare
-from nil_audit.comparison.predictors import PRIMARY
 from nil_audit.comparison.result import Comparison, Findings
 from nil_audit.errors import UsageError
-from nil_audit.report.comparison.answer import headline, rule_table, sentences
+from nil_audit.report.comparison.answer import claim, headline, sentences
 from nil_audit.report.comparison.page import comparison_files, comparison_page
-from nil_audit.report.comparison.words import band_labels
+from nil_audit.report.comparison.words import effect_label, effect_text
 from nil_audit.report.render.folder import write_report
-from nil_audit.report.render.text import clean, estimate_text, percent, signed
+from nil_audit.report.render.page import Page, Table
+from nil_audit.report.render.text import clean, estimate_text, signed
 from tests.report.conftest import synthetic_frame
 
 COMMAND = "nil-audit compare 'my list.csv' --out report"
-PLOTS = ("score-against-ratio", "adjusted-score", "effect-by-group", "depth-width-plane")
+PLOTS = ("effect", "score-against-ratio", "adjusted-score", "specification-curve")
+PARTS = ["rows", "score", "choices", "influence", "contrasts", "data", "numbers"]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def _write(comparison: Comparison, folder: Path) -> list[Path]:
     page = comparison_page(comparison, command=COMMAND)
     return write_report(folder, "report", page, comparison_files(comparison, COMMAND))
+
+
+def _tables(page: Page) -> list[Table]:
+    return [block for section in page.sections for block in section.blocks if isinstance(block, Table)]
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +49,16 @@ def folder(comparison: Comparison, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_every_file_is_there_and_named(comparison, folder, tmp_path):
     files = _write(comparison, tmp_path / "again")
     names = [str(file.relative_to(tmp_path / "again")) for file in files]
-    expected = [f"plots/{name}.{kind}" for name in PLOTS for kind in ("svg", "png")]
-    assert sorted(names) == sorted(["report.html", "report.md", "table.csv", "comparison.json", *expected])
+    expected = [f"plots/{name}.{kind}" for name in PLOTS for kind in ("svg", "png", "pdf")]
+    assert sorted(names) == sorted(["report.html", "report.md", "table.csv", "study.json", *expected])
     assert names[0] == "report.html"
     # The same comparison gives the same bytes.
     for name in names:
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes(), name
 
 
-def test_comparison_json_is_the_comparison_and_names_the_command(comparison, folder):
-    document = json.loads((folder / "comparison.json").read_text(), parse_constant=pytest.fail)
+def test_study_json_is_the_comparison_and_names_the_command(comparison, folder):
+    document = json.loads((folder / "study.json").read_text(), parse_constant=pytest.fail)
     assert document.pop("command") == COMMAND
     assert document == json.loads(json.dumps(comparison.to_dict()))
 
@@ -62,23 +67,28 @@ def test_table_csv_holds_every_model_exactly(comparison, folder):
     table = pd.read_csv(folder / "table.csv", keep_default_na=False, na_values=[""], float_precision="round_trip")
     # A character that commands a terminal or turns text round is written as its code.
     assert table["model"].tolist() == [name.replace("\u202e", r"\u202e") for name in comparison.models["model"]]
-    for name in ("depth", "score", "distance_law", "expected"):
+    for name in ("depth", "score", "dose", "expected"):
         pd.testing.assert_series_equal(table[name], comparison.models[name], check_exact=True)
     assert table["flag"].dropna().tolist() == ["wrong <b>run</b>"]
     assert "month" not in table
 
 
-def test_the_first_screen_answers_with_the_correlation_and_its_interval(comparison, folder):
-    found = comparison.findings.association(PRIMARY)
-    assert found and estimate_text(found.estimate) in headline(comparison.answer)
-    text = html.unescape(re.sub(r"<[^>]+>", "", (folder / "report.html").read_text()))
-    front = text[text.index("Skip to the answer") :][:2500]
-    assert clean(headline(comparison.answer)) in front
-    assert signed(found.estimate.value) in front
-    markdown = (folder / "report.md").read_text()
-    assert markdown.index("## ") > markdown.index(
-        "Correlation with score, size held fixed: **" + signed(found.estimate.value)
-    )
+def test_the_page_has_its_parts_in_order_and_folds_the_last(comparison):
+    page = comparison_page(comparison, command=COMMAND)
+    assert [section.name for section in page.sections] == PARTS
+    assert [section.name for section in page.sections if section.folded] == ["numbers"]
+    assert page.figure and page.figure.name == "effect"
+    assert [figure.name for figure in page.figures] == list(PLOTS)
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.md"])
+def test_claim_answer_and_figure_come_first_in_this_order(comparison, folder, name):
+    text = html.unescape((folder / name).read_text())
+    text = re.sub(r"\\([^\w\s])", r"\1", text[text.index("Skip to the answer") if name.endswith("html") else 0 :])
+    figure = 'id="figure-effect"' if name.endswith("html") else "plots/effect.png"
+    parts = (claim(comparison), headline(comparison), figure, *sentences(comparison), "Score against shape")
+    places = [text.index(part, text.index(headline(comparison)) * (part not in parts[:2])) for part in parts]
+    assert places == sorted(places)
 
 
 @pytest.mark.parametrize("name", ["report.html", "report.md"])
@@ -88,21 +98,22 @@ def test_both_forms_name_what_they_rest_on(comparison, folder, name):
         text = MarkdownIt("commonmark").enable("table").render(text)
     text = html.unescape(re.sub(r"</?(?!script>|img )[a-z!][^<>]*>", "", text))
     assert COMMAND in text
-    for label in band_labels(comparison.bands).values():
-        assert label in text
-    for one in comparison.findings.contrasts:
-        assert estimate_text(one.estimate, 1, factor=100) in text
+    findings = comparison.findings
+    for one in findings.effects:
+        assert effect_text(one) in text and effect_label(one) in text
+    for one in findings.contrasts:
+        assert estimate_text(one.estimate, 1) in text
+    for one in findings.associations:
+        assert estimate_text(one.estimate) in text
+    for one in (*findings.predictions, *findings.mappings):
+        assert effect_text(one.effect) in text
+    for removal in findings.influence.removals:
+        assert all(clean(model) in text for model in removal.removed[:8])
     for kind in ("inside_below", "outside_above"):
-        for row in list(comparison.counterexamples(kind))[:3]:
-            assert clean(row["model"]) in text and percent(row["expected"]) in text
-    rules = rule_table(comparison).rows
-    assert len(rules) == len(comparison.answer.rules) == 10
-    for statement, _, detail in rules:
-        assert statement.text in text and clean(detail.text) in text and detail.text
+        for row in list(comparison.counterexamples(kind))[:8]:
+            assert clean(row["model"]) in text and signed(row["residual"], 1) in text
     for model in comparison.models["model"]:
         assert clean(model) in text
-    for sentence in sentences(comparison):
-        assert sentence in text
 
 
 def test_hostile_names_stay_text_in_the_page(folder):
@@ -129,6 +140,7 @@ def test_plots_are_well_formed_and_light(folder, name):
     png = (folder / "plots" / f"{name}.png").read_bytes()
     assert len(png) < 200_000
     assert Image.open(io.BytesIO(png)).width == 1400
+    assert (folder / "plots" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_links_go_to_the_hub_only_for_names_that_are_hub_ids(folder):
@@ -145,58 +157,54 @@ def test_a_comparison_that_can_say_nothing_still_becomes_a_report(tmp_path):
     nothing = compare(frame, permutations=99, splits=2)
     _write(nothing, tmp_path)
     text = (tmp_path / "report.html").read_text()
-    assert "Cannot tell" in text
-    assert "Not available" in text
+    assert "Nothing can be said: 3 models" in text
+    assert "Not made, and about the inputs" in text
     assert (tmp_path / "plots" / "score-against-ratio.svg").exists()
     page = comparison_page(nothing, command=COMMAND, draw=False)
-    assert [section.name for section in page.sections if not section.detail] == ["found"]
+    assert [section.name for section in page.sections if not section.detail] == []
 
 
-def test_measured_metrics_are_predictors_and_columns(tmp_path):
+def test_measured_metrics_are_correlated_and_columns(tmp_path):
     frame = synthetic_frame(40)
     frame["aofe_ratio"] = frame["score"].where(frame.index % 2 == 0) / 2
-    page = comparison_page(compare(frame, permutations=99, splits=2), command=COMMAND, draw=False)
-    tables = {section.name: section.blocks[0] for section in page.sections}
-    assert "AOFE-ratio" in [row[0].text for row in tables["size-held-fixed"].rows]
+    page = comparison_page(compare(frame, quick=True, splits=2), command=COMMAND, draw=False)
+    tables = {table.name: table for table in _tables(page)}
+    assert "AOFE-ratio" in [row[0].text for row in tables["correlations"].rows]
     place = [column.label for column in tables["models"].columns].index("aofe ratio")
     shown = {row[0].text: row[place] for row in tables["models"].rows}
     assert shown["org/model-8"].value == pytest.approx(frame["aofe_ratio"][8])
     assert shown["org/model-9"].text == "–" and shown["org/model-9"].value is None
 
 
-def test_a_comparison_without_any_model_of_use_has_no_plots_and_no_tables(comparison, tmp_path):
+def test_a_comparison_without_any_model_of_use_has_no_plots(comparison, tmp_path):
     bare = replace(
         comparison,
         models=comparison.models[:0],
         predictors=(),
         findings=Findings(),
-        answer=replace(comparison.answer, primary=None, strength="insufficient", rules=()),
+        answer=replace(comparison.answer, models=0, sized=0, primary=None, verdict="insufficient"),
         bands=(),
         trend=None,
         others=(),
     )
     files = _write(bare, tmp_path)
-    assert {file.name for file in files} == {"report.html", "report.md", "table.csv", "comparison.json"}
+    assert {file.name for file in files} == {"report.html", "report.md", "table.csv", "study.json"}
 
 
-def test_a_terminal_gets_the_same_page_without_its_figures(comparison):
+def test_a_quick_comparison_has_no_specification_curve_and_names_no_removals(comparison):
+    findings = replace(comparison.findings, specifications=None, influence=None)
+    page = comparison_page(replace(comparison, findings=findings), command=COMMAND, draw=False)
+    captions = [table.caption for table in _tables(page)]
+    assert not [one for one in captions if one.startswith(("Which choice moves", "The fewest whose absence"))]
+
+
+def test_a_terminal_gets_one_table_and_the_rest_by_details(comparison):
     with_figures = comparison_page(comparison, command=COMMAND)
     without = comparison_page(comparison, command=COMMAND, draw=False)
-    named = [[type(block).__name__ for block in section.blocks] for section in with_figures.sections]
-    assert sum(kinds.count("Figure") for kinds in named) == len(PLOTS)
-    left = [[kind for kind in kinds if kind != "Figure"] for kinds in named]
-    assert [[type(block).__name__ for block in section.blocks] for section in without.sections] == [
-        kinds for kinds in left if kinds
-    ]
-    assert [section.name for section in without.sections if not section.detail] == ["found", "rules", "size-held-fixed"]
-
-
-def test_rules_that_cannot_be_checked_say_why(comparison):
-    rules = tuple(replace(rule, outcome="unavailable") for rule in comparison.answer.rules if rule.key != "effect")
-    bare = replace(comparison, answer=replace(comparison.answer, rules=rules), findings=Findings())
-    reasons = ("not made; the reason", "fewer than 20 models", "no p-value")
-    for _, outcome, why in rule_table(bare).rows:
-        assert outcome.text == "cannot be checked" and why.text.startswith(reasons)
+    assert without.figures == () and _tables(without) == _tables(with_figures)
+    (first,) = [section for section in without.sections if not section.detail]
+    assert first.name == "rows" and len(first.blocks) == 1 and isinstance(first.blocks[0], Table)
+    assert "--details" in without.closing and "--out" in without.closing
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_in_words(comparison, tmp_path):
