@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from nil_audit.comparison.effect.estimate import less_group_means
+from nil_audit.stats.least_squares import less_group_means
 from nil_audit.stats.random_intercept import share_between, shrinkage
 
 

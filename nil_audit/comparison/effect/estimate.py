@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nil_audit.comparison.effect.dose import Terms, dose_terms
-from nil_audit.comparison.effect.sample import Codes, Sample
+from nil_audit.comparison.effect.sample import Sample
 from nil_audit.comparison.findings import Effect
 from nil_audit.comparison.rules import verdict
 from nil_audit.stats.estimate import Array
 from nil_audit.stats.jackknife import over_groups, quantile
+from nil_audit.stats.least_squares import left_out_moments, less_group_means, orthogonal, solve_each
 from nil_audit.stats.spline import degrees, natural_spline, spline_knots
 
 if TYPE_CHECKING:
@@ -61,42 +61,6 @@ def indicators(labels: "pd.Series[str]") -> Array:
     common = labels.where(labels.map(counts) >= _RARE, "other")
     names = common.value_counts().index[1:]
     return np.column_stack([np.zeros((len(labels), 0)), *((common == name).to_numpy(dtype=float) for name in names)])
-
-
-def group_moments(columns: Array, group: Codes) -> Array:
-    """Second moments of columns of the models of each group, shape (G, q, q).
-
-    Args:
-        columns: Shape (n, q).
-        group: Codes 0 .. G - 1, shape (n,).
-    """
-    order = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[order], np.arange(int(group.max()) + 1))
-    ordered = columns[order]
-    return np.stack(
-        [np.add.reduceat(ordered * ordered[:, [one]], starts, axis=0) for one in range(columns.shape[1])], axis=1
-    )
-
-
-def left_out_moments(columns: Array, group: Codes) -> Array:
-    """Second moments of columns with all models, then without each group, shape (1 + G, q, q); see `group_moments`."""
-    own = group_moments(columns, group)
-    total = own.sum(axis=0)
-    return np.concatenate([total[None], total - own])
-
-
-def less_group_means(values: Array, group: Codes, share: Array | float = 1.0) -> Array:
-    """Values less a share of the mean of their group (1: within groups; between 0 and 1: a random intercept).
-
-    Args:
-        values: Shape (n,) or (n, q).
-        group: Codes 0 .. G - 1, shape (n,).
-        share: Of each model, shape (n,), or one for all.
-    """
-    count = np.bincount(group).astype(float)
-    table = values.reshape(len(values), -1)
-    means = np.stack([np.bincount(group, weights=column) / count for column in table.T], axis=1)[group]
-    return (table - np.broadcast_to(share, len(values))[:, None] * means).reshape(values.shape)
 
 
 def coefficients(sample: Sample, terms: Terms, held: Array, *, demean: Array | float = 0.0) -> Array:
@@ -256,23 +220,3 @@ def made(
         detectable=detectable,
         verdict=verdict(estimate.interval, narrow),
     )
-
-
-def orthogonal(columns: Array) -> Array:
-    """An orthogonal basis of the same columns, each of mean square 1, shape (n, rank)."""
-    if not columns.shape[1]:
-        return columns
-    scale = np.sqrt((columns**2).mean(axis=0))
-    left, weight, _ = np.linalg.svd(columns / np.where(scale > 0, scale, 1.0), full_matrices=False)
-    kept: NDArray[np.bool_] = weight > 1e-9 * weight.max()
-    return left[:, kept] * np.sqrt(len(columns))
-
-
-def solve_each(inner: Array, right: Array) -> Array:
-    """Solutions of a batch of symmetric systems of columns of mean square 1, shape (B, q).
-
-    A column that is zero without some group (its indicator) makes no difference there: the ridge, of 1e-10 of a mean
-    square, keeps the system solvable and its coefficient at zero.
-    """
-    ridge = 1e-10 * np.maximum(np.trace(inner, axis1=1, axis2=2) / max(inner.shape[1], 1), 1e-300)
-    return np.linalg.solve(inner + ridge[:, None, None] * np.eye(inner.shape[1]), right[:, :, None])[:, :, 0]

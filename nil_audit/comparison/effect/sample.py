@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 from nil_audit.comparison.effect.size import flexible_columns, size_columns
 from nil_audit.comparison.outcome import Outcome
 from nil_audit.stats.estimate import Array
+from nil_audit.stats.least_squares import Codes
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Codes = NDArray[np.int64]
-"""Of each model, the number of the group that it belongs to: 0 .. G - 1."""
 
 
 @dataclass(frozen=True, kw_only=True)

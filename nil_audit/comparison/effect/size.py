@@ -95,9 +95,14 @@ def spread(size: Array) -> float:
     return deviation if deviation > 1e-9 else np.inf
 
 
+def flexible_choices(models: int) -> list[int]:
+    """Columns of the flexible spline that a number of models affords."""
+    return [columns for columns in _FLEXIBLE if columns * MODELS_A_COLUMN <= models]
+
+
 def flexible_columns(size: Array, response: Array) -> int:
     """Columns of the natural spline of size that Akaike's criterion chooses; 0 with too few models for any."""
-    choices = [columns for columns in _FLEXIBLE if columns * MODELS_A_COLUMN <= len(size)]
+    choices = flexible_choices(len(size))
     fits = {columns: aic(size_columns(size, "flexible", flexible=columns), response) for columns in choices}
     return min(fits, key=lambda columns: fits[columns], default=0)
 

@@ -3,9 +3,10 @@
 import numpy as np
 
 from nil_audit.comparison.effect.sample import Sample
-from nil_audit.comparison.effect.size import CONTROLS, MODELS_A_COLUMN, aic, flexible_columns, size_columns
+from nil_audit.comparison.effect.size import CONTROLS, MODELS_A_COLUMN, aic, flexible_choices, size_columns
 from nil_audit.comparison.findings import SizeFit
 from nil_audit.stats.estimate import Array
+from nil_audit.stats.least_squares import left_out_moments, orthogonal, solve_each
 
 ELIGIBLE = ("spline", "spline_rank", "bands", "flexible")
 """What can be chosen: controls at least as fine as the curve that the dose takes its slope from. A coarser one leaves
@@ -15,16 +16,13 @@ any."""
 FEWEST_FITTED = 6
 """Models that a fit on size needs."""
 
-_PARTS = 50
-"""Groups are held out one by one, or in so many parts where there are more than twice as many."""
-
 
 def fit_sizes(sample: Sample) -> tuple[SizeFit, ...]:
     """How well each size control fits, in the order of `CONTROLS`; those that the models do not afford are absent.
 
-    The chosen one has the least root mean square error where each group (each of 50 parts, of more than 100 groups) is
-    predicted by least squares from the others, knots, ranks, bands and the flexible spline's columns taken from these;
-    of those that are `ELIGIBLE`.
+    The chosen one has the least root mean square error where each group is predicted
+    by least squares from the others (knots, ranks and bands are those of all sizes; the flexible spline's columns are
+    chosen without the group); of those that are `ELIGIBLE`.
     """
     if sample.models < FEWEST_FITTED:
         return ()
@@ -58,14 +56,24 @@ def expected_response(sample: Sample, control: str) -> Array:
 
 
 def _held_out(sample: Sample, control: str) -> float:
-    part = sample.group if sample.groups <= 2 * _PARTS else sample.group % _PARTS
-    squared = 0.0
-    for one in range(int(part.max()) + 1):
-        rest, left = part != one, part == one
-        size, response = sample.size[rest], sample.response[rest]
-        flexible = flexible_columns(size, response) if control == "flexible" else 0
-        columns = size_columns(sample.size, control, like=size, flexible=flexible)
-        columns = np.column_stack([np.ones(len(columns)), columns])
-        fit = np.linalg.lstsq(columns[rest], response, rcond=None)[0]
-        squared += float(((sample.response[left] - columns[left] @ fit) ** 2).sum())
-    return float(np.sqrt(squared / sample.models))
+    if control != "flexible":
+        errors, _ = _errors(sample, sample.size_columns(control))
+        return float(np.sqrt((errors**2).mean()))
+    fits = [
+        _errors(sample, size_columns(sample.size, control, flexible=columns))
+        for columns in flexible_choices(sample.models)
+    ]
+    errors = np.stack([one for one, _ in fits])
+    best = np.argmin(np.stack([one for _, one in fits]), axis=0)[sample.group]
+    return float(np.sqrt((errors[best, np.arange(sample.models)] ** 2).mean()))
+
+
+def _errors(sample: Sample, columns: Array) -> tuple[Array, Array]:
+    """Errors of predicting each model without its group, shape (n,), and Akaike's criterion of each fit, shape (G,)."""
+    design = orthogonal(np.column_stack([np.ones(sample.models), columns]))
+    moment = left_out_moments(np.column_stack([design, sample.response]), sample.group)[1:]
+    fit = solve_each(moment[:, :-1, :-1], moment[:, :-1, -1])
+    squares = moment[:, -1, -1] - np.einsum("bi,bi->b", fit, moment[:, :-1, -1])
+    models = sample.models - np.bincount(sample.group)
+    criterion = models * np.log(np.maximum(squares, 1e-300) / models) + 2 * design.shape[1]
+    return sample.response - np.einsum("ni,ni->n", design, fit[sample.group]), criterion

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nil_audit.comparison.effect.dose import Terms, dose_terms
-from nil_audit.comparison.effect.estimate import SPARE_MODELS, coefficients, design, made, orthogonal
+from nil_audit.comparison.effect.estimate import SPARE_MODELS, coefficients, design, made
 from nil_audit.comparison.effect.sample import Sample
 from nil_audit.comparison.findings import Effect
 from nil_audit.comparison.table import MMLU_PRO_FLOOR
 from nil_audit.stats.estimate import Array
 from nil_audit.stats.jackknife import leave_out
+from nil_audit.stats.least_squares import orthogonal
 
 FEWEST_ABOVE = 15
 """Models above the floor without which no censored fit is made."""

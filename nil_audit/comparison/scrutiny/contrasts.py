@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from nil_audit.comparison.effect.dose import dose
-from nil_audit.comparison.effect.estimate import SPARE_MODELS, design, left_out_moments, less_group_means
-from nil_audit.comparison.effect.sample import Codes, Sample, coded
+from nil_audit.comparison.effect.estimate import SPARE_MODELS, design
+from nil_audit.comparison.effect.sample import Sample, coded
 from nil_audit.comparison.effect.size import BANDS
 from nil_audit.comparison.findings import Contrast, SizeFit
 from nil_audit.comparison.scrutiny.edges import Mask, edges, inside_of_draws
@@ -20,6 +20,7 @@ from nil_audit.comparison.scrutiny.matching import matched
 from nil_audit.law.studies import Study
 from nil_audit.stats.estimate import LEVEL, Array, Estimate, holm
 from nil_audit.stats.jackknife import over_groups
+from nil_audit.stats.least_squares import Codes, left_out_moments, less_group_means
 from nil_audit.stats.moments import residual_covariance
 
 EACH_SIDE = 3

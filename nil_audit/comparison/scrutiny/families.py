@@ -9,18 +9,11 @@ not as independent as their names.
 import numpy as np
 
 from nil_audit.comparison.effect.dose import Terms, dose_terms
-from nil_audit.comparison.effect.estimate import (
-    SPARE_MODELS,
-    coefficients,
-    design,
-    effect,
-    less_group_means,
-    made,
-    orthogonal,
-)
+from nil_audit.comparison.effect.estimate import SPARE_MODELS, coefficients, design, effect, made
 from nil_audit.comparison.effect.sample import Sample
 from nil_audit.comparison.findings import Effect, Families
 from nil_audit.stats.estimate import Array
+from nil_audit.stats.least_squares import less_group_means, orthogonal
 from nil_audit.stats.random_intercept import share_between, shrinkage
 
 VARYING = 1.05

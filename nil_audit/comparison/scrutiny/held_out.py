@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nil_audit.comparison.effect.dose import dose_terms
-from nil_audit.comparison.effect.estimate import group_moments, orthogonal, solve_each
 from nil_audit.comparison.effect.sample import Sample
 from nil_audit.comparison.effect.size import flexible_columns, size_columns
 from nil_audit.comparison.findings import Skill
 from nil_audit.comparison.table import month_name
 from nil_audit.stats.estimate import Array
 from nil_audit.stats.jackknife import over_groups
+from nil_audit.stats.least_squares import group_moments, orthogonal, solve_each
 
 if TYPE_CHECKING:
     import pandas as pd

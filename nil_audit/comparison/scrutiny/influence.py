@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nil_audit.comparison.effect.dose import dose_terms
-from nil_audit.comparison.effect.estimate import design, effect, from_moments, group_moments, regressors
-from nil_audit.comparison.effect.sample import Codes, Sample, coded
+from nil_audit.comparison.effect.estimate import design, effect, from_moments, regressors
+from nil_audit.comparison.effect.sample import Sample, coded
 from nil_audit.comparison.findings import Effect, Influence, Removal
 from nil_audit.stats.estimate import Array
 from nil_audit.stats.jackknife import quantile
+from nil_audit.stats.least_squares import Codes, group_moments
 
 MOST_REMOVED = {"model": 12, "organisation": 5}
-"""Removals after which a search is given up."""
+"""Removals after which a search is given up, or after a quarter of all."""
 
 SHOWN = 10
 """Models, and organisations, that are named for moving the effect most."""
@@ -95,13 +96,17 @@ class _Search:
         changed = {name: one.estimate.value - first.estimate.value for name, one in found.items() if one is not None}
         return dict(sorted(changed.items(), key=lambda change: (-abs(change[1]), change[0]))[:SHOWN])
 
+    def most(self, unit: str) -> int:
+        """Removals that are tried."""
+        return min(MOST_REMOVED[unit], max(1, len(self.names(self.whole, unit)) // 4))
+
     def removal(self, first: Effect, unit: str, target: str) -> Removal:
         """The smallest set that is found to reach a target."""
         for removed in (*self._small(first, unit, target), *self._greedy(first, unit, target)):
             found = self.effect(self.without(removed, unit))
             if found is not None and _reached(first, found, target):
-                return Removal(unit=unit, target=target, removed=removed, tried=MOST_REMOVED[unit], effect=found)
-        return Removal(unit=unit, target=target, removed=(), tried=MOST_REMOVED[unit], effect=None)
+                return Removal(unit=unit, target=target, removed=removed, tried=self.most(unit), effect=found)
+        return Removal(unit=unit, target=target, removed=(), tried=self.most(unit), effect=None)
 
     def _small(self, first: Effect, unit: str, target: str) -> Iterator[tuple[str, ...]]:
         """The single ones and the pairs that turn the effect farthest towards the other sign."""
@@ -119,7 +124,7 @@ class _Search:
     def _greedy(self, first: Effect, unit: str, target: str) -> Iterator[tuple[str, ...]]:
         """One removal more each time, the one that moves the target most."""
         removed: tuple[str, ...] = ()
-        while len(removed) < MOST_REMOVED[unit]:
+        while len(removed) < self.most(unit):
             sample = self.without(removed, unit) if removed else self.whole
             if self.effect(sample) is None or len(self.names(sample, unit)) < 2:
                 return

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nil_audit.comparison.effect.dose import Terms
-from nil_audit.comparison.effect.estimate import less_group_means, orthogonal
-from nil_audit.comparison.effect.sample import Codes, Sample
+from nil_audit.comparison.effect.sample import Sample
 from nil_audit.comparison.effect.size_fit import expected_response
 from nil_audit.stats.estimate import Array
+from nil_audit.stats.least_squares import Codes, less_group_means, orthogonal
 
 FEWEST_UNITS = 10
 """With fewer units that share a band with another, no test is made."""

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from scipy.stats import t as student
 
 from nil_audit.comparison.effect.dose import SLOPES, dose, dose_terms
-from nil_audit.comparison.effect.estimate import coefficients, design, effect, indicators, less_group_means
+from nil_audit.comparison.effect.estimate import coefficients, design, effect, indicators
 from nil_audit.comparison.effect.sample import Sample, sample
 from nil_audit.comparison.outcome import outcome_of
+from nil_audit.stats.least_squares import less_group_means
 from nil_audit.stats.spline import natural_spline, spline_knots
 from tests.comparison.models import derived, made_frame, made_sample, real_sample
 

@@ -7,11 +7,12 @@ import pytest
 import statsmodels.api as sm
 
 from nil_audit.comparison.effect.dose import dose_terms
-from nil_audit.comparison.effect.estimate import design, less_group_means
+from nil_audit.comparison.effect.estimate import design
 from nil_audit.comparison.effect.sample import Sample
 from nil_audit.comparison.effect.size_fit import expected_response
 from nil_audit.comparison.scrutiny import joint_test
 from nil_audit.comparison.scrutiny.joint_test import Fit, effect_over_error, joint_p, permuted_responses
+from nil_audit.stats.least_squares import less_group_means
 from nil_audit.stats.random_intercept import shrinkage
 from tests.comparison.models import made_sample
 
