@@ -9,7 +9,7 @@ comes to is then estimated from scratch.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +102,7 @@ class _Search:
 
     def removal(self, first: Effect, unit: str, target: str) -> Removal:
         """The smallest set that is found to reach a target."""
-        for removed in (*self._small(first, unit, target), *self._greedy(first, unit, target)):
+        for removed in chain(self._small(first, unit, target), self._greedy(first, unit, target)):
             found = self.effect(self.without(removed, unit))
             if found is not None and _reached(first, found, target):
                 return Removal(unit=unit, target=target, removed=removed, tried=self.most(unit), effect=found)
@@ -116,7 +116,8 @@ class _Search:
         single = moments.candidates()[:, None]
         left = _margin(target, first, moments.values(single))
         order = np.argsort(-left, kind="stable")
-        pairs = np.array(list(combinations(single[order[:_AMONG], 0], 2)))
+        among = single[order[:_AMONG], 0] if self.most(unit) > 1 else single[:0, 0]
+        pairs = np.array(list(combinations(among, 2)), dtype=np.int64).reshape(-1, 2)
         for sets, margins in ((single, left), (pairs, _margin(target, first, moments.values(pairs)))):
             for one in np.argsort(-margins, kind="stable")[:_FROM_SCRATCH]:
                 yield tuple(moments.names[code] for code in sets[one])
