@@ -7,7 +7,7 @@ from nil_audit.comparison.result import Comparison
 from nil_audit.report.comparison.answer import claim, headline
 from nil_audit.report.comparison.appendix import model_table
 from nil_audit.report.comparison.choices import effect_rows, effect_table
-from nil_audit.report.comparison.words import VERDICTS, counted, effect_label, group_words
+from nil_audit.report.comparison.words import VERDICTS, effect_label, sample_words
 from nil_audit.report.notebook.shared import ends, numbers_in_ascii, short_name, span
 from nil_audit.report.render.fragment import render_fragment
 
@@ -25,7 +25,7 @@ class ComparisonView:
     def line(self, found: Comparison) -> str:
         """The effect that the answer rests on, and the answer."""
         answer = found.answer
-        models = f"{counted(answer.models, 'model', 'models')} of {group_words(found, answer.groups)}"
+        models = sample_words(found, answer.models, answer.groups)
         what = short_name(answer.protocol if found.outcome.column is None else found.outcome.name)
         primary = f"{numbers_in_ascii(answer.primary.estimate, signed=False)}, " if answer.primary else ""
         return f"<Comparison of {models}, {what}: {primary}{VERDICTS[answer.verdict]}>"
