@@ -27,6 +27,9 @@ MOST_GROUPS = 200
 """Above so many groups these are left out in 50 parts, whole: every fit has to be iterated on all of the models."""
 
 _PARTS = 50
+_SPARE_ABOVE = 3
+"""Models above the floor that every fit has beyond its columns, or sigma could be anything."""
+
 _ITERATIONS = 60
 _TOLERANCE = 1e-11
 _RIDGE = 1e-9
@@ -42,8 +45,8 @@ def censored_effect(sample: Sample, *, study: str, control: str) -> Effect | Non
         control: How size is held fixed.
 
     Returns:
-        A row "censored"; None where the outcome has no floor, no model is at it or fewer than `FEWEST_ABOVE` are above,
-        or the dose does not vary beside what is held fixed.
+        A row "censored"; None where the outcome has no floor, no model is at it or fewer than `FEWEST_ABOVE` are above
+        (or too few in some jackknife sample), or the dose does not vary beside what is held fixed.
     """
     held = design(sample, control)
     if held.shape[1] == 1 or sample.models < SPARE_MODELS + held.shape[1]:
@@ -89,6 +92,8 @@ def censored_coefficients(sample: Sample, terms: Terms, held: Array) -> Array | 
     latent = np.where(below, np.maximum(level, sample.response), sample.response)
     left_out = leave_out(sample.group if sample.groups <= MOST_GROUPS else sample.group % _PARTS)
     whole = np.ones((1, sample.models))
+    if (left_out[:, ~below].sum(axis=1) < width + _SPARE_ABOVE).any():
+        return None
 
     def fitted(columns: Array, mixing: Array) -> Array:
         first = censored_fit(columns, latent, below, whole, mixing=mixing[:1])

@@ -144,6 +144,14 @@ def test_nothing_of_a_loss_or_of_too_few_models() -> None:
     assert censored_effect(floored().part(np.arange(70) < 4), study="law", control="spline") is None
 
 
+def test_nothing_where_one_family_holds_all_that_is_above_the_floor() -> None:
+    whole = floored()
+    above = np.arange(70) < 20
+    table = whole.table.assign(group=np.where(above, "one", whole.table["group"]), at_floor=~above)
+    one = replace(whole, table=table).part(np.ones(70, dtype=bool))
+    assert censored_effect(one, study="law", control="spline") is None
+
+
 def test_real_models() -> None:
     found = censored_effect(real_sample(), study="law", control="spline")
     assert found is not None
