@@ -11,7 +11,6 @@ Numbers that are missing are NaN, text that is missing is "". The rows are in th
 | parameters | total, a count |
 | tokens | training tokens, a count; of a model that was made from another one only those that it saw after that |
 | parent_tokens | tokens of the model that it was pruned, upscaled or continued from |
-| all_tokens | tokens of its whole history, the sum of both; NaN where one of them is not known |
 | release | "YYYY-MM", or a longer date |
 | lineage, domain | "from_scratch", "distilled", ...; "general", "code", ... |
 | uncertain | why the shape is doubtful; "" where it is not |
@@ -64,8 +63,6 @@ if TYPE_CHECKING:
 
 NUMBERS = ("depth", "width", "parameters", "tokens", "parent_tokens", "score", "stderr", "chance", *METRICS)
 TEXTS = ("family", "organisation", "release", "lineage", "domain", "uncertain", "origin", "source", "flag")
-MADE_FROM_ANOTHER = ("pruned", "pruned+distilled", "depth_upscaled", "continued")
-"""Lineages of models that began as another one, whose training tokens they have seen too."""
 
 MMLU_PRO_FLOOR = 0.1243
 """Share of questions answered right by naming, in each subject, the one letter that is right most often there.
@@ -89,8 +86,6 @@ def derive(rows: "pd.DataFrame", outcome: Outcome, study: Study, curves: Sequenc
     table = table.astype({"depth": int, "width": int})
     sized = table["parameters"].notna().to_numpy()
     table["group"] = table["family"] if table["family"].nunique() > 1 else table["model"]
-    made = table["lineage"].isin(MADE_FROM_ANOTHER)
-    table["all_tokens"] = table["tokens"] + table["parent_tokens"].where(table["parent_tokens"].notna() | made, 0.0)
     table["ratio"] = table["depth"] / table["width"]
     table["month"] = np.array([_month(text) for text in table["release"]], dtype=float)
     table["band"] = np.full(len(table), "", dtype=object)

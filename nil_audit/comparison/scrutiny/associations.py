@@ -31,6 +31,9 @@ month of release; these and a natural cubic spline of ln R, of measured metrics 
 A parabola in ln R would not do for ranks: where the response is one, a metric that says nothing but R would keep a
 correlation of 0.1 to 0.25."""
 
+_WITH_PARENT = ("pruned", "pruned+distilled", "depth_upscaled", "continued")
+"""Lineages of models that began as another one."""
+
 _RANKED = {"size_tokens": "tokens", "size_release": "release"}
 
 
@@ -67,9 +70,10 @@ def seen_tokens(table: "pd.DataFrame") -> Array:
     """Training tokens that a model has seen: its own and, where it was made from another model, those of its parent.
 
     Returns:
-        Shape (n,), NaN where its own are unknown.
+        Shape (n,), NaN where its own are unknown, or its parent's where its lineage says that it had one.
     """
-    return np.asarray((table["tokens"] + table["parent_tokens"].fillna(0.0)).to_numpy(dtype=float))
+    parent = table["parent_tokens"].where(table["parent_tokens"].notna() | table["lineage"].isin(_WITH_PARENT), 0.0)
+    return np.asarray((table["tokens"] + parent).to_numpy(dtype=float))
 
 
 def token_rows(sample: Sample, *, study: str, control: str) -> list[Effect]:

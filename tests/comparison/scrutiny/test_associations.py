@@ -45,7 +45,9 @@ def partial(x: np.ndarray, y: np.ndarray, held: np.ndarray) -> float:
 def test_partial_correlations_left_out_by_group(control: str, given_: str) -> None:
     whole = measured()
     table, metric = whole.table, whole.table["typical_efficiency"].to_numpy()
-    rows = np.isfinite(metric) & (np.isfinite(table["tokens"].to_numpy()) | (given_ != "size_tokens"))
+    # of a pruned model only its own tokens are known here, not its parent's
+    told = (table["tokens"].notna() & (table["lineage"] != "pruned")).to_numpy()
+    rows = np.isfinite(metric) & (told | (given_ != "size_tokens"))
     part = whole.part(rows)
     values = []
     for group in range(-1, part.groups):
@@ -73,7 +75,9 @@ def test_plain_correlations_are_spearmans() -> None:
         ("ratio", "response"): stats.spearmanr(table["ratio"], whole.response),
         ("parameters", "response"): stats.spearmanr(table["parameters"], whole.response),
         ("parameters", "ratio"): stats.spearmanr(table["parameters"], table["ratio"]),
-        ("tokens", "ratio"): stats.spearmanr(table["tokens"], table["ratio"], nan_policy="omit"),
+        ("tokens", "ratio"): stats.spearmanr(
+            table["tokens"].where(table["lineage"] != "pruned"), table["ratio"], nan_policy="omit"
+        ),
         ("release", "ratio"): stats.spearmanr(table["month"], table["ratio"]),
     }
     for (name, outcome), expected in plain.items():
@@ -160,16 +164,21 @@ def test_the_real_models() -> None:
 
 def test_a_parents_tokens_count() -> None:
     table = made_sample(5, 5).table.assign(
-        tokens=[1.0, 2, np.nan, 4, np.nan], parent_tokens=[np.nan, 10, 10, 0, np.nan]
+        tokens=[1.0, 2, np.nan, 4, np.nan], parent_tokens=[np.nan, 10, 10, 0, np.nan], lineage="from_scratch"
     )
     assert seen_tokens(table) == pytest.approx([1, 12, np.nan, 4, np.nan], nan_ok=True)
+    pruned = table.assign(lineage="pruned+distilled")
+    assert seen_tokens(pruned) == pytest.approx([np.nan, 12, np.nan, 4, np.nan], nan_ok=True)
+    distilled = table.assign(lineage="distilled")  # its teacher is no parent
+    assert seen_tokens(distilled) == pytest.approx([1, 12, np.nan, 4, np.nan], nan_ok=True)
 
 
 def test_tokens_held_fixed_beside_the_same_models_without() -> None:
     whole = made_sample(90, 20, effect=1.0, seed=8)
     table = whole.table.assign(parent_tokens=np.where(np.arange(90) % 5 == 0, 3e11, np.nan))
     whole = replace(whole, table=table)
-    part = whole.part(table["tokens"].notna().to_numpy())
+    told = table["parent_tokens"].notna() | (table["lineage"] != "pruned")
+    part = whole.part((table["tokens"].notna() & told).to_numpy())
     tokens, baseline = token_rows(whole, study="law", control="spline")
     terms = dose_terms(part, part.excess("law"))
     seen = part.table["tokens"] + part.table["parent_tokens"].fillna(0)
