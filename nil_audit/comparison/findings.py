@@ -55,6 +55,9 @@ class Effect:
         groups: Families (or models, where these are resampled).
         estimate: The coefficient, its 95% interval and standard error; n counts models.
         narrow: Its 90% interval; None where there is no interval.
+        as_predicted: The coefficient with the dose of a world in which the prediction holds
+            (`nil_audit.comparison.effect.dose.predicted_terms`), by which the prediction is tested; None where the test
+            is that of ``estimate``.
         detectable: The smallest effect that has a 95% interval off zero in 80 of 100 such samples.
         verdict: "supported", "contradicted", "cannot_tell", by `nil_audit.comparison.rules.verdict`; "insufficient"
             without an interval.
@@ -69,6 +72,7 @@ class Effect:
     groups: int
     estimate: Estimate
     narrow: tuple[float, float] | None
+    as_predicted: Estimate | None = None
     detectable: float | None
     verdict: str
 

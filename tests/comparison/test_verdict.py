@@ -25,6 +25,13 @@ def test_three_answers(interval: tuple | None, narrow: tuple | None, said: str) 
     assert verdict(interval, narrow) == said
 
 
+def test_a_prediction_is_rejected_only_in_a_world_of_its_own() -> None:
+    assert verdict((-0.5, 0.95), (-0.4, 0.85), (-0.1, 0.9)) == "contradicted"
+    assert verdict((-0.5, 0.95), (-0.4, 0.85), (0.1, 1.2)) == "cannot_tell"
+    assert verdict((-0.5, 1.2), (-0.4, 1.1), (-0.1, 0.9)) == "cannot_tell"
+    assert verdict((-1.5, -0.2), (-1.4, -0.3), (0.1, 1.2)) == "contradicted"
+
+
 def test_few_models_or_groups_answer_nothing() -> None:
     found = effect(made_sample(40, 12), row="primary", study="law", control="linear")
     assert found is not None

@@ -10,7 +10,7 @@ Every dose is linear in the coefficients b of that curve, dose = fixed + terms b
 sample at little cost.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -91,6 +91,22 @@ def dose_terms(
         )
     zeros = np.zeros(len(size))
     return Terms(curve=np.column_stack([np.ones(len(size)), curve]), terms=np.column_stack([zeros, terms]), fixed=zeros)
+
+
+def predicted_terms(sample: Sample, excess: Array) -> Terms:
+    """The dose in a world in which the prediction holds.
+
+    There the curve that is fitted to scores has the cost of shape in it already, and is flatter than the one that the
+    slope is meant to be of. So the curve is fitted at the size that a model of the best shape would need, ln size less
+    excess / 0.039, and the dose is the whole step down it. The prediction is tested with this dose; see
+    `nil_audit.comparison.rules`.
+
+    Args:
+        sample: The models.
+        excess: Relative excess loss of each one's shape, shape (n,).
+    """
+    terms = dose_terms(sample, excess, slope="step")
+    return replace(terms, curve=terms.curve - terms.terms)
 
 
 def dose(sample: Sample, study: str) -> Array:

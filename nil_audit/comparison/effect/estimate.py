@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nil_audit.comparison.effect.dose import Terms, dose_terms
+from nil_audit.comparison.effect.dose import Terms, dose_terms, predicted_terms
 from nil_audit.comparison.effect.sample import Sample
 from nil_audit.comparison.findings import Effect
 from nil_audit.comparison.rules import verdict
-from nil_audit.stats.estimate import Array
+from nil_audit.stats.estimate import Array, Estimate
 from nil_audit.stats.jackknife import over_groups, quantile
 from nil_audit.stats.least_squares import left_out_moments, less_group_means, orthogonal, solve_each
 from nil_audit.stats.spline import degrees, natural_spline, spline_knots
@@ -142,7 +142,6 @@ def effect(
     subset: str = "all",
     estimator: str = "least_squares",
     demean: Array | float = 0.0,
-    terms: Terms | None = None,
 ) -> Effect | None:
     """The effect of shape in one sample of models.
 
@@ -156,7 +155,6 @@ def effect(
         subset: What these models are called.
         estimator: What ``demean`` makes of it.
         demean: See `coefficients`.
-        terms: The dose; None: the study's, as it is defined.
 
     Returns:
         None where there are too few models, or the dose does not vary beside what is held fixed.
@@ -164,13 +162,14 @@ def effect(
     if release != "none":
         known = sample.table["month"].notna().to_numpy()
         if not known.all():
-            sample, terms = sample.part(known), None
+            sample = sample.part(known)
     if sample.models <= SPARE_MODELS:
         return None
     held = design(sample, control, release=release, covariates=covariates)
     if held.shape[1] == 1 or sample.models < SPARE_MODELS + held.shape[1]:
         return None
-    found = coefficients(sample, terms or dose_terms(sample, sample.excess(study)), held, demean=demean)
+    excess = sample.excess(study)
+    found = coefficients(sample, dose_terms(sample, excess), held, demean=demean)
     if not np.isfinite(found[0]):
         return None
     return made(
@@ -182,11 +181,21 @@ def effect(
         subset=subset,
         models=sample.models,
         found=found,
+        predicted=coefficients(sample, predicted_terms(sample, excess), held, demean=demean),
     )
 
 
 def made(
-    *, row: str, study: str, control: str, release: str, estimator: str, subset: str, models: int, found: Array
+    *,
+    row: str,
+    study: str,
+    control: str,
+    release: str,
+    estimator: str,
+    subset: str,
+    models: int,
+    found: Array,
+    predicted: Array | None = None,
 ) -> Effect:
     """An effect from its value with all models and without each group.
 
@@ -199,13 +208,14 @@ def made(
         subset: Likewise.
         models: Number of models.
         found: Shape (1 + G,).
+        predicted: The same with the dose of a world in which the prediction holds; None: the test against 1 is that of
+            ``found``.
     """
     groups = len(found) - 1
     estimate = over_groups(float(found[0]), found[1:], n=models)
-    narrow = detectable = None
+    as_predicted = None if predicted is None else over_groups(float(predicted[0]), predicted[1:], n=models)
+    detectable = None
     if estimate.se is not None:
-        half = quantile(groups, 0.95) * estimate.se
-        narrow = (estimate.value - half, estimate.value + half)
         detectable = (quantile(groups, 0.975) + quantile(groups, POWER)) * estimate.se
     return Effect(
         row=row,
@@ -216,7 +226,20 @@ def made(
         subset=subset,
         groups=groups,
         estimate=estimate,
-        narrow=narrow,
+        narrow=narrow_interval(estimate, groups),
+        as_predicted=as_predicted,
         detectable=detectable,
-        verdict=verdict(estimate.interval, narrow),
+        verdict=verdict(
+            estimate.interval,
+            narrow_interval(estimate, groups),
+            None if as_predicted is None else narrow_interval(as_predicted, groups),
+        ),
     )
+
+
+def narrow_interval(estimate: Estimate, groups: int) -> tuple[float, float] | None:
+    """The 90% interval of an estimate over groups; None without an error."""
+    if estimate.se is None:
+        return None
+    half = quantile(groups, 0.95) * estimate.se
+    return estimate.value - half, estimate.value + half

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
-from nil_audit.comparison.effect.dose import SLOPES, dose, dose_terms
+from nil_audit.comparison.effect.dose import SLOPES, dose, dose_terms, predicted_terms
 from nil_audit.comparison.effect.estimate import coefficients, design, effect, indicators
 from nil_audit.comparison.effect.sample import Sample, sample
 from nil_audit.comparison.outcome import outcome_of
@@ -179,3 +179,22 @@ def test_small_costs_are_alike_by_slope_and_by_step() -> None:
     by = {slope: dose_terms(whole, 1e-6 * whole.excess("law"), slope=slope).dose(whole.response) for slope in SLOPES}
     assert by["step"] == pytest.approx(by["spline"], rel=1e-3, abs=1e-9)
     assert by["quadratic"] != pytest.approx(by["spline"], rel=1e-3, abs=1e-9)
+
+
+def test_in_the_world_of_the_prediction_the_cost_is_known_exactly() -> None:
+    rng = np.random.default_rng(5)
+    whole = made_sample(90, 30)
+    worth = whole.excess("law") / 0.039
+    knots = spline_knots(whole.size, 3)
+    best = natural_spline(whole.size - worth, knots) @ np.array([4.0, -3.0, 6.0])
+    exact = replace(whole, response=10 + best)
+    assert predicted_terms(exact, exact.excess("law")).dose(exact.response) == pytest.approx(
+        natural_spline(whole.size, knots) @ np.array([4.0, -3.0, 6.0]) - best
+    )
+    found = effect(exact, row="primary", study="law", control="spline")
+    assert found is not None and found.as_predicted is not None
+    assert found.as_predicted.value == pytest.approx(1)
+    noisy = replace(exact, response=exact.response + rng.normal(size=90))
+    found = effect(noisy, row="primary", study="law", control="spline")
+    assert found is not None and found.as_predicted is not None and found.as_predicted.interval is not None
+    assert found.as_predicted.interval[0] < 1 < found.as_predicted.interval[1]
