@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from nil_audit.catalog.scores import PROTOCOL_TITLES, published_scores
 from nil_audit.comparison.result import Comparison, Omission
+from nil_audit.comparison.scrutiny.associations import seen_tokens
 from nil_audit.report.comparison.words import VERDICTS, counted, effect_text, sample_words
 from nil_audit.report.render.page import Bullets, Column, Table, table
 from nil_audit.report.render.text import count, listing, percent
@@ -85,11 +86,11 @@ def _floor(comparison: Comparison) -> str:
 
 def _tokens(comparison: Comparison) -> str:
     usable, find = comparison.usable, comparison.findings.effect
-    known = int(usable["tokens"].notna().sum())
+    known = int((seen_tokens(usable) > 0).sum())
     if not known:
         return ""
     text = f"Training tokens: published for {known} of {len(usable)}"
-    parents = int(usable["parent_tokens"].notna().sum()) if "parent_tokens" in usable else 0
+    parents = int((usable["parent_tokens"].notna() & usable["tokens"].notna()).sum())
     if parents:
         text += f" ({parents} of these models were made from another, whose tokens count too)"
     held, bare = find("tokens"), find("tokens_baseline")
