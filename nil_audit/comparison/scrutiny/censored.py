@@ -31,7 +31,7 @@ _SPARE_ABOVE = 3
 """Models above the floor that every fit has beyond its columns, or sigma could be anything."""
 
 _ITERATIONS = 60
-_TOLERANCE = 1e-11
+_TOLERANCE = 1e-8
 _RIDGE = 1e-9
 _ELEMENTS_AT_ONCE = 2_000_000
 
