@@ -53,12 +53,19 @@ def headline(comparison: Comparison) -> str:
     if answer.verdict == "insufficient" or primary is None or primary.estimate.interval is None:
         return f"Nothing can be said: {_too_little(comparison, answer)}."
     who = study_words(comparison.study)
-    return _SENTENCES[_case(primary)].format(who=who, effect=effect_text(primary), narrow=_narrow(primary))
+    return _SENTENCES[_case(primary)].format(
+        who=who, effect=effect_text(primary), narrow=_narrow(primary), own=effect_text(primary.as_predicted)
+    )
 
 
 _SENTENCES = {
     "both": "The data cannot tell whether shape matters: it costs {effect} times what {who} predicts, and that interval"
     " holds both 0 (no cost) and 1 (as predicted); excluded is only what lies outside it.",
+    "own": "The data cannot tell whether shape matters: it costs {effect} times what {who} predicts, which holds 0 (no"
+    " cost); estimated as it would be if the prediction held, {own}, it does not exclude 1 (as predicted).",
+    "some": "Shape matters, but the data cannot tell whether as {who} predicts: it costs {effect} times that, which"
+    " excludes 0 (no cost); estimated as it would be if the prediction held, {own}, it does not exclude 1 (as"
+    " predicted).",
     "more": "Shape matters, and costs more than predicted: {effect} times what {who} predicts, an interval that"
     " excludes both 0 (no cost) and 1 (as predicted).",
     "supported": "The data support {who}: shape costs {effect} times what is predicted, an interval that excludes 0 (no"
@@ -79,7 +86,7 @@ def _case(effect: Effect) -> str:
     if effect.verdict == "supported":
         return "supported"
     if effect.verdict == "cannot_tell":
-        return "more" if low > 1 else "both"
+        return "more" if low > 1 else "both" if high >= 1 else "some" if low > 0 else "own"
     return "reversed" if high < 0 else "less" if low > 0 else "none"
 
 

@@ -149,7 +149,7 @@ def _method(comparison: Comparison) -> Iterator[str]:
         f" each of the {groups} in turn, slopes and size curve fitted anew each time (the jackknife)."
     )
     yield (
-        "Supported: the 95% interval excludes 0 and holds 1. Contradicted: the 90% interval lies below 1, or the 95%"
-        " one below 0. Else the data cannot tell. docs/study.md gives the reasons, docs/simulation.md how often each"
-        " answer is wrong."
+        "Supported: the 95% interval excludes 0 and holds 1. Contradicted: the 90% interval lies below 1, also with the"
+        " cost as it would be if the prediction held, or the 95% one below 0. Else the data cannot tell. docs/study.md"
+        " gives the reasons, docs/simulation.md how often each answer is wrong."
     )

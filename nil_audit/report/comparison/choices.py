@@ -179,13 +179,18 @@ def prediction_table(comparison: Comparison) -> Table:
 
 def mapping_table(comparison: Comparison) -> Table:
     """The effect under other ways of turning a shape into a cost."""
+    primary = comparison.answer.primary
+    own = primary.as_predicted if primary else None
     curvature = study_of(comparison).coefficients[1] if study_of(comparison).form == "quadratic" else math.nan
     return table(
         "The effect when the prediction itself is made otherwise.",
         ("Prediction", "Effect [95%]", Column(label="The answer would be")),
         [
-            (_mapping_label(one, curvature), effect_text(one.effect), VERDICTS[one.effect.verdict])
-            for one in comparison.findings.mappings
+            *(
+                (_mapping_label(one, curvature), effect_text(one.effect), VERDICTS[one.effect.verdict])
+                for one in comparison.findings.mappings
+            ),
+            *([("score of size as it would be if the prediction held", effect_text(own), "")] if own else []),
         ],
     )
 

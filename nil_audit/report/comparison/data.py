@@ -92,13 +92,13 @@ def _tokens(comparison: Comparison) -> str:
     text = f"Training tokens: published for {known} of {len(usable)}"
     parents = int((usable["parent_tokens"].notna() & usable["tokens"].notna()).sum())
     if parents:
-        text += f" ({parents} of these models were made from another, whose tokens count too)"
+        text += f" ({parents} models were made from another, whose tokens count too)"
     held, bare = find("tokens"), find("tokens_baseline")
     if held is None or bare is None:
         return f"{text}."
     return (
-        f"{text}. On those {held.estimate.n}, the effect is {effect_text(held)} with tokens held fixed too, and"
-        f" {effect_text(bare)} without."
+        f"{text}. On the {held.estimate.n} whose tokens are known from the beginning the effect is {effect_text(held)}"
+        f" with tokens held fixed too, and {effect_text(bare)} without."
     )
 
 

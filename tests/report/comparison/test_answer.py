@@ -75,6 +75,18 @@ def test_cannot_tell_holds_both_and_never_says_that_the_law_is_not_supported(com
     assert "holds both 0 (no cost) and 1 (as predicted)" in text and "support" not in text
 
 
+def test_a_prediction_that_its_own_world_does_not_exclude_is_not_contradicted(comparison):
+    own = Estimate(value=0.6, low=-0.2, high=1.4)
+    unsure = replace(effect(-0.4, 0.8), as_predicted=own, verdict="cannot_tell")
+    text = headline(answered(comparison, unsure))
+    assert text.startswith("The data cannot tell whether shape matters: it costs 0.20 [−0.40, 0.80] times")
+    assert "holds 0 (no cost)" in text and "0.60 [−0.20, 1.40], it does not exclude 1 (as predicted)." in text
+    some = replace(effect(0.1, 0.8), as_predicted=own, verdict="cannot_tell")
+    text = headline(answered(comparison, some))
+    assert text.startswith("Shape matters, but the data cannot tell whether as the law predicts: it costs 0.45")
+    assert "excludes 0 (no cost)" in text and "does not exclude 1 (as predicted)." in text
+
+
 def test_another_study_is_named(comparison):
     text = headline(replace(answered(comparison, effect(0.3, 1.9)), study="morph"))
     assert text.startswith("The data support the morph study:")
