@@ -204,7 +204,7 @@ class _Moments:
         inside = np.zeros((len(units), groups))
         inside[row, group] = np.bincount(cell.reshape(-1))[number]
         remaining = (inside < members).sum(axis=1)
-        squares = np.where(inside < members, (replicates - values[:, None]) ** 2, 0.0).sum(axis=1)
+        squares = ((replicates - values[:, None]) ** 2).sum(axis=1)  # a group that is gone moves nothing
         return np.sqrt((remaining - 1) / remaining * squares), np.asarray(remaining, dtype=np.int64)
 
     @staticmethod

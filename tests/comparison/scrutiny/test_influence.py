@@ -12,7 +12,7 @@ from nil_audit.comparison.effect.dose import dose_terms
 from nil_audit.comparison.effect.estimate import design, effect
 from nil_audit.comparison.effect.sample import Sample
 from nil_audit.comparison.findings import Effect, Removal
-from nil_audit.comparison.scrutiny.influence import TARGETS, _Moments, influence
+from nil_audit.comparison.scrutiny.influence import TARGETS, _Moments, _Search, influence
 from tests.comparison.models import made_sample, real_sample
 
 
@@ -89,6 +89,17 @@ def test_what_is_found_does_it_and_no_single_one_or_pair_turns_the_sign_where_mo
         default=3,
     )
     assert (len(sign.removed) or 3) == fewest if fewest < 3 else len(sign.removed) not in (1, 2)
+
+
+def test_every_pair_is_tried_for_the_sign_before_the_greedy_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = dosed(2, 0.6, 5.0, models=24)
+    monkeypatch.setattr(_Search, "_greedy", lambda *_: iter(()))
+    found = influence(whole, study="law", control="spline")
+    assert found is not None
+    sign = removal(found.removals, "model", "sign")
+    assert len(sign.removed) == 2
+    assert primary(without(whole, "model", sign.removed)).estimate.value * primary(whole).estimate.value < 0
+    assert {one.removed for one in found.removals if one.target != "sign"} == {()}
 
 
 @settings(max_examples=15, deadline=None)
