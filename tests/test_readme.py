@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
+import nil_audit
 from nil_audit.cli.app import app, route
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,11 +31,35 @@ def test_every_command_that_is_shown_is_taken(document: Path) -> None:
 def test_the_readme_gives_the_numbers_of_the_report() -> None:
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     report = (ROOT / "reports" / "small_dense_llms" / "report.md").read_text(encoding="utf-8").replace("−", "-")
-    section = readme[readme.index("## What do public models say?") : readme.index("## Audit a checkpoint")]
-    assert section.count("113") >= 1
-    for number in re.findall(r"[+-]\d+\.\d+%? \[[^]]+\]|\d+ base models of \d+ families", section):
-        value, interval = (
-            re.findall(r"[+-]?\d+(?:\.\d+)?", part) for part in re.split(r"\[| base ", number, maxsplit=1)
-        )
-        for one in (*value, *interval):
-            assert one in report, (number, one)
+    section = readme[readme.index("## What do public models say?") : readme.index("## For whom is which command?")]
+    intervals = re.findall(r"[+-]?\d+\.\d+ \[[^]]+\]", section)
+    assert len(intervals) >= 3
+    for number in intervals:
+        assert number in report, number
+    for words in (
+        r"near (0\.\d+) blocks per channel \(95% interval (0\.\d+) to (0\.\d+)\); R from (0\.\d+) to (0\.\d+)",
+        r"For (\d+) public base models of (\d+) families that comes to (\d+\.\d) points of MMLU-Pro on average, and to"
+        r" (\d+\.\d)",
+        r"show an effect of (\d\.\d) times",
+    ):
+        (found,) = re.findall(words, section)
+        for number in (found,) if isinstance(found, str) else found:
+            assert re.search(rf"(?<![\d.]){re.escape(number)}(?!\d)", report), number
+
+
+def test_the_readme_states_the_answer_of_the_report() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    report = (ROOT / "reports" / "small_dense_llms" / "report.md").read_text(encoding="utf-8")
+    answer = re.search(r"\*\*(The data [^:*]+):", report)
+    assert answer and f"**{answer[1]}.**" in readme
+
+
+def test_the_citation_names_this_version() -> None:
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {nil_audit.__version__}\n" in text and "arXiv:2605.27989" in text
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_that_is_linked_is_there(document: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text(encoding="utf-8")):
+        assert (document.parent / target).exists(), target

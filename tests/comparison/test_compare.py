@@ -257,7 +257,7 @@ def simulation() -> ModuleType:
 
 
 def test_simulated_comparisons_of_real_shapes_rarely_claim_what_is_not_there(simulation: ModuleType) -> None:
-    """The full table, 600 a row, is in docs/comparison.md; here few, with bounds that 5% passes 99 times in 100."""
+    """The full table, 600 a row, is in docs/simulation.md; here few, with bounds that 5% passes 99 times in 100."""
     for scenario in (simulation.NULL[0], simulation.NULL[5]):
         outcomes = simulation.simulate(scenario, 60, 25)
         claims = [one for one in outcomes if one.strength in ("weak", "moderate", "strong", "contradicts")]
