@@ -9,7 +9,7 @@ from nil_audit.auditing.documents import HUB_ID
 from nil_audit.catalog.lists import IN_UNITS, WHOLE_NUMBERS
 from nil_audit.catalog.scores import MMLU_PRO_CHANCE
 from nil_audit.comparison.predictors import METRICS
-from nil_audit.comparison.reading.inputs import FACTS, OWN_PROTOCOL
+from nil_audit.comparison.reading.said import FACTS, OWN_PROTOCOL
 from nil_audit.comparison.result import Omission
 from nil_audit.comparison.table import NUMBERS, TEXTS
 from nil_audit.errors import DataError

@@ -6,7 +6,7 @@ from typing import Any
 
 from nil_audit.auditing.measured import Setting
 from nil_audit.comparison.reading.identity import Model
-from nil_audit.comparison.reading.inputs import MEASURED, Facts, Score
+from nil_audit.comparison.reading.said import MEASURED, Facts, Score
 
 ORIGINS = ("measured", "lm-eval", "table", "published")
 """Of two scores of a model by one protocol the first of these counts."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from nil_audit.catalog.lists import hub_key
-from nil_audit.comparison.reading.inputs import Facts, Said, Score
+from nil_audit.comparison.reading.said import Facts, Said, Score
 
 
 @dataclass(frozen=True, kw_only=True)

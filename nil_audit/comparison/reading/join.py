@@ -14,7 +14,8 @@ from nil_audit.catalog.scores import MMLU_PRO_CHANCE, published_scores
 from nil_audit.comparison.predictors import METRICS
 from nil_audit.comparison.reading.counted import count_records, count_scores, listed, spoken
 from nil_audit.comparison.reading.identity import Model, identify
-from nil_audit.comparison.reading.inputs import FACTS, SCORE_COLUMNS, Inputs, Score, of_list, read_inputs
+from nil_audit.comparison.reading.inputs import Inputs, of_list, read_inputs
+from nil_audit.comparison.reading.said import FACTS, SCORE_COLUMNS, Score
 from nil_audit.comparison.result import Omission
 
 if TYPE_CHECKING:
