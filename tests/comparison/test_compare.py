@@ -1,12 +1,8 @@
-"""The whole comparison on made-up models: an effect, none, one that is only size; thin data; speed; simulations."""
+"""The whole comparison on made-up models: an effect, none, one that is only size; thin data; speed."""
 
-import importlib.util
 import json
-import sys
 import time
-from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -243,35 +239,6 @@ def test_hundreds_of_models_take_seconds() -> None:
     found = compare(models(600, 250))
     assert len(found.models) == 600
     assert time.process_time() - start < 10
-
-
-@pytest.fixture(scope="module")
-def simulation() -> ModuleType:
-    path = Path(__file__).resolve().parents[2] / "scripts" / "simulate_claims.py"
-    spec = importlib.util.spec_from_file_location("simulate_claims", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_simulated_comparisons_of_real_shapes_rarely_claim_what_is_not_there(simulation: ModuleType) -> None:
-    """The full table, 600 a row, is in docs/simulation.md; here few, with bounds that 5% passes 99 times in 100."""
-    for scenario in (simulation.NULL[0], simulation.NULL[5]):
-        outcomes = simulation.simulate(scenario, 60, 25)
-        claims = [one for one in outcomes if one.strength in ("weak", "moderate", "strong", "contradicts")]
-        assert len(outcomes) == 25
-        assert len(claims) <= 5
-        centre, covered = simulation.covered(outcomes)
-        assert abs(centre) < 0.1
-        assert covered >= 0.85
-
-
-def test_simulated_comparisons_find_a_large_effect(simulation: ModuleType) -> None:
-    large = replace(simulation.EFFECT[2], shape=4.0)
-    outcomes = simulation.simulate(large, 113, 15)
-    assert sum(one.strength in ("weak", "moderate", "strong") for one in outcomes) >= 8
 
 
 def _own(**columns: object) -> pd.DataFrame:
