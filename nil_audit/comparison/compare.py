@@ -43,7 +43,7 @@ def compare(*inputs: "Input | Iterable[Input]", progress: Progress = silent, **c
             A frame has a row a model (and protocol): ``model``, ``depth``, ``width``, ``score`` (0 to 1), better also
             ``family`` and ``parameters``; every column is in `nil_audit.comparison.table`. Its rows are taken as they
             are, before all others. Paths are those of `nil_audit.comparison.reading.documents.read_material`; they and
-            records are joined with published scores.
+            records are joined with published scores, or with an ``outcome`` of their own with none.
         progress: Opens a progress display.
         **choices: Fields of `nil_audit.comparison.result.Options`. The same inputs and choices give the same numbers.
 
@@ -51,8 +51,8 @@ def compare(*inputs: "Input | Iterable[Input]", progress: Progress = silent, **c
         The comparison. What cannot be said with these models is in ``unavailable``, with the reason.
 
     Raises:
-        DataError: A path cannot be read, a required column is missing, no row is usable, the scores look like per cent,
-            or there is no such protocol.
+        DataError: A path cannot be read, a column that is required or named is missing, no row is usable, scores look
+            like per cent or are mixed with it, or there is no such protocol or study.
     """
     import pandas as pd
 
