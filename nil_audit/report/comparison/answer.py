@@ -159,10 +159,10 @@ def control_sentence(comparison: Comparison) -> str:
     ends = " to ".join(f"{effect_text(one)} (a {CONTROLS[one.control]})" for one in (ordered[0], ordered[-1]))
     fits = sorted(comparison.findings.size_fits, key=lambda one: one.held_out)
     differ = [one.control for one in others if one.verdict != primary.verdict]
-    finest = "" if comparison.outcome.lower_is_better else " that follow it as closely as the predicted cost does"
+    finest = "" if comparison.outcome.lower_is_better else " that follow size as closely as the predicted cost does"
     text = (
-        f"Size is held fixed by a {CONTROLS[primary.control]}: of the ways{finest} the one that predicts left-out"
-        f" {group_words(comparison)} best. The others give from {ends}"
+        f"Size is held fixed by a {CONTROLS[primary.control]}, which predicts left-out {group_words(comparison)} best"
+        f" of the ways{finest}. The others give from {ends}"
     )
     if not differ:
         return f"{text}, and the same answer."

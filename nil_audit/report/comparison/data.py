@@ -89,7 +89,7 @@ def _tokens(comparison: Comparison) -> str:
     known = int((seen_tokens(usable) > 0).sum())
     if not known:
         return ""
-    text = f"Training tokens: published for {known} of {len(usable)}"
+    text = f"Training tokens: public for {known} of {len(usable)}"
     parents = int((usable["parent_tokens"].notna() & usable["tokens"].notna()).sum())
     if parents:
         text += f" ({parents} models were made from another, whose tokens count too)"
@@ -97,8 +97,8 @@ def _tokens(comparison: Comparison) -> str:
     if held is None or bare is None:
         return f"{text}."
     return (
-        f"{text}. On the {held.estimate.n} whose tokens are known from the beginning the effect is {effect_text(held)}"
-        f" with tokens held fixed too, and {effect_text(bare)} without."
+        f"{text}. On the {held.estimate.n} models that have them the effect is {effect_text(held)} with tokens held"
+        f" fixed too, and {effect_text(bare)} without."
     )
 
 

@@ -194,7 +194,10 @@ def test_the_data_are_told_by_number(comparison):
     assert "8 of 9 have several models, and in 7 of them R varies" in text and "58% of what size leaves open" in text
     held, bare = (comparison.findings.effect(row) for row in ("tokens", "tokens_baseline"))
     assert isinstance(held, Effect) and isinstance(bare, Effect)
-    assert f"{held.estimate.value:.2f}".replace("-", "−") in text and f"On the {held.estimate.n} whose" in text
+    assert (
+        f"{held.estimate.value:.2f}".replace("-", "−") in text
+        and f"On the {held.estimate.n} models that have them" in text
+    )
 
 
 def test_a_loss_names_its_column_and_has_no_floor(comparison):
