@@ -223,7 +223,11 @@ def _not_taken(models: Sequence[Model]) -> list[str]:
 
 
 def _missing(models: Sequence[Model], known: Mapping[str, Mapping[str, Any]], outcome: str | None) -> list[str]:
-    """What is not known of models that were measured here, and how to give it."""
+    """What is not known of models that were measured here, and how to give it.
+
+    Of a sweep of one's own, which an outcome of one's own is, neither tokens nor months are missed.
+    """
+    wanted = [("parameters", "size"), ("tokens", "training tokens"), ("release", "month of release")]
     if outcome is None:
         measured = [model for model in models if any(score.origin in ("measured", "lm-eval") for score in model.scores)]
     else:
@@ -232,7 +236,7 @@ def _missing(models: Sequence[Model], known: Mapping[str, Mapping[str, Any]], ou
         ]
     lacking = {
         words: names
-        for column, words in (("parameters", "size"), ("tokens", "training tokens"), ("release", "month of release"))
+        for column, words in (wanted if outcome is None else wanted[:1])
         if (names := [one.name for one in measured if "depth" in known[one.name] and column not in known[one.name]])
     }
     guessed = [one.name for one in measured if one.local and not any("family" in fact.values for fact in one.facts)]

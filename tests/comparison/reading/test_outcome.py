@@ -65,7 +65,8 @@ def test_losses_of_records_are_enough_and_those_of_another_setting_are_left_out(
     assert clean["body_parameters"].tolist() == [493_999_999.0] * 3
     assert clean["spread"].notna().all() and clean["family"].nunique() == 1
     assert {one.what for one in excluded} == {"./other", "./bare"}
-    assert any("Records differ in probe" in note for note in notes)
+    assert [note.partition(" ")[0] for note in notes] == ["Records", "No"], notes
+    assert "Records differ in probe" in notes[0] and "No family is named of ./m0, ./m1 and ./m2" in notes[1]
     tokens, _, _ = read([tmp_path], "loss_per_token", lower_is_better=True)
     assert tokens["score"].tolist() == pytest.approx([4.0, 4.4, 4.8])
 
