@@ -348,6 +348,7 @@ def rows(comparisons: int, processes: int) -> tuple[list[Row], ...]:
     return tuple(found)
 
 
+TEXTS = ("scores come about by", "size control", "cost of shape")
 HEAD = ("supported", "contradicted", "cannot tell", "insufficient", "truth outside", "estimate")
 
 PAGE = """# How often the answer is right
@@ -389,9 +390,10 @@ median, and half of what the middle 68% of the estimates span.
 
 How to read it:
 
-- **Without an effect, support is rare**: at most {support} of the comparisons in any row ({support_row}). Where nothing
-  but shape is missing (the first three rows) the interval holds 0 in {covered} of them.
-- **The law's own effect, or twice it, is called contradicted in at most {contradiction}** ({contradiction_row}).
+- **Without an effect, support is rare**: at most {support} of the comparisons in any row
+  ({support_row}). Without confounding (the first three rows) the interval holds 0 in {covered} of them.
+- **The law's own effect, or twice it, is rarely called contradicted**: at most {contradiction}, where 5% are aimed at
+  ({contradiction_row}).
 - **Mostly the data cannot tell**, and that is right where an interval holds both 0 and 1.
 - **Large effects are underestimated.** The slope that turns loss into score comes from the curve of score on size,
   which has the cost of shape in it already: large models have low ratios, so the curve is too flat and the dose too
@@ -414,7 +416,11 @@ How often the 95% interval lies above 0, and which answer is given, by the multi
 
 {powers}
 
-With more models of the same kind (each family copied, with effects of its own; shape costs parameters): {enough}.
+The smallest effect with 80% power that a report gives is 2.8 standard errors of its own interval, as if the dose stayed
+what it is. Where shape costs that much the dose shrinks and scores fall to the floor, so it is a lower bound.
+
+With more models of the same kind (each family copied, with effects of its own; shape costs parameters):
+{enough}.
 
 {larger}
 """
@@ -501,7 +507,7 @@ def _counted(chosen: Counter[str]) -> str:
 
 
 def _table(head: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *cells]
+    lines = [head, ["---" if one in TEXTS else "---:" for one in head], *cells]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
