@@ -73,8 +73,10 @@ def coefficients(sample: Sample, terms: Terms, held: Array, *, demean: Array | f
         demean: Share of the family's mean that is taken from response, dose and held columns, see `less_group_means`.
 
     Returns:
-        NaN where the dose does not vary beside what is held fixed.
+        NaN where the dose does not vary beside what is held fixed, or with size alone: all models are of one shape.
     """
+    if sample.table["ratio"].nunique() == 1:
+        return np.full(1 + sample.groups, np.nan)
     made_of = regressors(sample, terms, held, demean=demean)
     return from_moments(
         left_out_moments(made_of.curve, sample.group), left_out_moments(made_of.numbers, sample.group), made_of.width

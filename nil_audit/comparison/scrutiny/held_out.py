@@ -47,9 +47,11 @@ def skills(sample: Sample, *, study: str, control: str, splits: int, seed: int) 
 
     Returns:
         First by release (groups first released before a month are fitted on; those of unknown release take no part),
-        then by random halves; absent where either side would be too small.
+        then by random halves; absent where either side would be too small, or all models are of one shape.
     """
-    found = []
+    found: list[Skill | None] = []
+    if sample.table["ratio"].nunique() == 1:
+        return ()
     cutoff = release_cutoff(sample.table)
     if np.isfinite(cutoff):
         dated = sample.part(first_release(sample.table).notna().to_numpy())
