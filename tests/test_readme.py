@@ -40,7 +40,7 @@ def test_the_readme_gives_the_numbers_of_the_report() -> None:
         r"near (0\.\d+) blocks per channel \(95% interval (0\.\d+) to (0\.\d+)\); R from (0\.\d+) to (0\.\d+)",
         r"For (\d+) public base models of (\d+) families that comes to (\d+\.\d) points of MMLU-Pro on average, and to"
         r" (\d+\.\d)",
-        r"show an effect of (\d\.\d) times",
+        r"no effect below (\d\.\d) times",
     ):
         (found,) = re.findall(words, section)
         for number in (found,) if isinstance(found, str) else found:

@@ -105,8 +105,8 @@ def _too_little(comparison: Comparison, answer: Answer) -> str:
         if answer.sized < answer.models:
             known = f" ({sample_words(comparison, answer.sized, answer.sized_groups)} with known size)"
         return (
-            f"{there} with a usable score{known}, and at least {ENOUGH_MODELS} models of {ENOUGH_GROUPS}"
-            f" {group_words(comparison)} with known size are needed"
+            f"{there} with a usable score{known}, and at least"
+            f" {sample_words(comparison, ENOUGH_MODELS, ENOUGH_GROUPS)} with known size are needed"
         )
     if answer.primary is None:
         return f"{there} have a usable score, but shapes or scores do not vary once size is held fixed"
@@ -124,12 +124,13 @@ def _power(comparison: Comparison) -> str:
     if primary is None or primary.detectable is None or comparison.answer.verdict == "insufficient":
         return ""
     models = sample_words(comparison, primary.estimate.n or 0, primary.groups)
+    # Where it is large the curve that the dose takes its slope from has the cost in it, and still more goes unseen.
     text = (
-        f"What {models} could have shown: an effect of {primary.detectable:.1f} times the predicted one gives an"
+        f"What {models} could have shown: no effect below {primary.detectable:.1f} times the predicted one gives an"
         " interval off 0 in 80 of 100 such samples"
     )
     if comparison.answer.verdict == "cannot_tell" and primary.detectable > 1:
-        return f"{text}; one as large as predicted does so more rarely."
+        return f"{text}, so one as large as predicted is mostly missed."
     return f"{text}."
 
 

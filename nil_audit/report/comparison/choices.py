@@ -161,7 +161,7 @@ def prediction_table(comparison: Comparison) -> Table:
                 label="Spread", numeric=True, help="standard deviation once size is held fixed: what there is to see"
             ),
             Column(label="Effect [95%]", numeric=True),
-            Column(label="Smallest seen", numeric=True, help="effect that is found in 80 of 100 such samples"),
+            Column(label="Smallest seen", numeric=True, help="no smaller effect is found in 80 of 100 such samples"),
         ),
         [
             (

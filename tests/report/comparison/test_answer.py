@@ -104,6 +104,10 @@ def test_too_few_models_are_told_how_many_are_needed(comparison):
         " at least 10 models of 5 families with known size are needed."
     )
     assert sentences(bare) == () and control_sentence(bare) == ""
+    assert headline(replace(bare, grouped="model")) == (
+        "Nothing can be said: 40 models with a usable score (8 models with known size), and at least 10 models with"
+        " known size are needed."
+    )
 
 
 def test_enough_models_are_not_told_that_more_are_needed(comparison):
@@ -139,8 +143,8 @@ def test_what_the_data_could_have_shown_and_over_which_range_the_answer_holds(co
 
     steady = answered(comparison, effect(-0.6, 1.7), mappings=(mapping(-0.5, 1.3), mapping(-0.8, 2.4)))
     (text,) = sentences(steady)
-    assert "What 40 models of 9 families could have shown: an effect of 1.6 times the predicted one" in text
-    assert "in 80 of 100 such samples; one as large as predicted does so more rarely." in text
+    assert "What 40 models of 9 families could have shown: no effect below 1.6 times the predicted one" in text
+    assert "in 80 of 100 such samples, so one as large as predicted is mostly missed." in text
     assert text.endswith("the effect runs from 0.40 to 0.80, and the answer stays.")
     (text,) = sentences(answered(comparison, effect(-0.6, 1.7), mappings=(mapping(-0.5, 0.4),)))
     assert text.endswith("and the answer changes under 1 of 1 way to make it.")

@@ -212,3 +212,19 @@ def test_a_folder_that_cannot_be_written_is_an_error_in_words(comparison, tmp_pa
     page = comparison_page(comparison, command="c", draw=False)
     with pytest.raises(UsageError, match="Cannot write"):
         write_report(tmp_path / "file" / "report", "report", page, comparison_files(comparison, "c"))
+
+
+def test_a_suite_of_one_recipe_is_told_by_models_and_in_its_own_unit(tmp_path):
+    choices = {"outcome": "fineweb_edu_loss", "lower_is_better": True, "size": "body_parameters", "quick": True}
+    found = compare("model_lists/gemstones.csv", **choices)
+    _write(found, tmp_path)
+    page = comparison_page(found, command=COMMAND, draw=False)
+    assert page.title == "What does a model's shape cost in fineweb_edu_loss?" and page.kicker.startswith("22 models, ")
+    text = " ".join((page.claim, *page.answer))
+    assert "% of fineweb_edu_loss on average over these 22 models" in text and "What 22 models could have shown" in text
+    assert "famil" not in text and "points" not in text
+    markdown = (tmp_path / "report.md").read_text()
+    assert (
+        "all of one family, so that each counts for itself" in markdown and "is an experiment on shape" not in markdown
+    )
+    assert "100 ln(1 + excess), in per cent of loss" in markdown and "e-fold of parameters is worth" not in markdown
