@@ -74,6 +74,6 @@ def _errors(sample: Sample, columns: Array) -> tuple[Array, Array]:
     moment = left_out_moments(np.column_stack([design, sample.response]), sample.group)[1:]
     fit = solve_each(moment[:, :-1, :-1], moment[:, :-1, -1])
     squares = moment[:, -1, -1] - np.einsum("bi,bi->b", fit, moment[:, :-1, -1])
-    models = sample.models - np.bincount(sample.group)
+    models = np.maximum(sample.models - np.bincount(sample.group), 1)  # of one group alone nothing is left
     criterion = models * np.log(np.maximum(squares, 1e-300) / models) + 2 * design.shape[1]
     return sample.response - np.einsum("ni,ni->n", design, fit[sample.group]), criterion
