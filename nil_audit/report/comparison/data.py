@@ -108,7 +108,7 @@ def _families(comparison: Comparison) -> str:
         return ""
     text = (
         f"Families: {found.several} of {found.families} have several models, and in {found.varying} of them R varies by"
-        " more than 5%, so little can be learnt within families"
+        " more than 5%"
     )
     return text + (
         "." if found.share is None else f"; {percent(found.share, 0)} of what size leaves open lies between families."
