@@ -353,8 +353,8 @@ HEAD = ("supported", "contradicted", "cannot tell", "insufficient", "truth outsi
 
 PAGE = """# How often the answer is right
 
-`python scripts/simulate_claims.py --comparisons {comparisons} --out docs/simulation.md` writes this page: {comparisons:,}
-simulated comparisons a row, so that a share of 5% has a standard error of {error:.1f} points.
+`python scripts/simulate_claims.py --comparisons {comparisons} --out docs/simulation.md` writes this page:
+{comparisons:,} simulated comparisons a row, so that a share of 5% has a standard error of {error:.1f} points.
 
 ## What was simulated
 
