@@ -43,7 +43,7 @@ def comparison_page(comparison: Comparison, *, command: str, draw: bool = True) 
     """
     answer = comparison.answer
     figures = draw_figures(comparison) if draw else {}
-    of = f"protocol {answer.protocol}" if comparison.outcome.column is None else "size and shape held against it"
+    of = f"size: {comparison.outcome.size}" if comparison.outcome.column else f"protocol {answer.protocol}"
     return Page(
         title=f"What does a model's shape cost in {comparison.outcome.name}?",
         kicker=f"{sample_words(comparison, answer.models, answer.groups)}, {comparison.outcome.name}, {of}",
