@@ -7,12 +7,14 @@ models (a floor that none is at, families where all are of one) is not missed.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nil_audit.comparison.effect.dose import LOSS_PER_SIZE
 from nil_audit.comparison.effect.estimate import SPARE_MODELS
 from nil_audit.comparison.effect.rows import subset_samples
 from nil_audit.comparison.effect.sample import Sample
 from nil_audit.comparison.findings import Effect
 from nil_audit.comparison.outcome import Outcome
 from nil_audit.comparison.predictors import METRICS
+from nil_audit.comparison.reading.counted import listed
 from nil_audit.comparison.result import Findings, Omission
 from nil_audit.comparison.rules import ENOUGH_MODELS
 from nil_audit.comparison.scrutiny.associations import seen_tokens
@@ -59,6 +61,7 @@ def limitations(
         lacking += [one for study in studies for one in _contrast(findings, whole, study)]
         lacking += _pairs(findings, whole)
         lacking += _out_of_sample(findings, whole)
+        lacking += _dose(primary, whole)
     if not usable[[key for key in METRICS if key in usable]].notna().any(axis=None):
         how = "No model that is compared has any; 'nil-audit MODEL --out audit/' measures them."
         lacking.append(Omission(what="measured interaction metrics", reason=how))
@@ -109,6 +112,32 @@ def _no_effect(usable: "pd.DataFrame", whole: Sample) -> str:
             " cannot be fitted; models of other sizes are needed, or a loss (--lower-is-better)."
         )
     return "What shapes cost follows from size alone in these models; models of one size and other shapes are needed."
+
+
+def _dose(primary: Effect, whole: Sample) -> Iterator[Omission]:
+    """Where the prediction is not one: of the models that a study was fitted to, of another size, below zero."""
+    outcome = whole.outcome
+    own = int((whole.table["family"].str.lower() == primary.study).sum())
+    if own:
+        yield Omission(
+            what=f"a test of the {primary.study} study by the models that it was fitted to",
+            reason=f"{_count(own, 'model is', 'models are')} of the family of that name: agreement there says that the"
+            " form fits, and no more; --interval tests another study by them.",
+        )
+    if outcome.lower_is_better:
+        return
+    if outcome.size != "parameters":
+        yield Omission(
+            what=f"what a predicted loss is worth in {outcome.size}",
+            reason=f"1% of loss is taken for 1/{100 * LOSS_PER_SIZE:.1f} of an e-fold of it, as of all parameters;"
+            " where the two do not rise together, the predicted cost is off by as much.",
+        )
+    below = whole.table["model"][whole.table["dose"] < 0]
+    if len(below):
+        yield Omission(
+            what=f"a predicted cost of {listed(below.tolist())}",
+            reason="Where these stand, the curve of score on size falls, so that the cost comes out below zero.",
+        )
 
 
 def _answer(primary: Effect, whole: Sample) -> Iterator[Omission]:

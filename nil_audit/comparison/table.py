@@ -33,6 +33,7 @@ Numbers that are missing are NaN, text that is missing is "". The rows are in th
 | expected | response that models of its size get, from the rows that are not flagged |
 | residual | response - expected |
 | dose | what the study that is tested says the shape costs, in the unit of the response |
+| adjusted_dose | the same beyond what models of its size pay |
 | standardised | residual in units of the residuals' standard deviation |
 | counterexample | "inside_below", "outside_above" or ""; see `counterexamples` |
 
@@ -51,7 +52,7 @@ from nil_audit.catalog.scores import MMLU_PRO_QUESTIONS
 from nil_audit.comparison.effect.dose import dose
 from nil_audit.comparison.effect.sample import sample
 from nil_audit.comparison.effect.size import BANDS, band_number
-from nil_audit.comparison.effect.size_fit import chosen_control, expected_response, fit_sizes
+from nil_audit.comparison.effect.size_fit import beyond_size, chosen_control, expected_response, fit_sizes
 from nil_audit.comparison.outcome import Outcome
 from nil_audit.comparison.predictors import METRICS
 from nil_audit.law.loss_curves import UNKNOWN_BUDGET
@@ -115,12 +116,15 @@ def _adjusted(table: "pd.DataFrame", outcome: Outcome, study: str) -> "pd.DataFr
     whole = sample(table[fitted], outcome)
     table["expected"] = np.nan
     table["dose"] = np.nan
+    table["adjusted_dose"] = np.nan
     if whole.models:
-        table.loc[fitted, "expected"] = expected_response(whole, chosen_control(fit_sizes(whole)))
-        table.loc[fitted, "dose"] = dose(whole, study)
+        control, costs = chosen_control(fit_sizes(whole)), dose(whole, study)
+        table.loc[fitted, "expected"] = expected_response(whole, control)
+        table.loc[fitted, "dose"] = costs
+        table.loc[fitted, "adjusted_dose"] = beyond_size(whole, costs, control)
     table["residual"] = table["response"] - table["expected"]
     table["standardised"] = table["residual"] / (table["residual"].std() or 1.0)
-    table["counterexample"] = counterexamples(table, study, abs(outcome.scale) if outcome.unit == "points" else None)
+    table["counterexample"] = counterexamples(table, study, None if outcome.lower_is_better else outcome.scale)
     return table
 
 

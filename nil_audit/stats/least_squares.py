@@ -44,6 +44,8 @@ def less_group_means(values: Array, group: Codes, share: Array | float = 1.0) ->
     """
     count = np.bincount(group).astype(float)
     table = values.reshape(len(values), -1)
+    if not table.shape[1]:
+        return values
     means = np.stack([np.bincount(group, weights=column) / count for column in table.T], axis=1)[group]
     return (table - np.broadcast_to(share, len(values))[:, None] * means).reshape(values.shape)
 

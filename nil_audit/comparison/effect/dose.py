@@ -93,7 +93,7 @@ def dose_terms(
     return Terms(curve=np.column_stack([np.ones(len(size)), curve]), terms=np.column_stack([zeros, terms]), fixed=zeros)
 
 
-def predicted_terms(sample: Sample, excess: Array) -> Terms:
+def predicted_terms(sample: Sample, excess: Array, *, loss_per_size: float = LOSS_PER_SIZE) -> Terms:
     """The dose in a world in which the prediction holds.
 
     There the curve that is fitted to scores has the cost of shape in it already, and is flatter than the one that the
@@ -104,8 +104,13 @@ def predicted_terms(sample: Sample, excess: Array) -> Terms:
     Args:
         sample: The models.
         excess: Relative excess loss of each one's shape, shape (n,).
+        loss_per_size: -d ln loss / d ln size.
     """
-    terms = dose_terms(sample, excess, slope="step")
+    if sample.outcome.lower_is_better:
+        return dose_terms(sample, excess)
+    # Knots where models of the best shape would stand, or few distinct shapes leave the curve undetermined.
+    best = sample.size - excess / loss_per_size
+    terms = dose_terms(sample, excess, loss_per_size=loss_per_size, slope="step", like=best)
     return replace(terms, curve=terms.curve - terms.terms)
 
 

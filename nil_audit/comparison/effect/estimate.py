@@ -33,6 +33,8 @@ SPARE_MODELS = 4
 """Models that a fit needs beyond its columns."""
 
 _RARE = 3
+_ANYTHING = (-np.inf, np.inf)
+"""What is known of an effect whose dose could not be made: the prediction cannot be contradicted by it."""
 
 
 def design(sample: Sample, control: str, *, release: str = "none", covariates: str = "none") -> Array:
@@ -73,9 +75,11 @@ def coefficients(sample: Sample, terms: Terms, held: Array, *, demean: Array | f
         demean: Share of the family's mean that is taken from response, dose and held columns, see `less_group_means`.
 
     Returns:
-        NaN where the dose does not vary beside what is held fixed, or with size alone: all models are of one shape.
+        NaN where the dose does not vary beside what is held fixed, or with size alone (all models are of one shape), or
+        where the response does not vary.
     """
-    if sample.table["ratio"].nunique() == 1:
+    alike = np.ptp(sample.response) <= 1e-9 * max(1.0, float(np.abs(sample.response).max()))
+    if alike or sample.table["ratio"].nunique() == 1:
         return np.full(1 + sample.groups, np.nan)
     made_of = regressors(sample, terms, held, demean=demean)
     return from_moments(
@@ -210,12 +214,13 @@ def made(
         subset: Likewise.
         models: Number of models.
         found: Shape (1 + G,).
-        predicted: The same with the dose of a world in which the prediction holds; None: the test against 1 is that of
-            ``found``.
+        predicted: The same with the dose of a world in which the prediction holds, NaN where it cannot be made; None:
+            the test against 1 is that of ``found``.
     """
     groups = len(found) - 1
     estimate = over_groups(float(found[0]), found[1:], n=models)
     as_predicted = None if predicted is None else over_groups(float(predicted[0]), predicted[1:], n=models)
+    own_world = None if as_predicted is None else narrow_interval(as_predicted, groups) or _ANYTHING
     detectable = None
     if estimate.se is not None:
         detectable = (quantile(groups, 0.975) + quantile(groups, POWER)) * estimate.se
@@ -234,7 +239,7 @@ def made(
         verdict=verdict(
             estimate.interval,
             narrow_interval(estimate, groups),
-            None if as_predicted is None else narrow_interval(as_predicted, groups),
+            own_world,
         ),
     )
 

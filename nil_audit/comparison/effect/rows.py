@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nil_audit.comparison.effect.dose import LOSS_PER_SIZE_RANGE, SLOPES, Terms, dose, dose_terms
+from nil_audit.comparison.effect.dose import LOSS_PER_SIZE_RANGE, SLOPES, Terms, dose, dose_terms, predicted_terms
 from nil_audit.comparison.effect.estimate import RELEASES, SPARE_MODELS, coefficients, design, effect, made
 from nil_audit.comparison.effect.sample import Sample, sample
+from nil_audit.comparison.effect.size_fit import beyond_size
 from nil_audit.comparison.findings import Effect, Mapping, Prediction, SizeFit
 from nil_audit.comparison.outcome import Outcome
 from nil_audit.law.studies import Study
-from nil_audit.stats.estimate import LEVEL, Array
+from nil_audit.stats.estimate import LEVEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,7 @@ doubtful; not of one domain (code, mathematics); and all, the flagged ones too."
 
 ROWS = (
     "primary",
+    "own_world",
     "control",
     "release",
     "covariates",
@@ -34,9 +36,9 @@ ROWS = (
     "tokens",
     "tokens_baseline",
 )
-"""What an effect is for: the answer; another size control; the month of release, or lineage and domain, held fixed too;
-a subset of the models; censored regression at the floor; an intercept a family, random or fixed; organisations left out
-whole; training tokens held fixed too, and the same models without that."""
+"""What an effect is for: the answer; the dose of a world in which the prediction holds; another size control; the month
+of release, or lineage and domain, held fixed too; a subset of the models; censored regression at the floor; a random or
+fixed intercept a family; organisations left out whole; training tokens held fixed too, and the same models without."""
 
 FEWEST_IN_SUBSET = 20
 """Models without which a subset is not shown."""
@@ -81,6 +83,7 @@ def effect_rows(samples: dict[str, Sample], study: str, fits: tuple[SizeFit, ...
     kinds = max(whole.table[name].nunique() for name in ("lineage", "domain"))
     made_of = [
         effect(whole, row="primary", study=study, control=control),
+        _own_world(whole, study, control),
         *(effect(whole, row="control", study=study, control=one.control) for one in fits if not one.chosen),
         *(effect(whole, row="release", study=study, control=control, release=one) for one in RELEASES[1:] if dates > 1),
         *(
@@ -107,17 +110,15 @@ def predictions(whole: Sample, curves: tuple[Study, ...], control: str) -> tuple
     """
     if not whole.models:
         return ()
-    held = design(whole, control)
     found = []
     for curve in curves:
         costs = dose(whole, curve.name)
-        left = costs - held @ np.linalg.lstsq(held, costs, rcond=None)[0]
         found.append(
             Prediction(
                 study=curve.name,
                 mean=float(costs.mean()),
                 largest=float(costs.max()),
-                spread=float(left.std()),
+                spread=float(beyond_size(whole, costs, control).std()),
                 effect=effect(whole, row="primary", study=curve.name, control=control),
             )
         )
@@ -136,7 +137,7 @@ def mappings(whole: Sample, study: Study, control: str) -> tuple[Mapping, ...]:
     if whole.models < held.shape[1] + SPARE_MODELS:
         return ()
     found = []
-    for what, label, value, terms in _ways(whole, study):
+    for what, label, value, terms, predicted in _ways(whole, study):
         one = coefficients(whole, terms, held)
         if np.isfinite(one[0]):
             named = made(
@@ -148,32 +149,58 @@ def mappings(whole: Sample, study: Study, control: str) -> tuple[Mapping, ...]:
                 subset="all",
                 models=whole.models,
                 found=one,
+                predicted=coefficients(whole, predicted, held),
             )
             found.append(Mapping(what=what, value=value, label=label, effect=named))
     return tuple(found)
 
 
-def _ways(whole: Sample, study: Study) -> Iterator[tuple[str, str, float, Terms]]:
-    """What is changed, to which end, the number, and the dose."""
+def _ways(whole: Sample, study: Study) -> Iterator[tuple[str, str, float, Terms, Terms]]:
+    """What is changed, to which end, the number, the dose, and the dose of a world in which the prediction holds."""
     excess = whole.excess(study.name)
+    predicted = predicted_terms(whole, excess)
     if study.form == "quadratic":
         tail = 50 * (1 - LEVEL)
         ends = np.percentile([draw[1] for draw in study.draws], [tail, 100 - tail])
-        for label, curvature in zip(("low", "high"), ends, strict=True):
-            changed = np.expm1(np.log1p(excess) * curvature / study.coefficients[1])
-            yield "curvature", label, float(curvature), dose_terms(whole, changed)
+        for label, value in zip(("low", "high"), map(float, ends), strict=True):
+            changed = np.expm1(np.log1p(excess) * value / study.coefficients[1])
+            yield "curvature", label, value, dose_terms(whole, changed), predicted_terms(whole, changed)
     if whole.outcome.lower_is_better:
         return
     for label, value in zip(("low", "high"), LOSS_PER_SIZE_RANGE, strict=True):
-        yield "loss_per_size", label, value, dose_terms(whole, excess, loss_per_size=value)
+        changed_world = predicted_terms(whole, excess, loss_per_size=value)
+        yield "loss_per_size", label, value, dose_terms(whole, excess, loss_per_size=value), changed_world
     for slope in SLOPES[1:]:
-        yield "slope", slope, float("nan"), dose_terms(whole, excess, slope=slope)
+        yield "slope", slope, float("nan"), dose_terms(whole, excess, slope=slope), predicted
+
+
+def _own_world(whole: Sample, study: str, control: str) -> Effect | None:
+    """The effect with the dose of a world in which the prediction holds; None for a loss, whose dose has no slope."""
+    if whole.outcome.lower_is_better:
+        return None
+    held = design(whole, control)
+    if whole.models < held.shape[1] + SPARE_MODELS:
+        return None
+    found = coefficients(whole, predicted_terms(whole, whole.excess(study)), held)
+    if not np.isfinite(found).all():
+        return None
+    return made(
+        row="own_world",
+        study=study,
+        control=control,
+        release="none",
+        estimator="least_squares",
+        subset="all",
+        models=whole.models,
+        found=found,
+    )
 
 
 def trend(whole: Sample, study: str, control: str) -> "pd.DataFrame | None":
-    """Size-adjusted response against the dose: the line of the fit, with its pointwise 95% band over groups.
+    """Size-adjusted response against the dose beyond what models of each one's size pay, see `beyond_size`.
 
-    It passes through the mean dose at a size-adjusted response of 0.
+    Both are what is left of least squares on the size control, so the line is that of a plain fit through the points
+    (Frisch, Waugh and Lovell), and goes through the origin.
 
     Args:
         whole: The models.
@@ -181,17 +208,17 @@ def trend(whole: Sample, study: str, control: str) -> "pd.DataFrame | None":
         control: The size control.
 
     Returns:
-        60 points: x the dose, y the line, low and high its band (y where there is none). None without an effect.
+        60 points: x the dose, y the line, low and high its pointwise 95% band over groups (y where there is none). None
+        without an effect.
     """
     import pandas as pd
 
     found = effect(whole, row="primary", study=study, control=control)
     if found is None:
         return None
-    costs: Array = dose(whole, study)
+    costs = beyond_size(whole, dose(whole, study), control)
     grid = np.linspace(costs.min(), costs.max(), 60)
-    away = grid - costs.mean()
     estimate = found.estimate
     low, high = estimate.interval or (estimate.value, estimate.value)
-    ends = np.sort([-low * away, -high * away], axis=0)
-    return pd.DataFrame({"x": grid, "y": -estimate.value * away, "low": ends[0], "high": ends[1]})
+    ends = np.sort([-low * grid, -high * grid], axis=0)
+    return pd.DataFrame({"x": grid, "y": -estimate.value * grid, "low": ends[0], "high": ends[1]})

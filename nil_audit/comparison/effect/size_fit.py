@@ -51,8 +51,13 @@ def expected_response(sample: Sample, control: str) -> Array:
     """Response that models of each one's size get: least squares on a size control, shape (n,); NaN of too few."""
     if sample.models < FEWEST_FITTED:
         return np.full(sample.models, np.nan)
+    return sample.response - beyond_size(sample, sample.response, control)
+
+
+def beyond_size(sample: Sample, values: Array, control: str) -> Array:
+    """What least squares on a size control leaves of a number of each model, shape (n,)."""
     columns = np.column_stack([np.ones(sample.models), sample.size_columns(control)])
-    return np.asarray(columns @ np.linalg.lstsq(columns, sample.response, rcond=None)[0])
+    return np.asarray(values - columns @ np.linalg.lstsq(columns, values, rcond=None)[0])
 
 
 def _held_out(sample: Sample, control: str) -> float:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nil_audit.comparison.effect.dose import dose_terms
+from nil_audit.comparison.effect.dose import dose_terms, predicted_terms
 from nil_audit.comparison.effect.estimate import SPARE_MODELS, coefficients, design, effect, made
 from nil_audit.comparison.effect.sample import Sample
 from nil_audit.comparison.findings import Association, Effect
@@ -96,7 +96,8 @@ def token_rows(sample: Sample, *, study: str, control: str) -> list[Effect]:
     baseline = effect(part, row="tokens_baseline", study=study, control=control)
     if baseline is None or part.models < SPARE_MODELS + held.shape[1]:
         return []
-    found = coefficients(part, dose_terms(part, part.excess(study)), held)
+    excess = part.excess(study)
+    found = coefficients(part, dose_terms(part, excess), held)
     if not np.isfinite(found[0]):
         return []
     return [
@@ -109,6 +110,7 @@ def token_rows(sample: Sample, *, study: str, control: str) -> list[Effect]:
             subset="all",
             models=part.models,
             found=found,
+            predicted=coefficients(part, predicted_terms(part, excess), held),
         ),
         baseline,
     ]

@@ -8,7 +8,7 @@ not as independent as their names.
 
 import numpy as np
 
-from nil_audit.comparison.effect.dose import Terms, dose_terms
+from nil_audit.comparison.effect.dose import Terms, dose_terms, predicted_terms
 from nil_audit.comparison.effect.estimate import SPARE_MODELS, coefficients, design, effect, made
 from nil_audit.comparison.effect.sample import Sample
 from nil_audit.comparison.findings import Effect, Families
@@ -81,16 +81,19 @@ def random_intercept(sample: Sample, *, study: str, control: str) -> Effect | No
     Returns:
         None where there are too few models, or the dose does not vary beside what is held fixed.
     """
-    held, terms = orthogonal(design(sample, control)), dose_terms(sample, sample.excess(study))
+    excess = sample.excess(study)
+    held, terms = orthogonal(design(sample, control)), dose_terms(sample, excess)
     enough = sample.models >= SPARE_MODELS + held.shape[1]
     if not enough or not np.isfinite(coefficients(sample, terms, held)[0]):
         return None
-    if sample.groups > MOST_REFITTED:
-        costs = terms.dose(sample.response)
-        share = share_between(np.column_stack([held, costs]), sample.response, sample.family) or 0.0
-        found = coefficients(sample, terms, held, demean=shrinkage(share, sample.family))
-    else:
-        found = np.array([_without(sample, held, terms, one) for one in range(-1, sample.groups)])
+
+    def fitted(terms: Terms) -> Array:
+        if sample.groups > MOST_REFITTED:
+            costs = terms.dose(sample.response)
+            share = share_between(np.column_stack([held, costs]), sample.response, sample.family) or 0.0
+            return coefficients(sample, terms, held, demean=shrinkage(share, sample.family))
+        return np.array([_without(sample, held, terms, one) for one in range(-1, sample.groups)])
+
     return made(
         row="random_intercept",
         study=study,
@@ -99,7 +102,8 @@ def random_intercept(sample: Sample, *, study: str, control: str) -> Effect | No
         estimator="random_intercept",
         subset="all",
         models=sample.models,
-        found=found,
+        found=fitted(terms),
+        predicted=fitted(predicted_terms(sample, excess)),
     )
 
 

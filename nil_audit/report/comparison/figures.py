@@ -76,7 +76,8 @@ def _effect(comparison: Comparison) -> Figure | None:
     if plot is None or main is None:
         return None
     seen = (
-        f" Grey bar: effects below {main.detectable:.2f} are found in fewer than 80 of 100 such samples."
+        f" Grey bar: effects below {main.detectable:.2f} are missed in more than 20 of 100 such samples (larger ones"
+        " may be too)."
         if main.detectable is not None
         else ""
     )
@@ -181,7 +182,7 @@ def _adjusted(comparison: Comparison) -> Figure | None:
         "adjusted-score",
         plot,
         caption=f"{clean(comparison.outcome.name)} beyond what a model's size predicts, against what"
-        f" {study_words(comparison.study)} says its shape costs.{band} Each point also holds"
+        f" {study_words(comparison.study)} says its shape costs, beyond its size.{band} Each point also holds"
         " whatever else differs between models: data, recipe, date.",
         description=f"Scatter plot of size-adjusted score against predicted cost with a fitted line{slope}.",
         narrow=_adjusted_plot(comparison, phone=True),
@@ -196,7 +197,10 @@ def _adjusted_plot(comparison: Comparison, *, phone: bool = False) -> Drawing | 
     return adjusted_against_dose(
         models,
         bands=band_labels(comparison.bands),
-        axes_labels=(f"cost of its shape, {_predicted(comparison)}{unit}", f"better than its size predicts{unit}"),
+        axes_labels=(
+            f"cost of its shape beyond its size's, {_predicted(comparison)}{unit}",
+            f"better than its size predicts{unit}",
+        ),
         predicted=_predicted(comparison).replace(" predict", "\npredict"),
         trend=comparison.trend,
         notable=notable(comparison),
@@ -206,7 +210,7 @@ def _adjusted_plot(comparison: Comparison, *, phone: bool = False) -> Drawing | 
 
 def _adjustable(comparison: Comparison) -> "pd.DataFrame":
     models = comparison.usable
-    return models[models["residual"].notna() & models["dose"].notna()]
+    return models[models["residual"].notna() & models["adjusted_dose"].notna()]
 
 
 def _specifications(comparison: Comparison) -> Figure | None:

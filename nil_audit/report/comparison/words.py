@@ -84,6 +84,7 @@ def effect_label(effect: Effect) -> str:
     """What an effect is for: "the answer", "a parabola", "month of release, as a curve"."""
     labels = {
         "primary": f"answer: {CONTROLS[effect.control]}",
+        "own_world": "cost as if the prediction held",
         "control": CONTROLS[effect.control],
         "release": RELEASES[effect.release],
         "covariates": COVARIATES["lineage_domain"],

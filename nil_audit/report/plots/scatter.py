@@ -119,7 +119,8 @@ def adjusted_against_dose(
     one with its band.
 
     Args:
-        models: At least one row; columns ``model``, ``dose`` and ``residual`` (none missing), ``band``, ``at_floor``.
+        models: At least one row; columns ``model``, ``adjusted_dose`` and ``residual`` (none missing), ``band``,
+            ``at_floor``.
         bands: What each size band is called, by key, smallest first; the colour of a point.
         axes_labels: What the dose is, and what the outcome.
         predicted: What a slope of -1 is: "as the law predicts".
@@ -130,7 +131,7 @@ def adjusted_against_dose(
     with plot_style():
         figure = new_figure(3.4, PHONE) if phone else new_figure(4.1, WIDTH)
         axes = figure.add_subplot()
-        x, y = (models[key].to_numpy(dtype=float) for key in ("dose", "residual"))
+        x, y = (models[key].to_numpy(dtype=float) for key in ("adjusted_dose", "residual"))
         axes.grid(axis="y")
         span, rise = max(float(np.ptp(x)), 0.1), max(float(np.ptp(y)), 0.1)
         left, right = float(x.min()) - 0.04 * span, float(x.max()) + 0.04 * span

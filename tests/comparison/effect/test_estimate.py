@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from scipy.stats import t as student
 
 from nil_audit.comparison.effect.dose import SLOPES, dose, dose_terms, predicted_terms
-from nil_audit.comparison.effect.estimate import coefficients, design, effect, indicators
+from nil_audit.comparison.effect.estimate import coefficients, design, effect, indicators, made
+from nil_audit.comparison.effect.rows import trend
 from nil_audit.comparison.effect.sample import Sample, sample
+from nil_audit.comparison.effect.size_fit import beyond_size
 from nil_audit.comparison.outcome import outcome_of
 from nil_audit.stats.least_squares import less_group_means
 from nil_audit.stats.spline import natural_spline, spline_knots
@@ -198,3 +200,37 @@ def test_in_the_world_of_the_prediction_the_cost_is_known_exactly() -> None:
     found = effect(noisy, row="primary", study="law", control="spline")
     assert found is not None and found.as_predicted is not None and found.as_predicted.interval is not None
     assert found.as_predicted.interval[0] < 1 < found.as_predicted.interval[1]
+
+
+def test_what_has_few_shapes_is_not_contradicted_by_a_dose_that_cannot_be_made() -> None:
+    frame = made_frame(15, 12, seed=2)
+    frame.loc[frame.index[:11], ["depth", "width"]] = [32, 4096]
+    whole = sample(*derived(frame))
+    found = effect(whole, row="primary", study="law", control="spline")
+    assert found is not None and found.as_predicted is not None
+    assert np.abs(predicted_terms(whole, whole.excess("law")).dose(whole.response)).max() < 500
+    choices = {"row": "x", "study": "law", "control": "spline", "release": "none", "estimator": "least_squares"}
+    below = np.full(13, 0.1)
+    below[1:] += np.linspace(-0.01, 0.01, 12)
+    judged = [
+        made(**choices, subset="all", models=15, found=below, predicted=one).verdict
+        for one in (None, below, np.full(13, np.nan), 3 * below + 1)
+    ]
+    assert judged == ["contradicted", "contradicted", "cannot_tell", "cannot_tell"]
+
+
+def test_a_constant_response_has_no_effect() -> None:
+    whole = made_sample(40, 12)
+    for value in (0.3, 50.0, -109.861):
+        constant = replace(whole, response=np.full(40, value) + 1e-12 * whole.response)
+        assert effect(constant, row="primary", study="law", control="spline") is None
+
+
+def test_the_line_of_the_plot_is_the_fit_of_its_points() -> None:
+    whole = made_sample(60, 15, effect=1.0)
+    line = trend(whole, "law", "spline_rank")
+    assert line is not None
+    x = beyond_size(whole, dose(whole, "law"), "spline_rank")
+    y = beyond_size(whole, whole.response, "spline_rank")
+    slope = np.polyfit(x, y, 1)
+    assert slope == pytest.approx([line["y"].iloc[-1] / line["x"].iloc[-1], 0], abs=1e-8)

@@ -30,7 +30,7 @@ def models(count: int = 113, seed: int = 0) -> pd.DataFrame:
             "score": score,
             "at_floor": score < 0.125,
             "band": rng.choice(list(BANDS), count),
-            "dose": dose,
+            "adjusted_dose": dose,
             "residual": 3.0 * rng.normal(size=count) - 0.5 * (dose - dose.mean()),
         }
     )
@@ -42,8 +42,8 @@ def against_ratio(frame: pd.DataFrame, **choices) -> Drawing:
 
 
 def against_dose(frame: pd.DataFrame, *, phone: bool = False, slope: float = 0.5) -> Drawing:
-    grid = np.linspace(frame["dose"].min(), frame["dose"].max(), 60)
-    away = grid - frame["dose"].mean()
+    grid = np.linspace(frame["adjusted_dose"].min(), frame["adjusted_dose"].max(), 60)
+    away = grid - frame["adjusted_dose"].mean()
     trend = pd.DataFrame(
         {"x": grid, "y": -slope * away, "low": -slope * away - abs(away), "high": -slope * away + abs(away)}
     )
@@ -125,7 +125,7 @@ def test_the_lines_of_no_effect_of_the_prediction_and_of_the_fit_meet_at_the_mea
     frame = models()
     figure = against_dose(frame)
     axes = figure.axes[0]
-    middle = frame["dose"].mean(), frame["residual"].mean()
+    middle = frame["adjusted_dose"].mean(), frame["residual"].mean()
     two = [line for line in axes.lines if len(line.get_xdata()) == 2 and tuple(line.get_xdata()) == axes.get_xlim()]
     slopes = {}
     for line in two:
