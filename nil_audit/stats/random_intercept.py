@@ -25,8 +25,8 @@ def share_between(columns: Array, response: Array, group: NDArray[np.int64]) -> 
         group: Codes 0 .. G - 1, shape (n,).
 
     Returns:
-        Between 0 and 0.999; None where no group has two members, all have one group, or fewer than two models are left
-        beyond the columns.
+        Between 0 and 0.999; None where no group has two members, all have one group, fewer than two models are left
+        beyond the columns, or these give the response exactly.
     """
     from scipy.optimize import minimize_scalar
 
@@ -51,7 +51,10 @@ def share_between(columns: Array, response: Array, group: NDArray[np.int64]) -> 
         return float(2 * spare * np.log(pivots[-1]) + np.log1p(count * ratio).sum() + 2 * np.log(pivots[:-1]).sum())
 
     grid = np.linspace(0, _LARGEST, _GRID)
-    best = int(np.argmin([deviance(one) for one in grid]))
+    values = [deviance(one) for one in grid]
+    if not np.isfinite(values).all():  # the columns give the response exactly
+        return None
+    best = int(np.argmin(values))
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, _GRID - 1)]
     found = minimize_scalar(deviance, bounds=(low, high), method="bounded", options={"xatol": 1e-6})
     return float(found.x) if found.fun < deviance(0.0) else 0.0

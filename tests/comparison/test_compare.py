@@ -125,8 +125,8 @@ def test_every_number_is_there(everything: Comparison) -> None:
     found = everything.findings
     assert everything.unavailable == ()
     assert {one.row for one in found.effects} == {
-        "primary", "control", "release", "covariates", "subset", "censored", "random_intercept", "within_family",
-        "organisations", "tokens", "tokens_baseline",
+        "primary", "own_world", "control", "release", "covariates", "subset", "censored", "random_intercept",
+        "within_family", "organisations", "tokens", "tokens_baseline",
     }  # fmt: skip
     assert found.effects[0].row == "primary"
     assert all(one.estimate.interval is not None and one.study == "law" for one in found.effects)

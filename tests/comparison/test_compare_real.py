@@ -254,8 +254,8 @@ def test_a_random_intercept_is_a_mixed_model(found: Comparison, real: pd.DataFra
 
 def test_the_prediction_is_tested_in_its_own_world_too(found: Comparison, real: pd.DataFrame) -> None:
     x, y = real["size"].to_numpy() - 21.0, real["response"].to_numpy()
-    knots = knots_of(x)
     worth = np.expm1(LAW[1] * (np.log(real["ratio"].to_numpy()) - LAW[0]) ** 2) / 0.039
+    knots = knots_of(x - worth)
     at_best = natural(x - worth, knots)
     values = []
     for rows in left_out(real):
@@ -411,7 +411,9 @@ def test_what_the_answer_hangs_on(found: Comparison, real: pd.DataFrame) -> None
 
 
 def test_what_is_missing_or_left_out_is_said(found: Comparison) -> None:
-    assert [one.what for one in found.unavailable] == ["measured interaction metrics"]
+    below, metrics = (one.what for one in found.unavailable)
+    assert metrics == "measured interaction metrics"
+    assert below.startswith("a predicted cost of amd/AMD-Llama-135m, ") and below.endswith(" and 7 more")
     reasons = {one.what: one.reason for one in found.excluded}
     assert reasons["HuggingFaceTB/SmolLM3-3B-Base"].startswith("It has no score of protocol leaderboard (only of ")
     assert not set(reasons) & set(found.usable["model"])
