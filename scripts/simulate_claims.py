@@ -495,7 +495,7 @@ How to read it:
 
 - **"Supported" can be trusted**: without an effect it is said in at most {support} of the comparisons in any row
   ({support_row}).
-- **"Contradicted" is wrong more often than the 5% that are aimed at** where there are many models. With {models} the
+- **"Contradicted" is less sure than the 5% that are aimed at** where there are many models. With {models} the
   law's own effect is called contradicted in {wrong};
   twice the law's effect in {wrong_twice}. Without an
   effect it is said in {right} (first row, and on the fitted curve). So it is evidence against the law, but not at

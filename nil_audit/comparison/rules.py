@@ -6,14 +6,14 @@ shape does not matter, 1 where it matters as the study predicts.
 | answer | when |
 | --- | --- |
 | supported | the 95% interval excludes 0 from below and holds 1 |
-| contradicted | the 90% interval lies below 1 with either dose, or the 95% one below 0 |
+| contradicted | the 90% interval lies below 1, in the claim's own world the 95% one too; or the 95% one below 0 |
 | cannot_tell | else: the interval holds 0 and 1, or lies above 1 (shape matters, and more than predicted) |
 | insufficient | fewer than 10 models of known size or 5 groups of them, or no interval can be made |
 
-"With either dose": a claim is held against its own world. Where shape costs what a study predicts, the curve of score
-on size has that cost in it, and a slope taken from it is too flat: the effect comes out low, and the interval lies
-below 1 in 7 to 11 of 100 simulated comparisons. So 1 is rejected only where it is also with the dose of a world in
-which the prediction holds (`nil_audit.comparison.effect.dose.predicted_terms`).
+A claim is held against its own world. Where shape costs what a study predicts, the curve of score on size has that
+cost in it, and a slope taken from it is too flat: the effect comes out low, and the 90% interval lies below 1 in 7 to
+11 of 100 simulated comparisons. So 1 is rejected only where the 95% interval lies below it, too, with the dose of a
+world in which the prediction holds (`nil_audit.comparison.effect.dose.predicted_terms`).
 
 Where the first two both hold (an interval that excludes 0, and 1 at 90% but not at 95%) the answer is the first.
 ``docs/simulation.md`` shows how often each answer is given where there is no effect, the predicted one, and twice that.

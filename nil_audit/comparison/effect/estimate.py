@@ -220,7 +220,7 @@ def made(
     groups = len(found) - 1
     estimate = over_groups(float(found[0]), found[1:], n=models)
     as_predicted = None if predicted is None else over_groups(float(predicted[0]), predicted[1:], n=models)
-    own_world = None if as_predicted is None else narrow_interval(as_predicted, groups) or _ANYTHING
+    own_world = None if as_predicted is None else as_predicted.interval or _ANYTHING
     detectable = None
     if estimate.se is not None:
         detectable = (quantile(groups, 0.975) + quantile(groups, POWER)) * estimate.se
