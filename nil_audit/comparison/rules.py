@@ -11,8 +11,8 @@ shape does not matter, 1 where it matters as the study predicts.
 | insufficient | fewer than 10 models of known size or 5 groups of them, or no interval can be made |
 
 A claim is held against its own world. Where shape costs what a study predicts, the curve of score on size has that
-cost in it, and a slope taken from it is too flat: the effect comes out low, and the 90% interval lies below 1 in 7 to
-11 of 100 simulated comparisons. So 1 is rejected only where the 95% interval lies below it, too, with the dose of a
+cost in it, and a slope taken from it is too flat: the effect comes out low, and the 90% interval lies below 1 in 10
+to 24 of 100 simulated comparisons. So 1 is rejected only where the 95% interval lies below it, too, with the dose of a
 world in which the prediction holds (`nil_audit.comparison.effect.dose.predicted_terms`).
 
 Where the first two both hold (an interval that excludes 0, and 1 at 90% but not at 95%) the answer is the first.
