@@ -159,9 +159,11 @@ def listing(words: Sequence[str]) -> str:
 
 
 def count(number: float | None) -> str:
-    """Parameters or tokens in three figures: "494M", "1.24B", "18.0T"."""
+    """Parameters, tokens or operations in three figures: "494M", "1.24B", "18.0T", and beyond those "4.21e21"."""
     if not _known(number):
         return MISSING
+    if number >= 0.9995e15:
+        return f"{number:.2e}".replace("e+", "e")
     for unit, factor in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
         # 999.6M rounds to 1.00B
         if number >= 0.9995 * factor:
