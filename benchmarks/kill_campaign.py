@@ -107,7 +107,8 @@ class Job:
         """Files of the cache and of the folder of results: those that are to last, or the temporary ones."""
         for folder in (self.out, self.cache):
             for path in folder.rglob("*"):
-                if path.is_file() and path.name.startswith(".nil-audit-") == temporary and path.suffix != ".png":
+                picture = path.suffix in (".png", ".pdf")
+                if path.is_file() and path.name.startswith(".nil-audit-") == temporary and not picture:
                     yield path
 
 

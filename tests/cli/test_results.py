@@ -207,7 +207,7 @@ def test_a_closed_pipe_loses_nothing_and_says_nothing(start: Callable[..., tuple
     os.close(reading)
     code, said = start(writing, "out", PYTHONIOENCODING="cp1252")
     os.close(writing)
-    assert (code, said) == (0, f"Written: {tmp_path / 'out' / 'audit.html'} and 5 more files.\n")
+    assert (code, said) == (0, f"Written: {tmp_path / 'out' / 'audit.html'} and 6 more files.\n")
     assert (tmp_path / "out" / "records" / "one.json").is_file()
 
 

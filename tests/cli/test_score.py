@@ -248,7 +248,7 @@ def test_published_scores_are_written_too(run_here: Here, tmp_path: Path) -> Non
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"published.html", "published.md", "published.json", "published.csv"}
     rows = json.loads((tmp_path / "out" / "published.json").read_text())["published"]
-    assert [row["data"] for row in rows] == ["2024", None]
+    assert [row["data"] for row in rows] == ["2024", "2024"]
     assert "; questions of 2024" in " ".join(done.stdout.split())
 
 
