@@ -67,6 +67,8 @@ def compare(*inputs: "Input | Iterable[Input]", progress: Progress = silent, **c
             " paths of what nil-audit wrote, and nothing for the list that ships with it."
         )
     options = Options(**choices)
+    if options.outcome is not None and options.size == options.outcome:
+        raise DataError(f"{options.outcome!r} cannot be the outcome and the size that is held fixed; name two columns.")
     frames = [one for one in given if isinstance(one, pd.DataFrame)]
     excluded: list[Omission] = []
     notes: list[str] = []

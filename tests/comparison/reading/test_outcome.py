@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from nil_audit.catalog.lists import listed_shape, shipped_list
+from nil_audit.comparison.compare import compare
 from nil_audit.comparison.reading.clean import checked
 from nil_audit.comparison.reading.join import read_frame
 from nil_audit.comparison.result import Omission
@@ -176,3 +177,9 @@ def test_the_body_of_a_listed_shape_is_a_size() -> None:
         shape = listed_shape(listed[row["model"]])
         assert shape is not None and shape.parameters is not None
         assert row["body_parameters"] == shape.parameters.body < row["parameters"]
+
+
+def test_the_outcome_is_not_the_size_that_is_held_fixed() -> None:
+    frame = pd.DataFrame({"model": ["a"], "depth": [8], "width": [512], "parameters": [1e8], "loss": [3.0]})
+    with pytest.raises(DataError, match="'loss' cannot be the outcome and the size"):
+        compare(frame, outcome="loss", lower_is_better=True, size="loss")
