@@ -6,14 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nil_audit.comparison.result import Predictor
-from nil_audit.law.studies import DEFAULT, studies
+from nil_audit.law.studies import studies
 from nil_audit.stats.estimate import Array
 
 if TYPE_CHECKING:
     import pandas as pd
-
-DEVIATION = f"deviation_{DEFAULT}"
-"""|ln R - ln R*| under the law. Unlike the distance it has no ties at 0, so it also ranks the models inside."""
 
 METRICS = {
     "typical_efficiency": +1,

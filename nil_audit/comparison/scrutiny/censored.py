@@ -58,9 +58,7 @@ def censored_effect(sample: Sample, *, study: str, control: str) -> Effect | Non
         row="censored",
         study=study,
         control=control,
-        release="none",
         estimator="censored",
-        subset="all",
         models=sample.models,
         found=found,
     )
