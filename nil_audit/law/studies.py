@@ -1,11 +1,8 @@
-"""The efficient interval: what four studies say of a depth-width ratio, with how sure they are.
+"""The efficient interval: what each of four studies says of a depth-width ratio, with how sure it is.
 
 Each study is one file in ``intervals/``: its fit, the interval that follows from it by the stated rule, where the
-runs came from and what was done to them, and the bootstrap draws from which every error here is taken. `distance` and
-`verdict` are the definitions that the rest of the package prints.
-
-Three of them, `studies`, are counted in a verdict. The fourth is one of `curves` only: its interval is so wide that
-with it hardly a shape would be outside of all, and the count is to be replaced by what the four say pooled.
+runs came from and what was done to them, and the bootstrap draws from which every error here is taken. What they say
+together is `nil_audit.law.pooled`.
 """
 
 import json
@@ -32,8 +29,7 @@ from nil_audit.stats.estimate import Array, Estimate
 DEFAULT = "law"
 """The study whose interval distances are taken to, and whose optimum a comparison tests."""
 
-_COUNTED = (DEFAULT, "morph", "chinchilla")
-_SHIPPED = (*_COUNTED, "gemstones")
+_SHIPPED = (DEFAULT, "morph", "chinchilla", "gemstones")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,52 +144,21 @@ class Study:
     def extrapolation(self, ratio: float, parameters: float | None = None) -> Extrapolation:
         """By which factors a budget and a ratio lie outside the runs of the fit."""
         return Extrapolation(
-            parameters=None if parameters is None else _factor(parameters, self.parameters_range),
-            ratio=_factor(ratio, self.ratio_range),
+            parameters=None if parameters is None else factor_outside(parameters, self.parameters_range),
+            ratio=factor_outside(ratio, self.ratio_range),
             under_three_blocks=self.form == "depth-width" and ratio < shallowest(parameters or UNKNOWN_BUDGET),
         )
 
 
-LABELS = ("inside", "disputed", "outside")
-"""What the studies together can say of a shape."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """What the shipped studies together say of a shape.
-
-    Attributes:
-        label: "inside" when all studies put it within their tolerance of the best shape of its budget, "disputed"
-            when some do, "outside" when none does.
-        distance: To the law's interval, in nats of ratio; see `distance`.
-        within: Names of the studies that put it within the tolerance.
-        without: Names of the others.
-    """
-
-    label: str
-    distance: float
-    within: tuple[str, ...]
-    without: tuple[str, ...]
-
-
 @lru_cache(maxsize=1)
-def curves() -> tuple[Study, ...]:
-    """Every shipped study whose predicted cost of a shape can be read: law, morph, chinchilla, gemstones."""
+def studies() -> tuple[Study, ...]:
+    """Every shipped study: law (the default for `distance`), morph, chinchilla, gemstones."""
     folder = resources.files("nil_audit.law") / "intervals"
     return tuple(_study(json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))) for name in _SHIPPED)
 
 
-def studies() -> tuple[Study, ...]:
-    """The studies that a `verdict` counts: law (the default for `distance`), morph, chinchilla.
-
-    Gemstones is not among them yet: a count takes a narrow and a wide interval alike, and the verdict is to follow from
-    the four pooled, each weighing what it is worth.
-    """
-    return curves()[: len(_COUNTED)]
-
-
 def study(name_or_path: str | Path) -> Study:
-    """One of `curves` by its name, or a study of one's own from a file of the same format.
+    """One of `studies` by its name, or a study of one's own from a file of the same format.
 
     Args:
         name_or_path: "law", "morph", "chinchilla" or "gemstones"; or the path of a JSON file with the fields of
@@ -202,7 +167,7 @@ def study(name_or_path: str | Path) -> Study:
     Raises:
         DataError: There is no such study or file, or a field of it is missing or not what it should be.
     """
-    shipped = {one.name: one for one in curves()}
+    shipped = {one.name: one for one in studies()}
     if found := shipped.get(str(name_or_path)):
         return found
     either = f"give {', '.join(shipped)}, or an interval file of the same format as theirs"
@@ -237,21 +202,7 @@ def distance(ratio: float, interval: Interval) -> float:
     return 0.0
 
 
-def verdict(ratio: float, parameters: float | None = None) -> Verdict:
-    """Count the studies that put a ratio within 1% of the best shape of its budget.
-
-    Args:
-        ratio: Depth / width, in blocks per channel.
-        parameters: Total parameters; None reads the studies at 1B.
-    """
-    intervals = {study.name: study.interval(parameters) for study in studies()}
-    within = tuple(name for name, interval in intervals.items() if interval.holds(ratio))
-    without = tuple(name for name in intervals if name not in within)
-    label = "outside" if not within else "disputed" if without else "inside"
-    return Verdict(label=label, distance=distance(ratio, intervals[DEFAULT]), within=within, without=without)
-
-
-def _factor(value: float, limits: tuple[float, float]) -> float:
+def factor_outside(value: float, limits: tuple[float, float]) -> float:
     """A value over the limit that it lies beyond; 1 between the two."""
     low, high = limits
     return value / high if value > high else value / low if value < low else 1.0
