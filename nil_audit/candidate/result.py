@@ -11,7 +11,7 @@ from nil_audit.catalog.neighbours import Neighbour
 from nil_audit.displayed import Displayed
 from nil_audit.files import plain
 from nil_audit.law.other_laws import Reading
-from nil_audit.law.pooled import Regret, Verdict
+from nil_audit.law.pooled import Verdict
 from nil_audit.law.studies import Extrapolation, Interval
 from nil_audit.shape.architecture import Shape
 from nil_audit.stats.estimate import Estimate
