@@ -1,48 +1,48 @@
-"""What the studies and other laws say of a shape, in words: for every report that shows a verdict."""
+"""What is expected of a shape and how far that is extrapolated, in words: for every report that shows a verdict."""
 
 from collections.abc import Mapping, Sequence
 
-from nil_audit.candidate.check import CandidateReport, Option
-from nil_audit.law.other_laws import Reading
-from nil_audit.law.studies import Extrapolation, Interval, Verdict
-from nil_audit.report.render.text import listing, signed, with_minus_signs
+from nil_audit.law.pooled import Regret, Verdict
+from nil_audit.law.studies import Extrapolation
+from nil_audit.report.render.text import listing, signed
 from nil_audit.stats.estimate import Estimate
 
 
-def verdict_words(ratio: float, verdict: Verdict, intervals: Mapping[str, Interval]) -> str:
-    """Which studies put a ratio within 1% of the best shape of its budget, and what the others say of it.
+def verdict_words(verdict: Verdict) -> str:
+    """What all studies pooled say of a shape.
 
-    Args:
-        ratio: Depth / width.
-        verdict: What the studies say of it together.
-        intervals: Each study's interval at the budget.
+    "inside: expected to cost 0.3% [0.0, 1.1] of loss over the best shape of its budget, 97% likely under 1%".
     """
-    within = listing(verdict.within)
-    if not verdict.without:
-        return f"all of {within} put it within 1% of the best shape of its budget"
-    against = listing([f"{name} calls it too {_side(ratio, intervals[name])}" for name in verdict.without])
-    if not within:
-        return f"none puts it within 1% of the best shape of its budget: {against}"
-    return f"{within} put{'s' if len(verdict.within) == 1 else ''} it within 1% of the best; {against}"
+    regret = verdict.regret
+    return (
+        f"{verdict.label}: expected to cost {regret_words(regret)} of loss over the best shape of its budget,"
+        f" {chance_words(regret.within)} likely under 1%"
+    )
 
 
-def standing_words(ratio: float, verdict: Verdict, intervals: Mapping[str, Interval]) -> str:
-    """The same in fewer words: "law puts it within 1% of the best shape of its size, chinchilla calls it too deep".
+def regret_words(regret: Regret) -> str:
+    """The expected regret in per cent of loss with its 95% predictive interval: "0.3% [0.0, 1.1]"."""
+    return f"{regret.expected:.1%} [{100 * regret.low:.1f}, {100 * regret.high:.1f}]"
 
-    The arguments are those of `verdict_words`.
+
+def chance_words(probability: float) -> str:
+    """A probability in whole per cent: "97%"; what only rounds to 0 or 1 is "under 1%" or "over 99%"."""
+    return "over 99%" if probability > 0.99 else "under 1%" if probability < 0.01 else f"{probability:.0%}"
+
+
+def pool_reach_words(extrapolation: Extrapolation) -> str:
+    """How far a budget and a ratio lie beyond all runs of the pool.
+
+    "its budget is 3.5 times the largest of the runs pooled".
     """
-    sides = {study: "too deep" if ratio > intervals[study].high else "too shallow" for study in verdict.without}
-    against = " and ".join(
-        f"{listing(named)} {'calls' if len(named) == 1 else 'call'} it {side}"
-        for side in ("too deep", "too shallow")
-        if (named := [study for study, said in sides.items() if said == side])
-    )
-    if not verdict.within:
-        return f"no study puts it within 1% of the best shape of its size ({against})"
-    puts = "puts" if len(verdict.within) == 1 else "put"
-    return ", ".join(
-        filter(None, (f"{listing(verdict.within)} {puts} it within 1% of the best shape of its size", against))
-    )
+    parts = []
+    if extrapolation.parameters is None:
+        parts.append("its size is not known and is taken as 1B parameters")
+    elif extrapolation.parameters != 1:
+        parts.append(f"its budget is {_beyond(extrapolation.parameters)} of the runs pooled")
+    if extrapolation.ratio != 1:
+        parts.append(f"its ratio is {_beyond(extrapolation.ratio)} of the runs pooled")
+    return " and ".join(parts) or "its budget and ratio are within the runs pooled"
 
 
 def cost_words(excess: Mapping[str, Estimate], *, at_least: Sequence[str] = ()) -> str:
@@ -99,78 +99,24 @@ def extrapolation_words(extrapolation: Extrapolation) -> str:
     return "; ".join(words)
 
 
-def recommendation_words(report: CandidateReport) -> str:
-    """What to do about the candidate and why, in sentences."""
-    found = report.recommendation
-    if found.reason == "uncounted":
-        return "No alternatives: this type's parameters cannot be counted."
-    if found.best is None or found.gain is None:
-        return (
-            "No alternative: no shape of this architecture with three blocks or more and a width that hardware likes"
-            " comes within the tolerance of this budget; a wider --tolerance may find some."
-        )
-    best = report.options[found.best]
-    name, size = option_name(best), _with_ends(f"{abs(found.gain.value):.2%}", found.gain)
-    worst = max(report.predictions, key=lambda one: one.excess.value)
-    if found.reason == "none_better":
-        words = (
-            f"Keep it: none of the alternatives {'inside all three studies ' if found.inside else ''}has a smaller"
-            f" worst-case predicted excess loss than its own {worst.excess.value:.2%}."
-        )
-    elif found.reason == "not_distinguishable":
-        words = f"Keep it: the best alternative, {name}, is not distinguishable from it; its predicted gain is {size}."
-    elif found.reason == "below_noise":
-        words = (
-            f"Keep it: the predicted gain of the best alternative, {name}, is {size}: less than the {found.noise:.1%}"
-            " that two runs of one shape differ by."
-        )
-    else:
-        by_study = [
-            _with_ends(f"{study} {change.value:+.2%}", change)
-            + ("" if change.excludes_zero else ", not distinguishable from none")
-            for study, change in best.change.items()
-        ]
-        words = (
-            f"Change it: {name} takes {size} off the worst-case predicted loss. By study: {'; '.join(by_study)}. The"
-            f" worst case is {worst.study}'s: {extrapolation_words(worst.extrapolation)}."
-        )
-    caveat = "" if found.inside else " No alternative lies inside the interval of all three studies."
-    return with_minus_signs(words + caveat)
-
-
-def disagreement_words(laws: Sequence[Reading]) -> str:
-    """Which laws would go deeper, which wider, and how far their optima lie apart."""
-    sides = {"would go deeper": "deeper", "would go wider": "wider", "would leave it": "agrees"}
-    named = {words: [one.name for one in laws if one.direction == side] for words, side in sides.items()}
-    optima = [one.optimum for one in laws if one.optimum is not None]
-    parts = [f"{', '.join(names)} {words}" for words, names in named.items() if names]
-    words = "; ".join(parts) or "none of them speaks of this shape"
-    if len(optima) < 2:
-        return words
-    return f"{words}; the optima they name at this budget run from R = {min(optima):.2g} to {max(optima):.2g}"
-
-
-def option_name(option: Option) -> str:
-    """Depth x width."""
-    return f"{option.shape.depth} x {option.shape.width}"
-
-
-def _with_ends(words: str, estimate: Estimate) -> str:
-    return f"{words} [{estimate.low:+.2%}, {estimate.high:+.2%}]"
-
-
 def _percent(estimate: Estimate) -> str:
     """An excess loss in per cent, with its interval where there is one."""
     ends = estimate.interval
     return f"{estimate.value:.1%}" + (f" [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]" if ends else "")
 
 
-def _side(ratio: float, interval: Interval) -> str:
-    return f"{'deep' if ratio > interval.high else 'shallow'} ([{interval.low:.3g}, {interval.high:.3g}])"
-
-
 def _outside(factor: float, those: str, what: str) -> str:
-    if factor == 1:
-        return f"inside the {those}"
+    return f"inside the {those}" if factor == 1 else f"{what} {_times(factor)} the {those}"
+
+
+def _beyond(factor: float) -> str:
+    """A factor against the limit that it is of: "3.5 times the largest", "1/12 of the smallest"."""
     times = max(factor, 1 / factor)
-    return f"{what} {times:.{0 if times >= 10 else 1}f} times {'above' if factor > 1 else 'below'} the {those}"
+    shown = f"{times:.{0 if times >= 10 else 1}f}"
+    return f"{shown} times the largest" if factor > 1 else f"1/{shown} of the smallest"
+
+
+def _times(factor: float) -> str:
+    """A factor as a sentence says it: "3.5 times above", "12 times below"."""
+    times = max(factor, 1 / factor)
+    return f"{times:.{0 if times >= 10 else 1}f} times {'above' if factor > 1 else 'below'}"
