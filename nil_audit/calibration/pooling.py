@@ -15,39 +15,19 @@ Metropolis within Gibbs: valleys by random walks, everything linear from its exa
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nil_audit.calibration.evidence import CENTRE, Evidence, StudyEvidence
 from nil_audit.errors import DataError
-from nil_audit.law.pooled import Pool
+from nil_audit.law.pooled import NAME, Pool
 from nil_audit.stats.estimate import Array
 
-CENTRE = math.log(0.03)
-"""Ratios are read as ln R - ln 0.03, about which the coefficients are given."""
 REFERENCE = 1e8
 """N₀, in parameters: in the middle of the studies' budgets on a logarithmic scale."""
-CHAINS, STEPS, KEEP_EVERY = 100, 2400, 80
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What one budget (or a study without repeated budgets) says of its valley.
-
-    Attributes:
-        study: The study that it is of.
-        budget: What the budget is called.
-        parameters: Its size: the geometric mean of its runs.
-        coefficients: Least-squares coefficients of x and x², x = ln R - ln 0.03, in nats of ln loss.
-        covariance: Of the two, (2, 2), row by row.
-    """
-
-    study: str
-    budget: str
-    parameters: float
-    coefficients: tuple[float, float]
-    covariance: tuple[tuple[float, float], tuple[float, float]]
+CHAINS, WARM_UP, KEPT, EVERY = 100, 1000, 20, 150
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,13 +90,13 @@ def sample(evidence: Sequence[Evidence], *, prior: Prior = PRIOR, seed: int = 0)
     if len(names) < 2:
         raise DataError("A pool needs at least two studies; add a sweep of another one.")
     chain = _Chains(evidence, names, prior, np.random.default_rng(seed))
-    kept = []
-    for step in range(STEPS):
-        chain.step(adapting=step < STEPS // 3)
-        if step >= STEPS // 3 and step % KEEP_EVERY == 0:
-            kept.append(np.concatenate([chain.mean, chain.drift, chain.tau, chain.omega], axis=1))
-    draws = np.array(kept)  # (kept, chains, 8)
-    flat = draws.reshape(-1, 8)
+    path = []
+    for step in range(WARM_UP + KEPT * EVERY):
+        chain.step(adapting=step < WARM_UP)
+        if step >= WARM_UP and step % 5 == 0:
+            path.append(np.concatenate([chain.mean, chain.drift, chain.tau, chain.omega], axis=1))
+    draws = np.array(path)  # (steps / 5, chains, 8)
+    flat = draws[EVERY // 5 - 1 :: EVERY // 5].reshape(-1, 8)
     return Posterior(
         mean=flat[:, :2] + [CENTRE, 0.0],
         drift=flat[:, 2:4],
@@ -126,12 +106,33 @@ def sample(evidence: Sequence[Evidence], *, prior: Prior = PRIOR, seed: int = 0)
     )
 
 
-def pooled(evidence: Sequence[Evidence], template: Pool, *, prior: Prior = PRIOR, seed: int = 0) -> Pool:
-    """A pool whose draws are the predictive ones of this evidence; all else as in ``template``."""
-    draws = sample(evidence, prior=prior, seed=seed).predictive(seed)
-    rounded = tuple(tuple(float(f"{number:.5g}") for number in draw) for draw in draws.tolist())
-    return replace(
-        template, reference=REFERENCE, draws=rounded, studies=tuple(dict.fromkeys(one.study for one in evidence))
+def predictive_pool(studies: Sequence[StudyEvidence], *, name: str = NAME, prior: Prior = PRIOR, seed: int = 0) -> Pool:
+    """The pool of some studies: predictive draws of a new budget of a new study.
+
+    Args:
+        studies: What each says, from `nil_audit.calibration.evidence.study_evidence` or a pool's file.
+        name: What the pool is called.
+        prior: Scales of the priors.
+        seed: Of the sampler.
+
+    Raises:
+        DataError: There are fewer than two studies.
+    """
+    draws = sample([one for study in studies for one in study.evidence], prior=prior, seed=seed).predictive(seed)
+    names = tuple(one.study for one in studies)
+    ranges = {
+        which: (min(low for low, _ in ends), max(high for _, high in ends))
+        for which in ("parameters_range", "ratio_range")
+        if (ends := [getattr(one, which) for one in studies])
+    }
+    return Pool(
+        name=name,
+        title=f"{len(names)} studies pooled: {', '.join(names)}",
+        studies=names,
+        reference=REFERENCE,
+        residual=min(one.residual for one in studies),
+        draws=tuple(tuple(float(f"{number:.5g}") for number in draw) for draw in draws.tolist()),
+        **ranges,
     )
 
 

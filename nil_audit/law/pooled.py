@@ -19,7 +19,16 @@ import numpy as np
 
 from nil_audit.errors import DataError
 from nil_audit.law.loss_curves import UNKNOWN_BUDGET, Draws
-from nil_audit.law.studies import DEFAULT, Extrapolation, Interval, distance, factor_outside, study
+from nil_audit.law.studies import (
+    DEFAULT,
+    Extrapolation,
+    Interval,
+    Study,
+    distance,
+    factor_outside,
+    studies,
+    study,
+)
 from nil_audit.stats.estimate import Array, Estimate
 
 NAME = "pooled"
@@ -62,7 +71,7 @@ class Verdict:
 
     Attributes:
         label: From the pooled regret; see `Regret.label`.
-        distance: To the law's interval, in nats of ratio; see `nil_audit.law.studies.distance`.
+        distance: To the interval of the study (the law's unless another is named), in nats of ratio; see `nil_audit.law.studies.distance`.
         regret: The pooled regret.
     """
 
@@ -176,7 +185,7 @@ def pool(path: str | Path | None = None) -> Pool:
     """The shipped pool, or one of one's own from a file of the same format.
 
     Args:
-        path: Of the file that ``nil-audit calibrate --pool`` wrote; None for the shipped one.
+        path: Of a file that ``nil-audit calibrate --add`` wrote; None for the shipped one.
 
     Raises:
         DataError: There is no such file, or it does not hold a pool.
@@ -191,22 +200,70 @@ def pool(path: str | Path | None = None) -> Pool:
             raise DataError(f"The pool {str(path)!r} cannot be read; {again}.") from None
     try:
         document = json.loads(text)
-        return Pool(**{one.name: _frozen(document[one.name]) for one in fields(Pool)})
-    except (KeyError, TypeError, ValueError, RecursionError):
-        raise DataError(f"{str(path)!r} does not hold a pool of studies; {again}.") from None
+        made = Pool(**{one.name: _frozen(document[one.name]) for one in fields(Pool)})
+        if np.isfinite(np.array(made.draws, dtype=float)).all() and np.array(made.draws).shape[1] == 4:
+            return made
+    except (KeyError, TypeError, ValueError, RecursionError, IndexError):
+        pass
+    raise DataError(f"{str(path)!r} does not hold a pool of studies; {again}.")
 
 
-def verdict(ratio: float, parameters: float | None = None, *, pooled: Pool | None = None) -> Verdict:
-    """What the pooled studies say of a ratio, and its distance to the law's interval.
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """What shapes are held against.
+
+    Attributes:
+        study: Whose interval distances are taken to.
+        pool: Whose regret the verdict follows.
+    """
+
+    study: Study
+    pool: Pool
+
+    @property
+    def studies(self) -> tuple[Study, ...]:
+        """Every study whose own prediction is shown: the shipped ones, and the reference where it is another."""
+        return (*studies(), *(one for one in (self.study,) if one not in studies()))
+
+    def verdict(self, ratio: float, parameters: float | None = None) -> Verdict:
+        """What the pool says of a ratio, and its distance to the study's interval.
+
+        Args:
+            ratio: Depth / width, in blocks per channel.
+            parameters: Total parameters; None reads them at 1B.
+        """
+        regret = self.pool.regret(ratio, parameters)
+        away = distance(ratio, self.study.interval(parameters))
+        return Verdict(label=regret.label, distance=away, regret=regret)
+
+
+def reference(name_or_path: str | Path = DEFAULT) -> Reference:
+    """What shapes are held against: the law's interval and the shipped pool, or what ``--interval`` names instead.
 
     Args:
-        ratio: Depth / width, in blocks per channel.
-        parameters: Total parameters; None reads them at 1B.
-        pooled: The pool; the shipped one by default.
+        name_or_path: A study by its name, an interval file, or the file of a pool (then distances stay to the law).
+
+    Raises:
+        DataError: There is no such study or file, or a field of it is missing or not what it should be.
     """
-    regret = (pooled or pool()).regret(ratio, parameters)
-    law = study(DEFAULT).interval(parameters)
-    return Verdict(label=regret.label, distance=distance(ratio, law), regret=regret)
+    if str(name_or_path) == NAME or _holds_pool(Path(name_or_path)):
+        path = None if str(name_or_path) == NAME else name_or_path
+        return Reference(study=study(DEFAULT), pool=pool(path))
+    return Reference(study=study(name_or_path), pool=pool())
+
+
+def verdict(ratio: float, parameters: float | None = None) -> Verdict:
+    """What the shipped pool says of a ratio, and its distance to the law's interval; see `Reference.verdict`."""
+    return reference().verdict(ratio, parameters)
+
+
+def _holds_pool(path: Path) -> bool:
+    """Whether a file is that of a pool, and not of one study."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and "studies" in document
 
 
 @lru_cache(maxsize=8)

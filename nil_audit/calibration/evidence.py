@@ -1,0 +1,166 @@
+"""From the runs of a study to what each of its budgets says of a valley, and to the regret of each run."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nil_audit.calibration.quadratic import FEWEST_SCATTERED, comparable_runs
+from nil_audit.errors import DataError
+from nil_audit.law.loss_curves import FEWEST_BLOCKS
+from nil_audit.stats.estimate import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CENTRE = math.log(0.03)
+"""Ratios are read as ln R - ln 0.03, about which the coefficients are given."""
+_SURFACE = 3  # degree in ln N and ln tokens where both vary; a parabola in ln N alone otherwise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What one budget (or a study without repeated budgets) says of its valley.
+
+    Attributes:
+        study: The study that it is of.
+        budget: What the budget is called.
+        parameters: Its size: the geometric mean of its runs.
+        coefficients: Least-squares coefficients of x and x², x = ln R - ln 0.03, in nats of ln loss.
+        covariance: Of the two, (2, 2), row by row.
+    """
+
+    study: str
+    budget: str
+    parameters: float
+    coefficients: tuple[float, float]
+    covariance: tuple[tuple[float, float], tuple[float, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyEvidence:
+    """A study as the pool takes it.
+
+    Attributes:
+        study: Its name.
+        evidence: One for each budget, or one of all runs where budgets do not repeat.
+        residual: Standard deviation of ln loss about these fits, degrees of freedom taken off.
+        parameters_range: Smallest and largest run.
+        ratio_range: Smallest and largest ratio.
+        ratio: Of each run used, (runs,).
+        parameters: Of each run, (runs,).
+        regret: What each run lost over the floor of its own budget's fit, in nats, noise included, (runs,).
+    """
+
+    study: str
+    evidence: tuple[Evidence, ...]
+    residual: float
+    parameters_range: tuple[float, float]
+    ratio_range: tuple[float, float]
+    ratio: Array
+    parameters: Array
+    regret: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fitted:
+    budget: str
+    parameters: Array
+    x: Array
+    coefficients: Array
+    covariance: Array  # for noise of variance 1
+    residuals: Array
+    freedom: int
+
+
+def study_evidence(study: str, runs: "pd.DataFrame") -> StudyEvidence:
+    """What a study's budgets say, each by least squares of ln loss on ln R and its square.
+
+    Args:
+        study: What it is called.
+        runs: One row a run: ``depth``, ``width``, ``parameters``, ``loss``; and ``budget`` where budgets repeat, or
+            ``held_equal`` and perhaps ``tokens`` where they do not. Depths under three are left out.
+
+    Raises:
+        DataError: A column is missing, a number is not above zero, or there are too few runs.
+    """
+    fits = list(_budgets(runs) if "budget" in runs else _scattered(study, runs))
+    freedom = sum(one.freedom for one in fits)
+    if freedom < 1:
+        raise DataError(f"The runs of {study!r} leave nothing to tell noise from; add shapes to its budgets.")
+    variance = sum(float(one.residuals @ one.residuals) for one in fits) / freedom
+    parameters, x = (np.concatenate([getattr(one, name) for one in fits]) for name in ("parameters", "x"))
+    ratio = np.exp(x + CENTRE)
+    return StudyEvidence(
+        study=study,
+        evidence=tuple(_evidence(study, one, variance) for one in fits),
+        residual=float(np.sqrt(variance)),
+        parameters_range=(float(parameters.min()), float(parameters.max())),
+        ratio_range=(float(ratio.min()), float(ratio.max())),
+        ratio=ratio,
+        parameters=parameters,
+        regret=np.concatenate([_above_floor(one) for one in fits]),
+    )
+
+
+def _evidence(study: str, fit: _Fitted, variance: float) -> Evidence:
+    slope, curvature = fit.coefficients.tolist()
+    (a, b), (c, d) = (variance * fit.covariance).tolist()
+    return Evidence(
+        study=study,
+        budget=fit.budget,
+        parameters=float(np.exp(np.log(fit.parameters).mean())),
+        coefficients=(slope, curvature),
+        covariance=((a, b), (c, d)),
+    )
+
+
+def _budgets(runs: "pd.DataFrame") -> Iterator[_Fitted]:
+    for budget, group in comparable_runs(runs).groupby("budget"):
+        yield _least_squares(str(budget), group, np.ones((len(group), 1)))
+
+
+def _scattered(study: str, runs: "pd.DataFrame") -> Iterator[_Fitted]:
+    deep = runs[runs["depth"] >= FEWEST_BLOCKS]
+    size = _standardised(deep["held_equal"].to_numpy(float))
+    surface = np.column_stack([size**power for power in range(3)])
+    if "tokens" in deep and deep["tokens"].nunique() > 1:
+        tokens = _standardised(deep["tokens"].to_numpy(float))
+        powers = [(one, two) for one in range(_SURFACE + 1) for two in range(_SURFACE + 1 - one)]
+        surface = np.column_stack([size**one * tokens**two for one, two in powers])
+    if len(deep) < max(FEWEST_SCATTERED, surface.shape[1] + 3):
+        raise DataError(f"The {len(deep)} runs of {study!r} are too few for a surface of size and shape; add runs.")
+    yield _least_squares("all", deep, surface)
+
+
+def _standardised(values: Array) -> Array:
+    logs = np.log(values)
+    return np.asarray((logs - logs.mean()) / (logs.std() or 1.0))
+
+
+def _least_squares(budget: str, runs: "pd.DataFrame", surface: Array) -> _Fitted:
+    x = np.log((runs["depth"] / runs["width"]).to_numpy(float)) - CENTRE
+    target = np.log(runs["loss"].to_numpy(float))
+    design = np.column_stack([surface, x, x**2])
+    covariance = np.linalg.inv(design.T @ design)
+    solution = covariance @ design.T @ target
+    return _Fitted(
+        budget=budget,
+        parameters=runs["parameters"].to_numpy(float),
+        x=x,
+        coefficients=solution[-2:],
+        covariance=covariance[-2:, -2:],
+        residuals=target - design @ solution,
+        freedom=len(target) - design.shape[1],
+    )
+
+
+def _above_floor(fit: _Fitted) -> Array:
+    """What each run lost over the smallest loss of its fit among the ratios tried, a third of a nat to either side."""
+    slope, curvature = fit.coefficients
+    floor = np.clip(-slope / (2 * curvature), fit.x.min() - 1 / 3, fit.x.max() + 1 / 3) if curvature > 0 else None
+    ends = [fit.x.min(), fit.x.max()] if floor is None else [floor]
+    lowest = min(slope * end + curvature * end**2 for end in ends)
+    return np.asarray(slope * fit.x + curvature * fit.x**2 - lowest + fit.residuals)
