@@ -49,9 +49,6 @@ class StudyEvidence:
         residual: Standard deviation of ln loss about these fits, degrees of freedom taken off.
         parameters_range: Smallest and largest run.
         ratio_range: Smallest and largest ratio.
-        ratio: Of each run used, (runs,).
-        parameters: Of each run, (runs,).
-        regret: What each run lost over the floor of its own budget's fit, in nats, noise included, (runs,).
     """
 
     study: str
@@ -59,6 +56,18 @@ class StudyEvidence:
     residual: float
     parameters_range: tuple[float, float]
     ratio_range: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRegrets:
+    """The regret of the runs of a study, by its own fits: each array of shape (runs,).
+
+    Attributes:
+        ratio: Depth / width.
+        parameters: Of the run.
+        regret: What it lost over the floor of its own budget's fit, in nats of ln loss, noise included.
+    """
+
     ratio: Array
     parameters: Array
     regret: Array
@@ -75,8 +84,8 @@ class _Fitted:
     freedom: int
 
 
-def study_evidence(study: str, runs: "pd.DataFrame") -> StudyEvidence:
-    """What a study's budgets say, each by least squares of ln loss on ln R and its square.
+def study_evidence(study: str, runs: "pd.DataFrame") -> tuple[StudyEvidence, RunRegrets]:
+    """What a study's budgets say, each by least squares of ln loss on ln R and its square, and what its runs lost.
 
     Args:
         study: What it is called.
@@ -93,16 +102,15 @@ def study_evidence(study: str, runs: "pd.DataFrame") -> StudyEvidence:
     variance = sum(float(one.residuals @ one.residuals) for one in fits) / freedom
     parameters, x = (np.concatenate([getattr(one, name) for one in fits]) for name in ("parameters", "x"))
     ratio = np.exp(x + CENTRE)
-    return StudyEvidence(
+    found = StudyEvidence(
         study=study,
         evidence=tuple(_evidence(study, one, variance) for one in fits),
         residual=float(np.sqrt(variance)),
         parameters_range=(float(parameters.min()), float(parameters.max())),
         ratio_range=(float(ratio.min()), float(ratio.max())),
-        ratio=ratio,
-        parameters=parameters,
-        regret=np.concatenate([_above_floor(one) for one in fits]),
     )
+    regret = np.concatenate([_above_floor(one) for one in fits])
+    return found, RunRegrets(ratio=ratio, parameters=parameters, regret=regret)
 
 
 def _evidence(study: str, fit: _Fitted, variance: float) -> Evidence:

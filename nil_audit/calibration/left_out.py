@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nil_audit.calibration.evidence import StudyEvidence
+from nil_audit.calibration.evidence import RunRegrets, StudyEvidence
 from nil_audit.calibration.pooling import PRIOR, Prior, predictive_pool
 from nil_audit.law.pooled import NAME, Pool
 from nil_audit.law.studies import Study, studies
@@ -35,32 +35,34 @@ class LeftOut:
     measured: float
 
 
-def leave_one_out(found: Sequence[StudyEvidence], *, prior: Prior = PRIOR, seed: int = 0) -> tuple[LeftOut, ...]:
+def leave_one_out(
+    found: Sequence[tuple[StudyEvidence, RunRegrets]], *, prior: Prior = PRIOR, seed: int = 0
+) -> tuple[LeftOut, ...]:
     """Predict each study's runs by the pool of the others, and by each of the others alone.
 
     Args:
-        found: Every study, named as the shipped ones are.
+        found: Every study, named as the shipped ones are, with the regret of its runs.
         prior: Scales of the pool's priors.
         seed: Of the sampler and the noise.
     """
     alone = {one.name: one for one in studies()}
     rows = []
-    for out in found:
-        others = [one for one in found if one is not out]
-        rows.append(_row(out, NAME, predictive_pool(others, prior=prior, seed=seed), seed))
-        rows += [_row(out, one.study, alone[one.study], seed) for one in others if one.study in alone]
+    for out, runs in found:
+        others = [one for one, _ in found if one is not out]
+        rows.append(_row(out, runs, NAME, predictive_pool(others, prior=prior, seed=seed), seed))
+        rows += [_row(out, runs, one.study, alone[one.study], seed) for one in others if one.study in alone]
     return tuple(rows)
 
 
-def _row(out: StudyEvidence, by: str, judge: Pool | Study, seed: int) -> LeftOut:
+def _row(out: StudyEvidence, runs: RunRegrets, by: str, judge: Pool | Study, seed: int) -> LeftOut:
     random = np.random.default_rng(seed)
     expected, inside = [], []
-    for ratio, parameters, measured in zip(out.ratio, out.parameters, out.regret, strict=True):
+    for ratio, parameters, measured in zip(runs.ratio, runs.parameters, runs.regret, strict=True):
         draws = _regrets(judge, float(ratio), float(parameters))
         low, high = np.percentile(draws + out.residual * random.standard_normal(len(draws)), [2.5, 97.5])
         inside.append(low <= measured <= high)
         expected.append(draws.mean() if isinstance(judge, Pool) else np.log1p(judge.curve.excess(ratio, parameters)))
-    away = np.array(expected) - out.regret
+    away = np.array(expected) - runs.regret
     return LeftOut(
         study=out.study,
         by=by,
@@ -68,7 +70,7 @@ def _row(out: StudyEvidence, by: str, judge: Pool | Study, seed: int) -> LeftOut
         coverage=float(np.mean(inside)),
         error=float(np.sqrt(np.mean(away**2))),
         bias=float(away.mean()),
-        measured=float(out.regret.mean()),
+        measured=float(runs.regret.mean()),
     )
 
 

@@ -71,7 +71,7 @@ class Verdict:
 
     Attributes:
         label: From the pooled regret; see `Regret.label`.
-        distance: To the interval of the study (the law's unless another is named), in nats of ratio; see `nil_audit.law.studies.distance`.
+        distance: To the law's interval, or that of the study named, in nats; see `nil_audit.law.studies.distance`.
         regret: The pooled regret.
     """
 
