@@ -1,0 +1,256 @@
+"""Times of shapes on this machine, taken on the spot with random weights: nothing is downloaded.
+
+Models are built by transformers from raw configs and run as transformers runs them, with the threads that torch has;
+in float32 on a CPU, in bfloat16 elsewhere. Imports torch and transformers only inside functions.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nil_audit.budget.counts import BlockCounts, count_blocks
+from nil_audit.budget.inference import ServingTime, decode_work
+from nil_audit.budget.template import Template
+from nil_audit.errors import MeasurementError, NilAuditError, first_line
+from nil_audit.progress import Progress, quiet_libraries, silent
+from nil_audit.shape.architecture import Shape, shape_from_config
+
+THIS_MACHINE = "this machine"
+WARM_UP = 32  # tokens of a first prompt that is not timed
+DECODED = 4  # tokens decoded in a row, of which the first is not timed
+ROUNDS = 8  # of decoding, models in turn
+PROMPTS = 3  # of the full context, as long as they take no longer than PROMPT_SECONDS together
+PROMPT_SECONDS = 20.0
+
+
+def measure(
+    config: Mapping[str, Any], *, name: str, context: int, device: str = "auto", progress: Progress = silent
+) -> ServingTime:
+    """Time one shape on this machine; see `measure_all`."""
+    return measure_all([config], names=[name], context=context, device=device, progress=progress)[0]
+
+
+def measure_all(
+    configs: Sequence[Mapping[str, Any]],
+    *,
+    context: int,
+    device: str = "auto",
+    names: Sequence[str] | None = None,
+    progress: Progress = silent,
+) -> tuple[ServingTime, ...]:
+    """Time shapes on this machine, in turn, so that what else the machine does falls on all of them alike.
+
+    Decoding is a forward pass of one token with n - 1 tokens in the key-value cache, the median of `ROUNDS` times
+    three; a prompt is one pass over n tokens with logits of the last alone, the median of up to `PROMPTS`. Weights are
+    small random numbers; all shapes read theirs from the same memory, so that the largest alone has to fit.
+
+    Args:
+        configs: Raw configs.
+        context: n, in tokens; at least 2.
+        device: "auto", or a torch device.
+        names: What the shapes are called; depth x width by default.
+        progress: Shows how far it is.
+
+    Raises:
+        UsageError: The device does not exist here.
+        MeasurementError: Weights and caches do not fit into memory, or transformers cannot run a shape.
+    """
+    import torch
+
+    place = place_of(device)
+    read = [shape_from_config(config, name=name) for config, name in zip(configs, names or [""] * len(configs))]
+    shapes = [shape if shape.name else _named(shape) for shape in read]
+    _require_memory(shapes, context, place)
+    with torch.inference_mode():
+        pool = Pool(place, max((shape.parameters.total for shape in shapes if shape.parameters), default=0))
+        runs = [
+            Run(shape, count_blocks(Template(config, shape)), model_of(config, shape.name, pool), context)
+            for config, shape in zip(configs, shapes, strict=True)
+        ]
+        with progress("Timing shapes", (ROUNDS + PROMPTS) * len(runs), unit="passes") as task:
+            _time(runs, lambda: task.advance(1))
+    return tuple(run.result() for run in runs)
+
+
+def _time(runs: Sequence["Run"], done: Callable[[], None]) -> None:
+    """Prompts first, which fill the caches, then tokens; one shape after the other in each round."""
+    for run in runs:
+        run.read(min(WARM_UP, run.context))
+    began = time.perf_counter()
+    for round_ in range(PROMPTS):
+        for run in runs:
+            if not round_ or time.perf_counter() - began < PROMPT_SECONDS:
+                run.prompt_times.append(run.read(run.context))
+            done()
+    for _ in range(ROUNDS):
+        for run in runs:
+            run.decode_times += [run.decode() for _ in range(DECODED)][1:]
+            done()
+
+
+@dataclass(kw_only=True)
+class Clock:
+    """Seconds of a call, with what it left to the device waited for."""
+
+    wait: Callable[[], None]
+
+    @classmethod
+    def of(cls, place: Any) -> "Clock":
+        import torch
+
+        return cls(wait=(lambda: None) if place.type == "cpu" else getattr(torch, place.type).synchronize)
+
+    def __call__(self, call: Callable[[], Any]) -> float:
+        self.wait()
+        start = time.perf_counter()
+        call()
+        self.wait()
+        return time.perf_counter() - start
+
+
+@dataclass
+class Run:
+    """One model with its cache, and the seconds that it took."""
+
+    shape: Shape
+    counts: BlockCounts
+    model: Any
+    context: int
+    cache: Any = None
+    prompt_times: list[float] = field(default_factory=list)
+    decode_times: list[float] = field(default_factory=list)
+
+    def read(self, tokens: int) -> float:
+        """Seconds of a prompt of so many tokens into an empty cache."""
+        from transformers import DynamicCache
+
+        self.cache = DynamicCache()  # without a config: every block keeps the whole context
+        return self._seconds(tokens)
+
+    def decode(self) -> float:
+        """Seconds of one token behind all but the last of the context."""
+        self.cache.crop(-1)
+        return self._seconds(1)
+
+    def result(self) -> ServingTime:
+        """Medians."""
+        return ServingTime(
+            device=THIS_MACHINE,
+            decode_seconds=statistics.median(self.decode_times),
+            prompt_seconds=statistics.median(self.prompt_times) / self.context,
+            decode_bound="",
+            intensity=decode_work(
+                self.shape, self.counts, context=self.context, number_bytes=self.model.dtype.itemsize
+            ).intensity,
+        )
+
+    def _seconds(self, tokens: int) -> float:
+        import torch
+
+        place = self.model.device
+        ids = torch.randint(0, self.shape.vocab_size, (1, tokens), device=place)
+        try:
+            return Clock.of(place)(
+                lambda: self.model(input_ids=ids, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
+            )
+        except Exception as error:  # whatever a model class raises on a cache or a length that it cannot use
+            raise MeasurementError(
+                f"transformers cannot run {self.shape.name} at {self.context} tokens ({first_line(error)}); leave"
+                " --measure out, or give a shorter --context."
+            ) from error
+
+
+class Pool:
+    """Memory of random numbers from which the weights of every model are taken, each from its start."""
+
+    def __init__(self, place: Any, size: int) -> None:
+        import torch
+
+        dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
+        self.numbers = torch.empty(int(size * 1.01) + 2**20, dtype=dtype, device=place).normal_(std=0.02)
+
+    def fill(self, model: Any) -> Any:
+        """Give a model on the meta device its weights; those that are one stay one."""
+        import torch
+
+        taken: dict[int, Any] = {}
+        start = 0
+        for module in model.modules():
+            for name, weight in module._parameters.items():
+                if weight is None:
+                    continue
+                if id(weight) not in taken:
+                    numbers = self.numbers[start : start + weight.numel()].view(weight.shape)
+                    taken[id(weight)] = torch.nn.Parameter(numbers, requires_grad=False)
+                    start += -(-weight.numel() // 64) * 64  # so that every matrix starts at a cache line
+                module._parameters[name] = taken[id(weight)]
+        return model.to(device=self.numbers.device, dtype=self.numbers.dtype).eval()
+
+
+def model_of(config: Mapping[str, Any], name: str, pool: Pool) -> Any:
+    """The language model of a config, with weights from the pool."""
+    from accelerate import init_empty_weights
+    from transformers import AutoModelForCausalLM
+
+    from nil_audit.shape.hf_config import transformers_config
+
+    try:
+        with quiet_libraries(), init_empty_weights(include_buffers=False):
+            model = AutoModelForCausalLM.from_config(transformers_config(config, name).text)
+        model.tie_weights()  # which creating on the meta device undid
+        return pool.fill(model)
+    except NilAuditError:
+        raise
+    except Exception as error:  # a model class raises whatever its first impossible shape raises
+        raise MeasurementError(
+            f"transformers cannot build {name} to time it ({first_line(error)}); leave --measure out."
+        ) from error
+
+
+def _named(shape: Shape) -> Shape:
+    from dataclasses import replace
+
+    return replace(shape, name=f"{shape.depth} x {shape.width}")
+
+
+def place_of(device: str) -> Any:
+    """The device that is meant."""
+    import torch
+
+    from nil_audit.weights import check_device
+
+    if device != "auto":
+        check_device(device)
+        return torch.device(device)
+    from accelerate import PartialState
+
+    return PartialState().device
+
+
+def _require_memory(shapes: Sequence[Shape], context: int, place: Any) -> None:
+    """Refuse shapes whose weights, caches and one prompt do not fit.
+
+    Raises:
+        MeasurementError: They do not.
+    """
+    import torch
+
+    from nil_audit.weights.host_memory import host_memory
+
+    number_bytes = 4 if place.type == "cpu" else 2
+    largest = max(shapes, key=_parameters)
+    caches = [2 * one.depth * (one.kv_heads or 0) * (one.head_size or 0) * context for one in shapes]
+    activations = max(context * (8 * one.width + 4 * (one.mlp_width or 4 * one.width)) for one in shapes)
+    needed = number_bytes * (1.01 * _parameters(largest) + sum(caches) + 2 * max(caches) + activations)
+    free = host_memory().free if place.type in ("cpu", "mps") else getattr(torch, place.type).mem_get_info(place)[0]
+    if needed > free:
+        raise MeasurementError(
+            f"Timing {largest.name} takes about {needed / 1e9:.1f} GB of memory, but {free / 1e9:.1f} GB are free; leave"
+            " --measure out, or give a shorter --context."
+        )
+
+
+def _parameters(shape: Shape) -> int:
+    return shape.parameters.total if shape.parameters else 0
