@@ -168,8 +168,13 @@ def count(number: float | None) -> str:
         # 999.6M rounds to 1.00B
         if number >= 0.9995 * factor:
             scaled = number / factor
-            return f"{scaled:.{0 if scaled >= 99.95 else 1 if scaled >= 9.995 else 2}f}{unit}"
+            return f"{scaled:.{0 if scaled >= 99.95 else 1 if scaled >= 9.995 else 2}f}{unit.strip()}"
     return f"{number:.0f}"
+
+
+def short_count(number: float) -> str:
+    """The same without zeros at its end, for axes and names: "1.5M", "600k", "1B"."""
+    return re.sub(r"(\.\d*?)0+(?=\D|$)", lambda zeros: zeros[1].rstrip("."), count(number))
 
 
 def p_value(value: float | None) -> str:
