@@ -1,92 +1,79 @@
-"""Which shape of a budget to train, by a stated rule, and whether the gain can be told from none.
+"""Which shape of a budget to train, by a stated rule, and whether its gain can be told from none.
 
-The rule: of the alternatives that all three studies put within 1% of the best (of all of them where none is), those
-whose worst-case predicted excess loss is the smallest or no further from it than two runs of one shape differ by; of
-these the shallowest, which decodes fastest. It is recommended only where the 95% bootstrap interval of what it takes
-off the candidate's worst case lies above zero, and where that is more than two runs of one shape differ by.
+What is gained is expected under the pooled studies, a difference of body parameters being worth what the size of a
+model is. Two runs of one shape differ by the noise, so a smaller gain is worth no change: the candidate is kept. Of
+the alternatives that gain more, and come within the noise of the one that gains most, those are taken that every study
+alone predicts less loss of (all of them where there is none), and of these the one of fewest blocks, which decodes
+fastest. With its 95% predictive interval above zero the advice is to change; else, where every study says so, to
+consider it; else the studies differ, and which shape is better cannot be told.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+import math
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from nil_audit.law.studies import studies, verdict
+from nil_audit.candidate.result import Action, Reason, Recommendation
+from nil_audit.law.pooled import LOSS_PER_SIZE, Reference
+from nil_audit.shape.architecture import Shape
 from nil_audit.stats.estimate import Estimate
 
-Action = Literal["change", "keep", "none"]
-Reason = Literal["better", "none_better", "not_distinguishable", "below_noise", "no_alternative", "uncounted"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Recommendation:
-    """What to do about a candidate.
-
-    Attributes:
-        action: "change" to the alternative, "keep" the candidate, or "none" where there is no alternative.
-        reason: "better" (change to it); "none_better", "not_distinguishable" or "below_noise" (keep the candidate);
-            "no_alternative", or "uncounted" where the type's parameters cannot be counted (none).
-        best: Position of the best alternative by the rule, whatever the action; None where there is none.
-        gain: What the best alternative takes off the candidate's worst-case excess loss, as a share of the loss:
-            above zero is better; None where there is none.
-        noise: Spread of ln loss between runs about the tightest study's fit: no smaller gain is recommended.
-        inside: Whether any alternative lies inside the intervals of all studies.
-    """
-
-    action: Action
-    reason: Reason
-    best: int | None
-    gain: Estimate | None
-    noise: float
-    inside: bool
-
-
-def worst_case(ratio: float, parameters: float) -> float:
-    """The largest excess loss that any of the studies predicts for a ratio at a budget."""
-    return max(study.curve.excess(ratio, parameters) for study in studies())
-
-
-def gain(ratio: float, other: float, parameters: float) -> Estimate:
-    """What going from ``ratio`` to ``other`` takes off the worst case, with its 95% bootstrap interval.
-
-    The studies' draws are independent of each other; the k-th draws of all of them make one draw of the worst case.
-    """
-    before, after = (
-        np.max([study.excess_draws(one, parameters) for study in studies()], axis=0) for one in (ratio, other)
-    )
-    return Estimate.from_draws(worst_case(ratio, parameters) - worst_case(other, parameters), before - after)
-
-
-def recommend(ratio: float, alternatives: Sequence[tuple[int, int]], parameters: float | None) -> Recommendation:
+def recommend(
+    gains: Sequence[Estimate], agreed: Sequence[bool], depths: Sequence[int], *, noise: float
+) -> Recommendation:
     """Apply the rule of this module.
 
     Args:
-        ratio: The candidate's depth / width.
-        alternatives: Depth and width of the shapes of its budget.
-        parameters: The candidate's total parameters; None where they cannot be counted.
+        gains: What ln loss is expected to fall by from going to each alternative, with its 95% predictive interval.
+        agreed: Whether every study alone predicts less loss of it.
+        depths: Its blocks.
+        noise: What two runs of one shape differ by, in nats of ln loss.
     """
-    noise = min(study.residual for study in studies())
-    if parameters is None or not alternatives:
-        reason: Reason = "uncounted" if parameters is None else "no_alternative"
-        return Recommendation(action="none", reason=reason, best=None, gain=None, noise=noise, inside=False)
-    ratios = [depth / width for depth, width in alternatives]
-    inside = [index for index, other in enumerate(ratios) if verdict(other, parameters).label == "inside"]
-    worst = {index: worst_case(ratios[index], parameters) for index in inside or range(len(ratios))}
-    level = [index for index, excess in worst.items() if excess <= min(worst.values()) + noise]
-    best = min(level, key=lambda index: (alternatives[index][0], worst[index]))
-    found = gain(ratio, ratios[best], parameters)
-    if found.value <= 0:
-        reason = "none_better"
-    elif not found.excludes_zero:
-        reason = "not_distinguishable"
-    else:
-        reason = "below_noise" if found.value < noise else "better"
-    return Recommendation(
-        action="change" if reason == "better" else "keep",
-        reason=reason,
-        best=best,
-        gain=found,
-        noise=noise,
-        inside=bool(inside),
-    )
+    if not gains:
+        return Recommendation(action="none", reason="no_alternative", best=None, gain=None, noise=noise)
+    most = max(range(len(gains)), key=lambda index: gains[index].value)
+    highest = gains[most].value
+    if highest < noise:
+        reason: Reason = "below_noise" if highest > 0 else "none_better"
+        return Recommendation(action="keep", reason=reason, best=most, gain=gains[most], noise=noise)
+    level = [index for index, gain in enumerate(gains) if gain.value >= max(noise, highest - noise)]
+    sure = [index for index in level if agreed[index]]
+    best = min(sure or level, key=lambda index: (depths[index], -gains[index].value))
+    low = gains[best].low
+    action: Action = "change" if low is not None and low > 0 else "consider" if sure else "cannot_tell"
+    reasons: dict[Action, Reason] = {"change": "better", "consider": "agreed", "cannot_tell": "studies_differ"}
+    return Recommendation(action=action, reason=reasons[action], best=best, gain=gains[best], noise=noise)
+
+
+def growth(shape: Shape, other: Shape) -> float:
+    """The log of the body parameters of ``other`` over those of ``shape``: what an equal budget leaves over.
+
+    Small where body parameters are held equal. Where all parameters or FLOPs are, and the vocabulary is large, a
+    narrower model spends less on its embeddings and has more of a body.
+    """
+    assert shape.parameters is not None and other.parameters is not None
+    return math.log(other.parameters.body / shape.parameters.body)
+
+
+def pooled_gain(reference: Reference, shape: Shape, other: Shape) -> Estimate:
+    """What ln loss is expected to fall by from going to ``other``, at the total parameters of ``shape``."""
+    assert shape.parameters is not None
+    return reference.pool.gain(shape.ratio, other.ratio, shape.parameters.total, growth=growth(shape, other))
+
+
+def study_changes(reference: Reference, shape: Shape, other: Shape) -> Mapping[str, Estimate]:
+    """The relative change in loss that each study alone predicts, by its name; below zero is better.
+
+    The difference of body parameters is worth the same as in the pooled gain: exp(-LOSS_PER_SIZE x growth).
+    """
+    assert shape.parameters is not None
+    size = math.exp(-LOSS_PER_SIZE * growth(shape, other))
+    return {
+        one.name: _resized(one.change(shape.ratio, other.ratio, shape.parameters.total), size)
+        for one in reference.studies
+    }
+
+
+def _resized(change: Estimate, size: float) -> Estimate:
+    """A relative change in loss, followed by that of another size."""
+    ends = [None if end is None else (1 + end) * size - 1 for end in (change.low, change.high)]
+    return Estimate(value=(1 + change.value) * size - 1, low=ends[0], high=ends[1])

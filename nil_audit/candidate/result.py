@@ -11,7 +11,7 @@ from nil_audit.catalog.neighbours import Neighbour
 from nil_audit.displayed import Displayed
 from nil_audit.files import plain
 from nil_audit.law.other_laws import Reading
-from nil_audit.law.pooled import Verdict
+from nil_audit.law.pooled import Reference, Verdict
 from nil_audit.law.studies import Extrapolation, Interval
 from nil_audit.shape.architecture import Shape
 from nil_audit.stats.estimate import Estimate
@@ -29,7 +29,8 @@ class Recommendation:
             "cannot_tell" which is better; "none" where there is no alternative.
         reason: "none_better" or "below_noise" (keep), "agreed" (consider: every study says so), "better" (change),
             "studies_differ" (cannot tell), "no_alternative" or "uncounted" (none).
-        best: Position of the alternative of the smallest expected loss, whatever the action; None where there is none.
+        best: Position of the best alternative by the rule, whatever the action: within the noise of the smallest
+            expected loss; None where there is none.
         gain: What ln loss is expected to fall by from going there, with its 95% predictive interval.
         noise: What two runs of one shape differ by, in nats of ln loss: no smaller gain is worth a change.
     """
@@ -70,7 +71,7 @@ class Option:
         verdict: Read at the candidate's budget.
         gain: What ln loss is expected to fall by from going there; a difference of body parameters is worth what the
             size of a model is. Of the candidate itself zero.
-        change: Relative change in loss that each study alone predicts; below zero is better.
+        change: Relative change in loss that each study alone predicts, size included alike; below zero is better.
         better_in_all: Whether every study predicts less loss than of the candidate.
         cost: At the candidate's tokens and context.
         serving: Predicted times, one an accelerator asked for.
@@ -98,7 +99,8 @@ class CandidateReport(Displayed):
 
     Attributes:
         shape: The candidate's shape.
-        verdict: Pooled regret, and distance to the law's interval.
+        reference: What it is held against: the study that distances are to, and the pool that regrets come from.
+        verdict: The pool's regret, and the distance to the study's interval.
         predictions: One a study, law first.
         extrapolation: How far the budget and ratio lie outside all runs of the pool.
         itself: The candidate as an option; None where the parameters cannot be counted without remote code.
@@ -113,6 +115,7 @@ class CandidateReport(Displayed):
     """
 
     shape: Shape
+    reference: Reference
     verdict: Verdict
     predictions: tuple[Prediction, ...]
     extrapolation: Extrapolation
@@ -127,14 +130,18 @@ class CandidateReport(Displayed):
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain JSON values."""
-        document = {one.name: plain(getattr(self, one.name)) for one in fields(self)}
+        """The report as plain JSON values; of the pool its best ratio and its interval at this budget."""
+        document = {one.name: plain(getattr(self, one.name)) for one in fields(self) if one.name != "reference"}
+        pool, total = self.reference.pool, None if self.shape.parameters is None else self.shape.parameters.total
+        held = {"study": self.reference.study.name, "pool": pool.name, "pooled": pool.interval(total)}
         document["shape"]["ratio"] = self.shape.ratio
         for option, found in zip(self.options, document["options"], strict=True):
             found["shape"]["ratio"] = option.shape.ratio
-        return {"schema": 3, "kind": "candidate", **document}
+        if self.itself is not None:
+            document["itself"]["shape"]["ratio"] = self.shape.ratio
+        return {"schema": 3, "kind": "candidate", "reference": plain(held), **document}
 
     @property
     def best(self) -> Option | None:
-        """The alternative of the smallest expected loss, whatever the advice; None where there is none."""
+        """The best alternative by the rule, whatever the advice; None where there is none."""
         return None if self.recommendation.best is None else self.options[self.recommendation.best]
