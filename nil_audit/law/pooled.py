@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nil_audit.errors import DataError
+from nil_audit.law.interval_file import FEWEST_DRAWS
 from nil_audit.law.loss_curves import UNKNOWN_BUDGET, Draws
 from nil_audit.law.studies import (
     DEFAULT,
@@ -38,6 +39,8 @@ INSIDE, OUTSIDE = 0.8, 0.2
 """P(regret <= `TOLERANCE`) from which a shape is inside, and up to which it is outside."""
 LOSS_PER_SIZE = 0.039
 """What ln loss falls by per e-fold of parameters: 1% of loss is worth 0.26 e-folds (Hoffmann et al. 2022)."""
+
+_LARGEST_DRAW = 50.0  # of a logarithm, and of what an e-fold of parameters adds to it
 
 Label = Literal["inside", "disputed", "outside"]
 LABELS: tuple[Label, ...] = ("inside", "disputed", "outside")
@@ -201,11 +204,27 @@ def pool(path: str | Path | None = None) -> Pool:
     try:
         document = json.loads(text)
         made = Pool(**{one.name: _frozen(document[one.name]) for one in fields(Pool)})
-        if np.isfinite(np.array(made.draws, dtype=float)).all() and np.array(made.draws).shape[1] == 4:
-            return made
-    except (KeyError, TypeError, ValueError, RecursionError, IndexError):
-        pass
-    raise DataError(f"{str(path)!r} does not hold a pool of studies; {again}.")
+        sound = _sound(made)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        sound = False
+    if not sound:
+        raise DataError(f"{str(path)!r} does not hold a pool of studies; {again}.")
+    return made
+
+
+def _sound(made: Pool) -> bool:
+    """Whether a pool's numbers are ones that a predictive distribution can be made of."""
+    draws = np.array(made.draws, dtype=float)
+    ends = np.array([*made.parameters_range, *made.ratio_range, made.reference, made.residual], dtype=float)
+    return bool(
+        draws.ndim == 2
+        and draws.shape[1] == 4
+        and len(draws) >= FEWEST_DRAWS
+        and np.all(np.abs(draws) < _LARGEST_DRAW)
+        and ends.shape == (6,)
+        and np.all((ends > 0) & np.isfinite(ends))
+        and all(isinstance(one, str) and one.isprintable() and one for one in (made.name, made.title, *made.studies))
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

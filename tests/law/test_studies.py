@@ -1,4 +1,4 @@
-"""The four studies: their numbers, the rule against brute force, distance and verdict."""
+"""The four studies: their numbers, the rule against brute force, distance."""
 
 import json
 import math
@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from nil_audit.errors import DataError
 from nil_audit.law.interval_file import FEWEST_DRAWS
 from nil_audit.law.loss_curves import DepthWidthCurve, QuadraticCurve
-from nil_audit.law.studies import Extrapolation, Interval, Study, curves, distance, studies, study, verdict
+from nil_audit.law.studies import Extrapolation, Interval, Study, distance, studies, study
 from nil_audit.stats.estimate import Estimate
 
-LAW, MORPH, CHINCHILLA, GEMSTONES = curves()
+LAW, MORPH, CHINCHILLA, GEMSTONES = studies()
 BUDGETS = st.floats(5.0, 11.0).map(lambda power: 10.0**power)
 RATIOS = st.floats(-3.0, -0.3).map(lambda power: 10.0**power)
 
@@ -47,7 +47,7 @@ def test_uncertainty_of_the_optimum() -> None:
     assert MORPH.optimum().interval == pytest.approx((0.020, 0.047), rel=0.08)
     assert CHINCHILLA.optimum(1e9).interval == pytest.approx((0.0135, 0.0187), rel=0.10)
     assert GEMSTONES.optimum().interval == pytest.approx((0.020, 0.025), rel=0.02)
-    for one in curves():
+    for one in studies():
         assert one.optimum(1e9).value == one.interval(1e9).optimum
 
 
@@ -66,7 +66,7 @@ def test_depth_width_curve_against_a_search_of_all_shapes(parameters: float) -> 
 
 @given(parameters=BUDGETS)
 def test_excess_at_the_ends_is_the_tolerance(parameters: float) -> None:
-    for one in curves():
+    for one in studies():
         interval = one.interval(parameters)
         for end in (interval.low, interval.high):
             assert one.curve.excess(end, parameters) == pytest.approx(one.tolerance, rel=2e-3)
@@ -75,7 +75,7 @@ def test_excess_at_the_ends_is_the_tolerance(parameters: float) -> None:
 
 @given(parameters=BUDGETS, ratio=RATIOS)
 def test_excess_is_finite_and_its_interval_holds_it(parameters: float, ratio: float) -> None:
-    for one in curves():
+    for one in studies():
         found = one.excess(ratio, parameters)
         assert found.low is not None and found.high is not None
         assert 0 <= found.low <= found.value <= found.high < math.inf
@@ -83,7 +83,7 @@ def test_excess_is_finite_and_its_interval_holds_it(parameters: float, ratio: fl
 
 @given(parameters=BUDGETS, ratio=RATIOS, factor=st.floats(1.05, 5.0))
 def test_excess_grows_away_from_the_optimum(parameters: float, ratio: float, factor: float) -> None:
-    for one in curves():
+    for one in studies():
         further = ratio * factor if ratio > one.interval(parameters).optimum else ratio / factor
         assert one.curve.excess(further, parameters) >= one.curve.excess(ratio, parameters) - 1e-6
 
@@ -117,26 +117,6 @@ def test_distance_is_signed_and_zero_inside() -> None:
     assert distance(0.005, interval) == pytest.approx(-math.log(4))
 
 
-@pytest.mark.parametrize(
-    ("ratio", "label", "within"),
-    [
-        (0.017, "disputed", ("morph", "chinchilla")),
-        (0.0172, "inside", ("law", "morph", "chinchilla")),
-        (0.035, "inside", ("law", "morph", "chinchilla")),
-        (0.037, "disputed", ("law", "morph")),
-        (0.09, "disputed", ("morph",)),
-        (0.008, "disputed", ("chinchilla",)),
-        (0.0076, "outside", ()),
-        (0.094, "outside", ()),
-    ],
-)
-def test_verdict_counts_the_studies_at_1b(ratio: float, label: str, within: tuple[str, ...]) -> None:
-    found = verdict(ratio, 1e9)
-    assert (found.label, found.within) == (label, within)
-    assert set(found.within) | set(found.without) == {"law", "morph", "chinchilla"}
-    assert found.distance == distance(ratio, LAW.interval())
-
-
 def test_extrapolation_is_the_factor_beyond_the_fitted_runs() -> None:
     inside = Extrapolation(parameters=1.0, ratio=1.0, under_three_blocks=False)
     assert LAW.extrapolation(0.03, 2e6) == inside
@@ -161,7 +141,7 @@ def test_curves_are_those_of_their_formulas() -> None:
 
 
 def test_files_carry_their_source_history_and_draws() -> None:
-    for one in curves():
+    for one in studies():
         kept = json.loads(file_of(one.name).read_text(encoding="utf-8"))
         assert kept["history"] and kept["rule"] and kept["runs"] > 20
         assert one.source.count("arXiv") >= 1
@@ -175,12 +155,7 @@ def file_of(name: str) -> Path:
     return Path(str(resources.files("nil_audit.law"))) / "intervals" / f"{name}.json"
 
 
-def test_the_verdict_counts_three_of_the_four() -> None:
-    assert [one.name for one in curves()] == ["law", "morph", "chinchilla", "gemstones"]
-    assert studies() == curves()[:3]
-
-
-@pytest.mark.parametrize("one", curves(), ids=lambda one: one.name)
+@pytest.mark.parametrize("one", studies(), ids=lambda one: one.name)
 def test_a_study_is_found_by_name_and_by_file(one: Study) -> None:
     assert study(one.name) is one
     assert study(file_of(one.name)) == study(str(file_of(one.name))) == one
@@ -258,7 +233,7 @@ def test_what_is_no_interval_file_is_refused(tmp_path: Path, content: bytes | No
 
 def test_loading_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from nil_audit.law.studies import verdict; verdict(0.03, 1e9);"
+        "import sys; from nil_audit.law.pooled import verdict; verdict(0.03, 1e9);"
         "print([m for m in ('torch', 'transformers', 'pandas', 'scipy', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
