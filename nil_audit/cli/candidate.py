@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nil_audit.budget import DEFAULT_CONTEXT
-from nil_audit.cli.options import RESULTS, AsJson, Debug, Quiet, check_count, check_models, flag, value
+from nil_audit.cli.options import (
+    RESULTS,
+    AsJson,
+    Debug,
+    Quiet,
+    check_count,
+    check_models,
+    check_share,
+    flag,
+    refuse_together,
+    value,
+)
 from nil_audit.cli.output import Output
 from nil_audit.cli.results import command_line, deliver, finish, with_failures
 from nil_audit.errors import EXIT_SOME_FAILED, UsageError
@@ -18,11 +29,24 @@ from nil_audit.files import check_writable, json_text, write_atomically
 from nil_audit.runner import Outcome, run_each
 
 if TYPE_CHECKING:
-    from nil_audit.candidate.check import CandidateReport
+    from nil_audit.candidate.result import CandidateReport
 
-SHAPE, BUDGET = "Shape from flags", "Budget and alternatives"
+SHAPE, BUDGET, SERVING = "Shape from flags", "Budget and alternatives", "Inference"
 _CONFIGS = "A config.json, a folder, a GGUF file, a Hub id or id@revision; several give a table."
-_CONTEXT = f"Window length that FLOPs are counted at (default: {DEFAULT_CONTEXT}, or the model's own where shorter)."
+_CONTEXT = f"Window length of FLOPs and times (default: {DEFAULT_CONTEXT}, or the model's own where shorter)."
+_INTERVAL = "What it is held against: law, morph, chinchilla, gemstones, an interval file or a pool's file (.json)."
+
+
+def _studies() -> list[str]:
+    from nil_audit.law.studies import studies
+
+    return [study.name for study in studies()]
+
+
+def _devices() -> list[str]:
+    from nil_audit.budget.accelerators import accelerators
+
+    return [one.name for one in accelerators()]
 
 
 def candidate(
@@ -51,6 +75,20 @@ def candidate(
         ),
     ] = "body",
     tolerance: Annotated[float, value("SHARE", BUDGET, "How far their budget may differ, as a share.")] = 0.02,
+    interval: Annotated[str, value("STUDY", BUDGET, _INTERVAL, autocompletion=_studies)] = "law",
+    devices: Annotated[
+        list[str] | None,
+        value(
+            "NAME",
+            SERVING,
+            "Accelerators that times are predicted for, as h200,l4 (default: h100).",
+            "--device",
+            autocompletion=_devices,
+        ),
+    ] = None,
+    measure: Annotated[
+        bool, flag("--measure", SERVING, "Time the shapes on this machine, with random weights; no download.")
+    ] = False,
     write: Annotated[
         Path | None, value("DIR", RESULTS, "Folder for the config.json of the best alternative, ready to load.")
     ] = None,
@@ -60,11 +98,19 @@ def candidate(
     fail_outside: Annotated[
         bool, flag("--fail-outside", RESULTS, "Exit code 1 where a verdict is outside, for use in CI.")
     ] = False,
+    max_regret: Annotated[
+        str | None, value("SHARE", RESULTS, "Exit code 1 where the expected regret is above this: 1%, 0.01.")
+    ] = None,
+    details: Annotated[
+        bool, flag("--details", RESULTS, "Everything else: each study, other laws, neighbours, memory.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Check an architecture before pretraining: verdict, cost, alternatives of its budget. No weights are needed.
+    """Check an architecture before pretraining: what it is expected to cost, and what else its budget buys.
+
+    No weights are needed. The regret is the loss over the best shape of the same budget, expected from all studies.
 
     Several configs give one table with a row each; a config that cannot be read fails alone.
 
@@ -76,7 +122,9 @@ def candidate(
 
         nil-audit candidate Qwen/Qwen2.5-0.5B --match total --write best/
 
-        nil-audit candidate configs/*/config.json --fail-outside --quiet
+        nil-audit candidate HuggingFaceTB/SmolLM-135M --device l4,h200 --details
+
+        nil-audit candidate configs/*/config.json --max-regret 1% --quiet
     """
     flags = {
         "type": model_type,
@@ -92,36 +140,57 @@ def candidate(
     asked = list(dict.fromkeys(configs or ()))
     check_models(context, asked)
     _check_source(asked, flags)
-    settings: dict[str, Any] = {"match": match, "tolerance": tolerance, "context": length}
+    refuse_together(context, "--details", "--json", "--quiet", because="shows more")
+    settings: dict[str, Any] = {"match": match, "tolerance": tolerance, "context": length, "interval": interval}
     settings["tokens"] = None if tokens is None else check_count(tokens)
+    most = None if max_regret is None else check_share(max_regret, "--max-regret")
+    if measure and len(asked) > 1:
+        raise UsageError(f"--measure times the shapes of one config, and {len(asked)} are given; name one.")
     if write is not None:
         _check_write(write, asked)
     for folder in filter(None, (write, out)):
         check_writable(folder)
     output = Output(as_json=as_json, quiet=quiet)
     with _no_garbage_collection():
-        from nil_audit.candidate.check import check_candidate, check_numbers
+        from nil_audit.candidate.check import DEVICES, check_candidate, check_settings
 
-        check_numbers(**settings)
+        settings["devices"] = [name for text in devices for name in text.split(",")] if devices else DEVICES
+        check_settings(**settings)
+        settings |= {"measure": measure, "progress": output.progress}
 
-        def measure(config: str) -> "CandidateReport":
+        def check(config: str) -> "CandidateReport":
             return check_candidate(config, **settings)
 
         if len(asked) > 1:
-            outcome = run_each(asked, measure, on_failure=output.error, debug=debug)
+            outcome = run_each(asked, check, on_failure=output.error, debug=debug)
             reports = list(outcome.results.values())
         else:
-            reports = [measure(asked[0]) if asked else check_candidate(**_from_flags(flags), **settings)]
-    outside = sum(report.verdict.label == "outside" for report in reports)
-    if fail_outside and outside:
-        which = f"{outside} of {len(reports)} verdicts are" if len(asked) > 1 else "The verdict is"
-        output.note(f"{which} outside, and --fail-outside asks for exit code 1.")
+            reports = [check(asked[0]) if asked else check_candidate(**_from_flags(flags), **settings)]
+    refused = _refusals(reports, fail_outside=fail_outside, max_regret=most)
+    for sentence in refused:
+        output.note(sentence)
     if len(asked) > 1:
-        _show_many(outcome, output, out)
+        _show_many(outcome, output, out, details=details)
     else:
-        _show(reports[0], output, out, write)
-    if fail_outside and outside:
+        _show(reports[0], output, out, write, details=details)
+    if refused:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _refusals(reports: "list[CandidateReport]", *, fail_outside: bool, max_regret: float | None) -> list[str]:
+    """Why the exit code is 1 although everything was read, a sentence for each option that asked for it."""
+    outside = sum(report.verdict.label == "outside" for report in reports) if fail_outside else 0
+    above = 0 if max_regret is None else sum(report.verdict.regret.expected > max_regret for report in reports)
+    sentences = []
+    if outside:
+        which = f"{outside} of {len(reports)} verdicts are" if len(reports) > 1 else "The verdict is"
+        sentences.append(f"{which} outside, and --fail-outside asks for exit code 1.")
+    if above:
+        which = f"Of {above} of {len(reports)} configs the" if len(reports) > 1 else "The"
+        sentences.append(
+            f"{which} expected regret is above {100 * (max_regret or 0):.3g}%, and --max-regret asks for exit code 1."
+        )
+    return sentences
 
 
 def _check_source(configs: list[str], flags: dict[str, Any]) -> None:
@@ -177,41 +246,41 @@ def _from_flags(flags: dict[str, Any]) -> dict[str, Any]:
     return {"config": raw, "name": f"{flags['type']} {flags['depth']} x {flags['width']}", "notes": (note,)}
 
 
-def _show(report: "CandidateReport", output: Output, out: Path | None, write: Path | None) -> None:
+def _show(report: "CandidateReport", output: Output, out: Path | None, write: Path | None, *, details: bool) -> None:
     """Write what is asked for, and show the report."""
     written = None if write is None else _write(report, write)
     page, files = None, {}
     if out is not None or not output.as_json:
-        from nil_audit.report.candidate import candidate_files, candidate_page
+        from nil_audit.report.candidate.page import candidate_files, candidate_page
 
         page = candidate_page(report, command=command_line(), draw=out is not None)
         files = candidate_files(report, command_line())
-    deliver(output, "candidate", page, files, report.to_dict(), out=out)
+    deliver(output, "candidate", page, files, report.to_dict(), out=out, details=details)
     if written is not None:
         output.note(written)
 
 
-def _show_many(outcome: "Outcome[CandidateReport]", output: Output, out: Path | None) -> None:
+def _show_many(outcome: "Outcome[CandidateReport]", output: Output, out: Path | None, *, details: bool) -> None:
     """Write what is asked for, and show a table with a row a config."""
-    from nil_audit.report.candidates import candidates_document, candidates_page
+    from nil_audit.report.candidate.several import candidates_document, candidates_page
 
     reports = outcome.results
     page = candidates_page(reports, command=command_line()) if reports else None
     document = with_failures(candidates_document(reports), outcome.failures)
     files = {"candidate.json": {**document, "command": command_line()}}
-    finish(output, "candidate", page, files, document, outcome=outcome, out=out)
+    finish(output, "candidate", page, files, document, outcome=outcome, out=out, details=details)
 
 
 def _write(report: "CandidateReport", folder: Path) -> str:
     """Write the best alternative's config; returns what was written, in a sentence."""
     from nil_audit.shape.architecture import shape_from_config
 
-    if report.recommendation.best is None:
+    if (best := report.best) is None:
         raise UsageError("There is no alternative of this budget to write; raise --tolerance, or leave --write out.")
-    best = report.options[report.recommendation.best]
     # every block is built here, so that what is written is known to load and to have these parameters
     built = shape_from_config(best.config, name=str(folder))
     assert built.parameters is not None and built.parameters == best.shape.parameters
     path = write_atomically(folder / "config.json", json_text(best.config))
-    kept = "" if report.recommended is best else " (the best of the alternatives; the recommendation is to keep yours)"
+    advised = report.recommendation.action in ("consider", "change")
+    kept = "" if advised else " (the best of the alternatives; nothing says that it is better than yours)"
     return f"Written: {path}, {built.depth} x {built.width}, {built.parameters.total:,} parameters{kept}."

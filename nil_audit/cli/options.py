@@ -27,6 +27,7 @@ _SPELLINGS = {
     "double": "float64",
 }
 _COUNT = re.compile(r"([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?)([kmbgt]?)", re.IGNORECASE)
+_SHARE = re.compile(r"(\d*\.?\d+)\s*(%?)")
 _SUFFIXES = {"": 0, "k": 3, "m": 6, "b": 9, "g": 9, "t": 12}
 MOST_TOKENS = 10**18
 
@@ -123,6 +124,23 @@ def check_count(text: str, option: str = "--tokens") -> int:
     if number != number.to_integral_value():
         raise UsageError(f"{option} {text} is not a whole number; give one such as 131072, 131k or 2B.")
     return int(number)
+
+
+def check_share(text: str, option: str) -> float:
+    """A share as people write it: 1%, 0.5%, 0.01.
+
+    Raises:
+        UsageError: It is none, or not above 0 and at most 50%.
+    """
+    found = _SHARE.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"{option} {text!r} is not a share; write it as 1% or 0.01.")
+    share = float(found[1]) / (100 if found[2] else 1)
+    if not 0 < share <= 0.5:
+        raise UsageError(
+            f"{option} {text} is {share:.4g} of the whole, but must be above 0 and at most 0.5; 0.01 is 1%."
+        )
+    return share
 
 
 def check_models(context: typer.Context, models: Sequence[str]) -> None:
