@@ -1,88 +1,121 @@
-"""The rule that recommends a shape: worst case, bootstrap interval, noise, latency."""
+"""The rule that recommends a shape: expected gain, noise, agreement, blocks in sequence; and what size is worth."""
+
+import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nil_audit.candidate.recommendation import gain, recommend, worst_case
-from nil_audit.law.studies import studies, verdict
+from nil_audit.candidate.recommendation import growth, pooled_gain, recommend, study_changes
+from nil_audit.law.pooled import LOSS_PER_SIZE, Pool, Reference, reference
+from nil_audit.law.studies import study
+from nil_audit.shape.architecture import Parameters, Shape, shape_from_config
+from nil_audit.stats.estimate import Estimate
 
-NOISE = min(study.residual for study in studies())
-
-
-def test_worst_case_is_the_largest_of_the_three() -> None:
-    assert worst_case(0.03, 1e9) == max(study.excess(0.03, 1e9).value for study in studies())
-
-
-def test_gain_is_antisymmetric_and_holds_its_value() -> None:
-    there, back = gain(0.008, 0.025, 1e9), gain(0.025, 0.008, 1e9)
-    assert there.value == pytest.approx(-back.value)
-    assert there.low is not None and there.high is not None and back.high is not None
-    assert there.low == pytest.approx(-back.high)
-    assert 0 < there.low <= there.value <= there.high
+NOISE = 0.002
+OWN = {"architectures": ["OwnForCausalLM"]}
 
 
-def test_a_shape_far_out_is_changed() -> None:
-    found = recommend(0.0078, [(60, 1000), (30, 1200), (12, 2000)], 1.2e9)
-    assert (found.action, found.best, found.reason) == ("change", 1, "better")
-    assert found.inside
+def gain(value: float, low: float = -1.0) -> Estimate:
+    return Estimate(value=value, low=low, high=1.0)
 
 
-def best_ratio() -> float:
-    """The ratio of the smallest worst case at 1B."""
-    return min((0.0001 * step for step in range(100, 500)), key=lambda ratio: worst_case(ratio, 1e9))
-
-
-def test_a_shape_at_the_best_is_kept() -> None:
-    best = best_ratio()
-    found = recommend(best, [(20, round(20 / best * 1.1)), (24, round(24 / best / 1.1))], 1e9)
-    assert found.action == "keep"
-    assert found.reason == "none_better"
-
-
-def test_a_gain_within_noise_is_not_recommended() -> None:
-    best = best_ratio()
-    found = recommend(best * 1.02, [(200, round(200 / best))], 1e9)
-    assert found.gain is not None and 0 < found.gain.value < NOISE
-    assert found.action == "keep"
-    assert found.reason in ("not_distinguishable", "below_noise")
-
-
-def test_of_equals_within_noise_the_shallowest_is_taken() -> None:
-    shapes = [(40, 1667), (28, 1176)]
-    assert abs(worst_case(40 / 1667, 1e9) - worst_case(28 / 1176, 1e9)) < NOISE
-    assert recommend(0.0078, shapes, 1e9).best == 1
-    assert recommend(0.0078, shapes[::-1], 1e9).best == 0
-
-
-def test_a_shape_inside_all_is_preferred_to_a_disputed_one() -> None:
-    assert verdict(34 / 1000, 1e9).label == "inside"
-    assert verdict(33 / 2000, 1e9).label == "disputed"
-    assert recommend(0.2, [(33, 2000), (34, 1000)], 1e9).best == 1
-    outside = recommend(0.3, [(60, 300), (45, 300)], 1e9)
-    assert outside.best == 1
-    assert not outside.inside
-
-
-def test_without_alternatives_it_says_so() -> None:
-    found = recommend(0.03, [], 1e9)
-    assert (found.action, found.best, found.gain) == ("none", None, None)
-    assert found.reason == "no_alternative"
-    assert recommend(0.03, [], None).reason == "uncounted"
+@pytest.mark.parametrize(
+    ("gains", "agreed", "depths", "action", "reason", "best"),
+    [
+        # none gains
+        ([gain(-0.01), gain(-0.003)], [False, False], [10, 20], "keep", "none_better", 1),
+        ([gain(0.0)], [False], [10], "keep", "none_better", 0),
+        # no more than two runs of one shape differ by, however sure and agreed
+        ([gain(0.0019, low=0.0001), gain(-0.01)], [True, False], [10, 20], "keep", "below_noise", 0),
+        # the interval excludes zero
+        ([gain(0.004, low=0.0001)], [True], [10], "change", "better", 0),
+        ([gain(0.004, low=0.0001)], [False], [10], "change", "better", 0),
+        # it does not: every study says so, or they differ
+        ([gain(0.004)], [True], [10], "consider", "agreed", 0),
+        ([gain(0.004)], [False], [10], "cannot_tell", "studies_differ", 0),
+        # what every study prefers comes before what gains more by less than the noise, but not by more
+        ([gain(0.006), gain(0.0045)], [False, True], [10, 20], "consider", "agreed", 1),
+        ([gain(0.007), gain(0.0045)], [False, True], [10, 20], "cannot_tell", "studies_differ", 0),
+        # of equals within the noise the one of fewest blocks; less than the noise is no gain at all
+        ([gain(0.006), gain(0.005), gain(0.0045, low=0.001)], [True] * 3, [40, 30, 20], "change", "better", 2),
+        ([gain(0.003), gain(0.0015)], [True, True], [40, 20], "consider", "agreed", 0),
+        # of as many blocks the larger gain
+        ([gain(0.005), gain(0.006)], [True, True], [20, 20], "consider", "agreed", 1),
+        ([], [], [], "none", "no_alternative", None),
+    ],
+)
+def test_the_rule(
+    gains: list[Estimate], agreed: list[bool], depths: list[int], action: str, reason: str, best: int | None
+) -> None:
+    found = recommend(gains, agreed, depths, noise=NOISE)
+    assert (found.action, found.reason, found.best, found.noise) == (action, reason, best, NOISE)
+    assert found.gain == (None if best is None else gains[best])
 
 
 @given(
-    ratio=st.floats(0.003, 0.3),
-    others=st.lists(st.tuples(st.integers(3, 120), st.integers(400, 4000)), min_size=1, max_size=6),
-    parameters=st.floats(7.0, 10.5).map(lambda power: 10.0**power),
+    shapes=st.lists(
+        st.tuples(st.floats(-0.02, 0.02), st.floats(0, 0.02), st.booleans(), st.integers(3, 90)), min_size=1, max_size=8
+    )
 )
-def test_never_recommends_what_cannot_be_told_from_nothing(
-    ratio: float, others: list[tuple[int, int]], parameters: float
+def test_never_advises_what_noise_could_have_done_nor_says_change_of_what_may_be_none(
+    shapes: list[tuple[float, float, bool, int]],
 ) -> None:
-    found = recommend(ratio, others, parameters)
-    assert found.best is not None and found.gain is not None
-    if found.action == "change":
-        depth, width = others[found.best]
-        assert found.gain.low is not None and found.gain.low > 0
+    gains = [Estimate(value=value, low=value - half, high=value + half) for value, half, _, _ in shapes]
+    found = recommend(gains, [one[2] for one in shapes], [one[3] for one in shapes], noise=NOISE)
+    assert found.best is not None and found.gain is not None and found.gain.low is not None
+    highest = max(one.value for one in gains)
+    assert found.gain.value >= highest - NOISE
+    if found.action != "keep":
         assert found.gain.value >= NOISE
-        assert worst_case(depth / width, parameters) < worst_case(ratio, parameters)
+    assert (found.action == "change") == (found.gain.low > 0 and highest >= NOISE)
+    if found.action == "consider":
+        assert shapes[found.best][2]
+
+
+def shape(depth: int, width: int, body: int, embedding: int) -> Shape:
+    """A shape with parameters as told."""
+    read = shape_from_config(
+        {"model_type": "own", "n_layer": depth, "n_embd": width, "n_head": 1, "vocab_size": 1, **OWN}
+    )
+    return replace(read, parameters=Parameters(total=body + embedding, embedding=embedding, body=body))
+
+
+def certain(ln_optimum: float, curvature: float) -> Reference:
+    """A reference whose pool has one draw, with no drift."""
+    pool = Pool(
+        name="one",
+        title="",
+        studies=("law",),
+        reference=1e9,
+        parameters_range=(1e6, 1e10),
+        ratio_range=(0.001, 0.2),
+        residual=NOISE,
+        draws=((ln_optimum, math.log(curvature), 0.0, 0.0),),
+    )
+    return Reference(study=study("law"), pool=pool)
+
+
+def test_a_gain_is_the_fall_in_regret_and_what_the_body_grows_by() -> None:
+    before, after = shape(10, 1000, 500_000_000, 100_000_000), shape(40, 800, 600_000_000, 80_000_000)
+    assert growth(before, after) == pytest.approx(math.log(1.2))
+    found = pooled_gain(certain(math.log(0.03), 0.01), before, after)
+    regrets = [0.01 * math.log(ratio / 0.03) ** 2 for ratio in (0.01, 0.05)]
+    expected = regrets[0] - regrets[1] + LOSS_PER_SIZE * math.log(1.2)
+    assert found.value == pytest.approx(expected)
+    assert (found.low, found.high) == (pytest.approx(expected), pytest.approx(expected))
+
+
+def test_the_changes_of_the_studies_hold_what_size_is_worth() -> None:
+    before, same, larger = (shape(20, 1000, body, 1) for body in (10**8, 10**8, 2 * 10**8))
+    held = reference()
+    assert {name: change.value for name, change in study_changes(held, before, same).items()} == pytest.approx(
+        dict.fromkeys(("law", "morph", "chinchilla", "gemstones"), 0.0)
+    )
+    for change in study_changes(held, before, larger).values():
+        assert change.value == pytest.approx(2**-LOSS_PER_SIZE - 1)
+    other = shape(40, 1000, 10**8, 1)
+    for name, change in study_changes(held, before, other).items():
+        alone = study(name).change(0.02, 0.04, 10**8 + 1)
+        assert (change.value, change.low, change.high) == pytest.approx((alone.value, alone.low, alone.high))
