@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from nil_audit import __version__
 from nil_audit.auditing.measured import interaction_document
-from nil_audit.auditing.record import Record, find_record, keep_record, renamed
+from nil_audit.auditing.record import Record, find_record, keep_record, renamed, verdict_document
 from nil_audit.errors import UsageError
-from nil_audit.files import plain
-from nil_audit.law.studies import studies, verdict
 from nil_audit.processes import Team, shared_fate
 from nil_audit.progress import Progress, silent
 from nil_audit.runner import resolve_together
@@ -276,25 +274,6 @@ def _says_less(kept: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Whether a kept score is of the same setting as a new one, and of no more questions."""
     same = kept["origin"] == new["origin"] and (kept["protocol"], kept["dtype"]) == (new["protocol"], new["dtype"])
     return same and kept["questions"] <= new["questions"]
-
-
-def verdict_document(shape: Shape) -> dict[str, Any]:
-    """What the shipped studies say of a shape, in keys and numbers.
-
-    Returns:
-        "label", "distance", "within", "without" (see `nil_audit.law.studies.Verdict`), and under "studies" each
-        study's interval, predicted excess loss, and how far it had to extrapolate.
-    """
-    size = float(shape.parameters.total) if shape.parameters else None
-    said = {
-        study.name: {
-            **plain(study.interval(size)),
-            "predicted_excess_loss": study.excess(shape.ratio, size),
-            "extrapolation": study.extrapolation(shape.ratio, size),
-        }
-        for study in studies()
-    }
-    return plain({**plain(verdict(shape.ratio, size)), "studies": said})
 
 
 def environment() -> dict[str, str]:

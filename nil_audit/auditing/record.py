@@ -17,12 +17,16 @@ from nil_audit.displayed import Displayed
 from nil_audit.errors import DataError, UsageError
 from nil_audit.files import cache_folder, json_text, plain, write_atomically
 from nil_audit.interaction.metrics import HEADLINE, LOSSES, METRICS, Kind
+from nil_audit.law.pooled import verdict
+from nil_audit.law.studies import studies
 from nil_audit.processes import is_first
 from nil_audit.shape.architecture import Parameters, Shape
 from nil_audit.stats.estimate import Estimate
 
-SCHEMA = 3
+SCHEMA = 4
 """Raised when a reader of older records would misread a newer one; every older schema is still read."""
+_POOLED = 4
+"""The first schema whose verdict is that of the pooled studies."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -34,7 +38,7 @@ class Record(Displayed):
         nil_audit: Version that wrote it.
         model: Name, source, revision, digest, dtype and device.
         shape: The architecture.
-        verdict: What the three studies say of the shape, in keys and numbers.
+        verdict: What the pooled studies and each of them say of the shape; see `verdict_document`.
         interaction: Settings, block products, estimates, loss and cost of the gradient pass.
         superposition: Metrics of WᵀW/V.
         scores: Benchmark results, measured and published, one mapping each.
@@ -149,15 +153,16 @@ def record_from(document: Any, source: str = "the document") -> Record:
         shape = dict(document["shape"])
         shape.pop("ratio", None)
         counted = shape.pop("parameters")
+        found = Shape(
+            **{**shape, "notes": tuple(shape.get("notes", ()))}, parameters=Parameters(**counted) if counted else None
+        )
         return Record(
             created=document["created"],
             nil_audit=document["nil_audit"],
             model=document["model"],
-            shape=Shape(
-                **{**shape, "notes": tuple(shape.get("notes", ()))},
-                parameters=Parameters(**counted) if counted else None,
-            ),
-            verdict=_without_words(document["verdict"]),
+            shape=found,
+            # Up to schema 3 it counted studies. It follows from the shape.
+            verdict=document["verdict"] if document["schema"] >= _POOLED else verdict_document(found),
             interaction=document.get("interaction"),
             superposition=document.get("superposition"),
             scores=tuple(document.get("scores", ())),
@@ -168,11 +173,24 @@ def record_from(document: Any, source: str = "the document") -> Record:
         raise DataError(f"{source} is a damaged record ({error!r}); measure the model again.") from error
 
 
-def _without_words(verdict: Any) -> Any:
-    """Schema 1 also held the verdict in words, at every level."""
-    if not isinstance(verdict, dict):
-        return verdict
-    return {key: _without_words(value) for key, value in verdict.items() if key != "words"}
+def verdict_document(shape: Shape) -> dict[str, Any]:
+    """What the studies say of a shape, in keys and numbers.
+
+    Returns:
+        "label", "distance" and "regret" (see `nil_audit.law.pooled.Verdict`), and under "studies" each study's
+        interval, predicted excess loss, and how far it had to extrapolate.
+    """
+    size = float(shape.parameters.total) if shape.parameters else None
+    said = {
+        study.name: {
+            **plain(study.interval(size)),
+            "predicted_excess_loss": study.excess(shape.ratio, size),
+            "extrapolation": study.extrapolation(shape.ratio, size),
+        }
+        for study in studies()
+    }
+    found: dict[str, Any] = plain({**plain(verdict(shape.ratio, size)), "studies": said})
+    return found
 
 
 def read_record(path: Path | str) -> Record:

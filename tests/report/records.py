@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nil_audit.auditing.audit import verdict_document
+from nil_audit.auditing.record import verdict_document
 from nil_audit.auditing.measured import all_estimates
 from nil_audit.auditing.record import Record
 from nil_audit.files import plain

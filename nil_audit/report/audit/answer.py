@@ -3,9 +3,9 @@
 from nil_audit.catalog.sized_scores import NEAR
 from nil_audit.report.audit.ranking import FEWEST, Entry, Ranking
 from nil_audit.report.audit.scores import Standing, standing
-from nil_audit.report.audit.words import cost_text, extrapolations, stands
+from nil_audit.report.audit.words import pool_reach, stands
 from nil_audit.report.render.text import count, interval_text, listing, percent, with_minus_signs
-from nil_audit.report.verdict import reach_words, standing_words
+from nil_audit.report.verdict import pool_reach_words, verdict_words
 from nil_audit.stats.estimate import Estimate
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
@@ -17,15 +17,12 @@ def answer_of_one(entry: Entry, ranking: Ranking) -> tuple[str, str, str]:
 
 
 def shape_sentence(entry: Entry) -> str:
-    """Where the shape stands with the studies, what that is predicted to cost, and how far the studies reach."""
+    """What the shape is expected to cost by all studies together, and how far beyond their runs that is read."""
     shape = entry.record.shape
-    said, intervals = stands(entry.record)
-    reach = extrapolations(entry.record)
     size = f", {count(shape.parameters.total)} parameters" if shape.parameters else ""
     return with_minus_signs(
-        f"{entry.name} ({shape.depth} x {shape.width}, R {shape.ratio:.4f}{size}) is {said.label}:"
-        f" {standing_words(shape.ratio, said, intervals)}; predicted cost in loss {cost_text(entry.record)};"
-        f" {reach_words(reach)}."
+        f"{entry.name} ({shape.depth} x {shape.width}, R {shape.ratio:.4f}{size}) is"
+        f" {verdict_words(stands(entry.record))}; {pool_reach_words(pool_reach(entry.record))}."
     )
 
 

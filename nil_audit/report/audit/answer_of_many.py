@@ -4,13 +4,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from nil_audit.auditing.record import Difference, setting
-from nil_audit.law.studies import LABELS
+from nil_audit.law.pooled import LABELS
 from nil_audit.report.audit.answer import ordinal
 from nil_audit.report.audit.ranking import FEWEST, Entry, Lack, Ranking
 from nil_audit.report.audit.scores import Standing, standing
-from nil_audit.report.audit.words import SPOKEN, cost_text, extrapolations, predicted_costs
+from nil_audit.report.audit.words import SPOKEN, pool_reach, stands
 from nil_audit.report.render.text import interval_text, listing, percent, with_minus_signs
-from nil_audit.report.verdict import far_words, times_beyond
+from nil_audit.report.verdict import regret_words, times_beyond
 
 _LACKS: Mapping[Lack, str] = {
     "older": "of an older estimator",
@@ -25,30 +25,33 @@ def answer_of_many(ranking: Ranking) -> tuple[str, str, str]:
 
 
 def shapes_sentence(ranking: Ranking) -> str:
-    """Where the shapes stand with the studies, and what that is predicted to cost."""
+    """What all studies together say of the shapes, and what each is expected to cost."""
     entries = ranking.entries
+    found = [stands(one.record) for one in entries]
     if len(entries) <= SPOKEN:
-        each = [f"{one.name} {one.record.verdict['label']}, {cost_text(one.record)}" for one in entries]
-        return with_minus_signs(f"Shape, and its predicted cost in loss: {'; '.join(each)}. {_reach_words(entries)}")
-    counts = Counter(one.record.verdict["label"] for one in entries)
-    found = [f"{counts[label]} {label}" for label in LABELS if counts[label]]
-    worst = max(entries, key=lambda one: max(cost.value for cost in predicted_costs(one.record).values()))
+        each = [
+            f"{one.name} {said.label}, {regret_words(said.regret)}" for one, said in zip(entries, found, strict=True)
+        ]
+        return with_minus_signs(f"Shape, and its expected cost in loss: {'; '.join(each)}. {_reach_words(entries)}")
+    counts = Counter(one.label for one in found)
+    labels = [f"{counts[label]} {label}" for label in LABELS if counts[label]]
+    worst, said = max(zip(entries, found, strict=True), key=lambda pair: pair[1].regret.expected)
     shape = worst.record.shape
     return with_minus_signs(
-        f"Of {len(entries)} shapes {listing(found)}; the largest predicted cost in loss is that of {worst.name}"
-        f" ({shape.depth} x {shape.width}), {cost_text(worst.record, worst=True)}. {_reach_words(entries)}"
+        f"Of {len(entries)} shapes {listing(labels)}; the largest expected cost in loss is that of {worst.name}"
+        f" ({shape.depth} x {shape.width}), {regret_words(said.regret)}. {_reach_words(entries)}"
     )
 
 
 def _reach_words(entries: Sequence[Entry]) -> str:
-    """How far beyond their runs the studies are read for the shapes of a page, at most."""
-    found = [extrapolations(one.record) for one in entries]
-    beyond = {study: max(times_beyond(one[study]) for one in found if study in one) for study in found[0]}
-    unknown = sum(any(one.parameters is None for one in each.values()) for each in found)
+    """How far beyond the runs that are pooled the shapes of a page lie, at most."""
+    found = [pool_reach(one.record) for one in entries]
+    beyond = max(map(times_beyond, found))
+    unknown = sum(one.parameters is None for one in found)
     beside = f" ({_models(unknown)} of unknown size read at 1B parameters)" if unknown else ""
-    if far := far_words(beyond):
-        return f"The studies are read at most so many times beyond their runs: {far}{beside}."
-    return f"All of this is within the studies' runs{beside}."
+    if beyond > 1:
+        return f"That is read up to {beyond:.{0 if beyond >= 10 else 1}f} times beyond the runs pooled{beside}."
+    return f"All of this is within the runs pooled{beside}."
 
 
 def efficiencies_sentence(ranking: Ranking) -> str:

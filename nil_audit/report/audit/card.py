@@ -16,7 +16,7 @@ from nil_audit.stats.estimate import Estimate
 
 
 def card_section(entry: Entry) -> str:
-    """A section of the card, in Markdown: the shape with the studies, and the numbers with their errors."""
+    """A section of the card, in Markdown: the shape with its expected cost, and the numbers with their errors."""
     record = entry.record
     rows = [
         ("Depth x width", f"{record.shape.depth} x {record.shape.width}"),

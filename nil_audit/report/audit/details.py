@@ -6,10 +6,12 @@ from typing import Any
 
 from nil_audit.auditing.record import rounds
 from nil_audit.interaction.metrics import METRICS
+from nil_audit.law.pooled import pool
+from nil_audit.law.studies import Extrapolation
 from nil_audit.report.audit.ranking import Entry, Ranking
 from nil_audit.report.audit.scores import accuracy_text
 from nil_audit.report.audit.tables import gap_cell, gap_note
-from nil_audit.report.audit.words import MEAN, TYPICAL, extrapolations, in_context, predicted_costs, quoted, stands
+from nil_audit.report.audit.words import MEAN, TYPICAL, in_context, pool_reach, quoted, stands
 from nil_audit.report.render.cells import error_cell, estimate_cell
 from nil_audit.report.render.page import Cell, Column, Table, table
 from nil_audit.report.render.text import MISSING, error_text, percent, signed
@@ -107,31 +109,41 @@ def _share_cell(share: float) -> Cell:
 
 
 def study_table(entry: Entry) -> Table:
-    """What each study says of one model's shape."""
-    said, intervals = stands(entry.record)
-    costs, reach = predicted_costs(entry.record), extrapolations(entry.record)
+    """What each study by itself says of one model's shape, and all of them pooled."""
+    record, pooled = entry.record, pool()
+    size = float(record.shape.parameters.total) if record.shape.parameters else None
+    within, regret = pooled.interval(size), stands(record).regret
+    together = Estimate(value=regret.expected, low=regret.low, high=regret.high)
+    rows = [_study_row(name, study) for name, study in record.verdict["studies"].items()]
     return table(
-        f"{entry.name}, R {entry.record.shape.ratio:.4f}: each study's interval at its size, and the excess loss that"
-        " it predicts, in per cent with 95% intervals",
-        ("Study", "Within 1%: R", "Best R", "Excess loss", Column(label="Says"), Column(label="How far it reaches")),
+        f"{entry.name}, R {record.shape.ratio:.4f}: each study's interval at its size, and the excess loss that it"
+        " predicts, in per cent with 95% intervals",
+        ("Study", "Within 1%: R", "Best R", "Excess loss", Column(label="How far it reaches")),
         [
+            *rows,
             (
-                name,
-                f"{ends.low:.4f} to {ends.high:.4f}",
-                f"{ends.optimum:.4f}",
-                _cost_cell(costs[name], at_least=name in reach and reach[name].under_three_blocks),
-                "within 1%" if name in said.within else "not within 1%",
-                extrapolation_words(reach[name]) if name in reach else MISSING,
-            )
-            for name, ends in intervals.items()
+                pooled.name,
+                f"{within.low:.4f} to {within.high:.4f}",
+                f"{within.optimum:.4f}",
+                estimate_cell(together, factor=100),
+                extrapolation_words(pool_reach(record)),
+            ),
         ],
+        note=f"{pooled.name}: what a training run is expected to lose of which the shape and the size alone are known;"
+        " its interval holds the ratios that cost under 1% with a probability of 80% or more.",
     )
 
 
-def _cost_cell(excess: Estimate, *, at_least: bool) -> Cell:
-    """A predicted excess loss in per cent with its interval; of a lower bound the value alone."""
-    found = estimate_cell(excess, factor=100)
-    return replace(found, text=f"at least {signed(found.value)}") if at_least else found
+def _study_row(name: str, study: Mapping[str, Any]) -> tuple[Cell | str, ...]:
+    reach = Extrapolation(**study["extrapolation"])
+    cost = estimate_cell(Estimate.from_dict(study["predicted_excess_loss"]), factor=100)
+    return (
+        name,
+        f"{study['low']:.4f} to {study['high']:.4f}",
+        f"{study['optimum']:.4f}",
+        replace(cost, text=f"at least {signed(cost.value)}") if reach.under_three_blocks else cost,
+        extrapolation_words(reach),
+    )
 
 
 def standing_table(ranking: Ranking) -> Table:

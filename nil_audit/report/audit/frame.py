@@ -9,11 +9,13 @@ from nil_audit.report.audit.words import model_names
 if TYPE_CHECKING:
     import pandas as pd
 
+_REGRET = {"expected": "regret", "low": "regret_low", "high": "regret_high", "within": "within_1_percent"}
+
 
 def audit_frame(records: Sequence[Record]) -> "pd.DataFrame":
     """One row a model: shape, verdict, each metric as value and ``_se`` (plug-in ones prefixed), measured scores.
 
-    The columns of all records together; what a record lacks is empty.
+    The columns of all records together; what a record lacks is empty. The regret is of ln loss, 0.01 for 1%.
     """
     import pandas as pd
 
@@ -35,6 +37,7 @@ def _row(name: str, record: Record) -> dict[str, Any]:
         "body_parameters": shape.parameters.body if shape.parameters else None,
         "verdict": record.verdict["label"],
         "distance": record.verdict["distance"],
+        **{_REGRET[name]: value for name, value in record.verdict["regret"].items()},
     }
     if found is not None:
         row |= {"probe": found["probe"]["name"], "tokens": found["tokens"], "window": found["window"]}

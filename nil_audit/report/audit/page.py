@@ -5,7 +5,7 @@ from typing import Any
 
 from nil_audit.auditing.record import Record
 from nil_audit.files import distinct_names
-from nil_audit.law.studies import LABELS
+from nil_audit.law.pooled import LABELS
 from nil_audit.report.audit import details, tables
 from nil_audit.report.audit.answer import answer_of_one
 from nil_audit.report.audit.answer_of_many import answer_of_many
@@ -14,7 +14,7 @@ from nil_audit.report.audit.cautions import cautions
 from nil_audit.report.audit.frame import audit_frame
 from nil_audit.report.audit.ranking import Entry, Ranking, rank
 from nil_audit.report.audit.scores import standing
-from nil_audit.report.audit.words import SPOKEN, extrapolations, model_names, predicted_costs
+from nil_audit.report.audit.words import SPOKEN, model_names, stands
 from nil_audit.report.render.page import (
     Block,
     Bullets,
@@ -27,6 +27,7 @@ from nil_audit.report.render.page import (
     Table,
 )
 from nil_audit.report.render.text import MISSING, count, interval_text, percent
+from nil_audit.report.verdict import chance_words
 
 
 def audit_page(
@@ -96,13 +97,11 @@ def _key_numbers(ranking: Ranking) -> Iterator[KeyNumber]:
         value=f"{shape.ratio:.4f}",
         detail=f"{shape.depth} x {shape.width}, {size} parameters",
     )
-    study, worst = max(predicted_costs(record).items(), key=lambda item: item[1].value)
-    low, high = worst.interval or (worst.value, worst.value)
-    bound = study in (reach := extrapolations(record)) and reach[study].under_three_blocks
+    regret = stands(record).regret
     yield KeyNumber(
-        label="Largest predicted cost in loss",
-        value=percent(worst.value),
-        detail=f"or more, by {study}" if bound else f"95% {100 * low:.1f} to {percent(high)}, by {study}",
+        label="Expected cost of the shape in loss",
+        value=percent(regret.expected),
+        detail=f"95% {100 * regret.low:.1f} to {percent(regret.high)}; {chance_words(regret.within)} likely under 1%",
     )
     if found := entry.efficiency:
         value, _, interval = interval_text(found).partition(" ")

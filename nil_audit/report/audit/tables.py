@@ -8,11 +8,11 @@ from typing import Any
 from nil_audit.auditing.record import Difference
 from nil_audit.report.audit.ranking import Entry, Ranking
 from nil_audit.report.audit.scores import standing
-from nil_audit.report.audit.words import TYPICAL
+from nil_audit.report.audit.words import TYPICAL, stands
 from nil_audit.report.render.cells import error_cell, verdict_cell
 from nil_audit.report.render.page import Cell, Column, Table, table
 from nil_audit.report.render.text import MISSING, count, error_text, interval_text, percent, signed
-from nil_audit.report.verdict import distance_words
+from nil_audit.report.verdict import chance_words, distance_words, regret_words
 from nil_audit.stats.estimate import Estimate
 
 ENDINGS = {
@@ -37,7 +37,9 @@ def _rows(entry: Entry) -> Iterator[tuple[str, Cell | str]]:
     body = f", {count(size.body)} of them in the body" if size else ""
     yield "Shape", f"{shape.depth} blocks x {shape.width} channels, R = L/d {shape.ratio:.4f}"
     yield "Parameters", f"{count(size.total if size else None)}{body}"
-    away = record.verdict["distance"]
+    said = stands(record)
+    away = said.distance
+    yield "Expected cost", f"{regret_words(said.regret)} of loss; {chance_words(said.regret.within)} likely under 1%"
     yield "Distance", f"{distance_words(away)}{' for' if away else ''} the law's interval"
     found = record.interaction
     if found is not None:

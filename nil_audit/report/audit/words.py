@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nil_audit.auditing.record import Record
-from nil_audit.law.studies import Extrapolation, Interval, Verdict, studies
+from nil_audit.law.pooled import Regret, Verdict, pool
+from nil_audit.law.studies import Extrapolation
 from nil_audit.report.render.characters import visible
 from nil_audit.report.render.text import display_names
-from nil_audit.report.verdict import cost_words
-from nil_audit.stats.estimate import Estimate
 
 SPOKEN = 6
 """Models of which each is spoken of in the answer and has tables of its own; of more there are counts and extremes."""
@@ -71,41 +70,16 @@ def _setting(record: Record) -> tuple[str, str]:
     return ("", "") if found is None else (str(found["probe"]["name"]), f"{found['tokens']:,} tokens")
 
 
-def stands(record: Record) -> tuple[Verdict, Mapping[str, Interval]]:
-    """What the studies say of a record's shape together, and the interval of each."""
+def stands(record: Record) -> Verdict:
+    """What all studies together say of a record's shape."""
     found = record.verdict
-    said = Verdict(**{name: found[name] for name in ("label", "distance", "within", "without")})
-    ends = ("low", "high", "optimum")
-    return said, {name: Interval(**{end: study[end] for end in ends}) for name, study in found["studies"].items()}
+    return Verdict(label=found["label"], distance=found["distance"], regret=Regret(**found["regret"]))
 
 
-def cost_text(record: Record, *, worst: bool = False) -> str:
-    """The smallest and the largest excess loss that the studies predict of a record's shape, or the largest alone."""
-    costs = predicted_costs(record)
-    if worst:
-        study = max(costs, key=lambda name: costs[name].value)
-        costs = {study: costs[study]}
-    return cost_words(costs, at_least=[name for name, one in extrapolations(record).items() if one.under_three_blocks])
-
-
-def predicted_costs(record: Record) -> dict[str, Estimate]:
-    """Relative excess loss that each study predicts of a record's shape."""
-    return {
-        name: Estimate.from_dict(study["predicted_excess_loss"]) for name, study in record.verdict["studies"].items()
-    }
-
-
-def extrapolations(record: Record) -> dict[str, Extrapolation]:
-    """How far each study lies from a record's shape; read anew where a record of schema 1 does not hold it."""
+def pool_reach(record: Record) -> Extrapolation:
+    """How far a record's shape lies beyond the runs that are pooled."""
     size = float(record.shape.parameters.total) if record.shape.parameters else None
-    shipped = {one.name: one for one in studies()}
-    found = {}
-    for name, study in record.verdict["studies"].items():
-        if "extrapolation" in study:
-            found[name] = Extrapolation(**study["extrapolation"])
-        elif name in shipped:
-            found[name] = shipped[name].extrapolation(record.shape.ratio, size)
-    return found
+    return pool().extrapolation(record.shape.ratio, size)
 
 
 def quoted(text: str) -> str:
