@@ -34,7 +34,7 @@ def pool_document(found: Sequence[StudyEvidence], *, name: str = NAME, seed: int
     pool = asdict(predictive_pool(found, name=name, seed=seed))
     draws = pool.pop("draws")
     return {
-        **pool,
+        **_without_digits(pool),
         "rule": RULE,
         "prior": asdict(PRIOR),
         "evidence": [_without_digits(asdict(one)) for one in found],
