@@ -56,7 +56,8 @@ from nil_audit.comparison.effect.size_fit import beyond_size, chosen_control, ex
 from nil_audit.comparison.outcome import Outcome
 from nil_audit.comparison.predictors import METRICS
 from nil_audit.law.loss_curves import UNKNOWN_BUDGET
-from nil_audit.law.studies import Study, distance, verdict
+from nil_audit.law.pooled import verdict
+from nil_audit.law.studies import Study, distance
 from nil_audit.stats.estimate import Array
 
 if TYPE_CHECKING:
