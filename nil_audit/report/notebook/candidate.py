@@ -2,85 +2,64 @@
 
 from typing import TYPE_CHECKING, Any
 
-from nil_audit.candidate.check import CandidateReport, Option
-from nil_audit.law.studies import Verdict
-from nil_audit.report.candidate import candidate_page, candidate_plot
-from nil_audit.report.notebook.shared import ends, numbers_in_ascii, short_name, span
-from nil_audit.report.render.cells import estimate_cell, verdict_cell
+from nil_audit.candidate.result import CandidateReport, Option
+from nil_audit.law.pooled import Verdict
+from nil_audit.report.candidate.answer import advice_words, advised, answer
+from nil_audit.report.candidate.figures import regret_plot
+from nil_audit.report.candidate.tables import shapes_table
+from nil_audit.report.notebook.shared import ends, short_name, span
 from nil_audit.report.render.fragment import render_fragment
-from nil_audit.report.render.page import Cell, Column, Table, table
-from nil_audit.report.render.text import count, signed
-from nil_audit.report.verdict import option_name
+from nil_audit.report.verdict import regret_words
 from nil_audit.shape.architecture import Shape
-from nil_audit.stats.estimate import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-_NO_CHANGE = Estimate(value=0.0, low=0.0, high=0.0)
 
 
 class CandidateView:
     """The candidate and its alternatives of the same budget."""
 
     def line(self, report: CandidateReport) -> str:
-        """The largest excess loss that a study predicts, and what to do."""
-        worst = max(report.predictions, key=lambda one: one.excess.value)
-        excess = numbers_in_ascii(worst.excess.scaled(100), signed=False)
-        better = report.recommended
+        """The expected regret with its interval, and what to do."""
+        advice = advice_words(report) or "no alternative"
         return (
             f"<CandidateReport of {short_name(report.shape.name)}, {report.shape.depth} x {report.shape.width}:"
-            f" {report.verdict.label}, excess loss {excess}% ({worst.study}),"
-            f" {f'change to {option_name(better)}' if better else report.recommendation.action}>"
+            f" {report.verdict.label}, expected regret {regret_words(report.verdict.regret)}, {advice}>"
         )
 
     def html(self, report: CandidateReport) -> str:
-        """The answer, and the candidate above its alternatives."""
-        answer = candidate_page(report, command="", draw=False).answer
-        if not report.options:
-            return render_fragment(answer, None, notes=report.notes)
-        first = next(iter(report.options[0].change))
-        changes = [option.change[first].scaled(100) for option in report.options]
-        return render_fragment(answer, _options(report), spans=[None, *map(span, changes)], heading=f"{first}, 95%")
+        """The answer, and the candidate above its alternatives with what each is expected to gain."""
+        sentences = answer(report)
+        if report.itself is None or not report.options:
+            return render_fragment(sentences, None, notes=report.notes)
+        gains = [span(option.gain.scaled(100)) for option in report.options]
+        table = shapes_table(report, report.itself)
+        return render_fragment(sentences, table, spans=[None, *gains], heading="gain, %", notes=report.notes)
 
     def table(self, report: CandidateReport) -> "pd.DataFrame":
-        """A row for the candidate and for each alternative; losses and other changes are fractions of 1."""
+        """A row for the candidate and for each alternative; losses are fractions of 1, times in seconds."""
         import pandas as pd
 
-        studies = [one.study for one in report.predictions]
-        worst = max(one.excess.value for one in report.predictions)
-        itself = _row(report.shape, report.verdict) | {
-            "role": "candidate",
-            "worst_excess": worst,
-            "kv_change": 0.0,
-            "depth_change": 0.0,
-            "training_flops": report.cost.training_flops if report.cost else None,
-        }
-        rows = [itself | _changes(dict.fromkeys(studies, _NO_CHANGE))]
+        itself = report.itself
+        if itself is None:
+            return pd.DataFrame([_row(report.shape, report.verdict, "candidate")]).set_index("shape")
+        rows = [_row(report.shape, report.verdict, "candidate") | _more(itself)]
         for option in report.options:
-            rows.append(
-                _row(option.shape, option.verdict)
-                | {
-                    "role": "recommended" if option is report.recommended else "alternative",
-                    "worst_excess": option.worst,
-                    "kv_change": option.kv_change,
-                    "depth_change": option.depth_change,
-                    "training_flops": option.cost.training_flops,
-                }
-                | _changes(dict(option.change))
-            )
+            role = "advised" if option is advised(report) else "alternative"
+            rows.append(_row(option.shape, option.verdict, role) | _more(option))
         return pd.DataFrame(rows).set_index("shape")
 
     def plot(self, report: CandidateReport) -> "Figure":
-        """The depth-width plane with the candidate, its alternatives and the nearest real models."""
-        return candidate_plot(report)
+        """Expected regret over depth with the candidate, its alternatives and the nearest real models."""
+        return regret_plot(report)
 
 
-def _row(shape: Shape, verdict: Verdict) -> dict[str, Any]:
+def _row(shape: Shape, verdict: Verdict, role: str) -> dict[str, Any]:
+    regret = verdict.regret
     return {
         "shape": f"{shape.depth} x {shape.width}",
-        "role": "",
+        "role": role,
         "depth": shape.depth,
         "width": shape.width,
         "heads": shape.heads,
@@ -90,42 +69,26 @@ def _row(shape: Shape, verdict: Verdict) -> dict[str, Any]:
         "ratio": shape.ratio,
         "verdict": verdict.label,
         "distance": verdict.distance,
+        "regret": regret.expected,
+        "regret_low": regret.low,
+        "regret_high": regret.high,
+        "within": regret.within,
     }
 
 
-def _changes(changes: dict[str, Estimate]) -> dict[str, float]:
-    return {
-        name: number for study, change in changes.items() for name, number in ends(f"change_{study}", change).items()
+def _more(option: Option) -> dict[str, Any]:
+    """What is known of a shape whose parameters can be counted."""
+    cost, found = option.cost, ends("gain", option.gain)
+    for study, change in option.change.items():
+        found |= ends(f"change_{study}", change)
+    for time in option.serving:
+        found |= {f"decode_{time.device}": time.decode_seconds, f"prompt_{time.device}": time.prompt_seconds}
+    if option.measured is not None:
+        found |= {"decode_measured": option.measured.decode_seconds, "prompt_measured": option.measured.prompt_seconds}
+    return found | {
+        "better_in_all": option.better_in_all,
+        "dominated": option.dominated,
+        "kv_bytes_per_token": cost.kv_bytes_per_token,
+        "weight_bytes": cost.weight_bytes,
+        "training_flops": cost.training_flops,
     }
-
-
-def _options(report: CandidateReport) -> Table:
-    """The candidate and its alternatives, what each study predicts of them, and what else changes."""
-    studies = list(report.options[0].change)
-    here = f"{report.shape.depth} x {report.shape.width}, this"
-    rows = [[*_cells(here, report.shape, report.verdict), *("0" for _ in studies), "0%", "0%"]]
-    for option in report.options:
-        changes = [estimate_cell(option.change[study], factor=100) for study in studies]
-        rest = [f"{signed(100 * change, 0)}%" for change in (option.kv_change, option.depth_change)]
-        rows.append([*_cells(_name(report, option), option.shape, option.verdict), *changes, *rest])
-    return table(
-        "Shapes of the same budget: predicted change in loss from going there, by each study, in per cent with 95%"
-        " intervals; below zero is better.",
-        ("L x d", "Total", "R", Column(label="Verdict"), *studies, "KV", "Depth"),
-        rows,
-        note=("Bold: recommended. " if report.recommended else "")
-        + "KV, Depth: key-value cache and blocks in sequence against this one's.",
-    )
-
-
-def _name(report: CandidateReport, option: Option) -> Cell:
-    return Cell(text=option_name(option), strong=option is report.recommended)
-
-
-def _cells(name: Cell | str, shape: Shape, verdict: Verdict) -> list[Cell | str]:
-    return [
-        name,
-        count(shape.parameters.total if shape.parameters else None),
-        f"{shape.ratio:.4f}",
-        verdict_cell(verdict.label),
-    ]
