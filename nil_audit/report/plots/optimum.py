@@ -62,7 +62,7 @@ def optimum_plot(
         axes.set_xlim(sizes.min() / 1.35, sizes.max() * (2.0 if phone else 1.5))
         axes.set_ylim(*_limits(points, pooled))
         for axis, most in ((axes.xaxis, 6 if phone else 9), (axes.yaxis, 7)):
-            axis.set_major_locator(FixedLocator(_ticks(*sorted(axis.get_view_interval()), most)))
+            axis.set_major_locator(FixedLocator(_ticks(axis.get_view_interval(), most)))
             axis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -86,8 +86,9 @@ def optimum_plot(
         return figure
 
 
-def _ticks(low: float, high: float, most: int) -> list[float]:
+def _ticks(ends: Sequence[float], most: int) -> list[float]:
     """As many round numbers between two as there is room for."""
+    low, high = ends
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)))
     found = [[one * 10.0**power for power in powers for one in ones] for ones in _STEPS]
     shown = [[tick for tick in ticks if low <= tick <= high] for ticks in found]

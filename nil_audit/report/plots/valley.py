@@ -204,7 +204,7 @@ def name_curves(axes: Axes, curves: Sequence[Curve], colours: Sequence[str], *, 
         colours: Of each.
         joined: Whether a curve is a line.
     """
-    width, height = 72.0 * (axes.get_position().size * figure_of(axes).get_size_inches())
+    width, height = 72.0 * np.array(axes.get_position().size) * figure_of(axes).get_size_inches()
     most = max(1, int(height / _LINE))
     chosen = sorted({round(place) for place in np.linspace(0, len(curves) - 1, min(most, len(curves)))})
     last = np.array([(curves[one].ratio[-1], curves[one].value[-1]) for one in chosen])

@@ -1,0 +1,190 @@
+"""The answer of a calibration in words: where loss is lowest, how wide the valley is, and how sure both are."""
+
+import math
+
+import numpy as np
+
+from nil_audit.calibration.result import Bound, Calibration, Drift
+from nil_audit.law.studies import studies
+from nil_audit.report.calibration.words import (
+    FORMS,
+    HELD_EQUAL,
+    budget_name,
+    counted,
+    last_shape,
+    ratio_interval,
+    ratio_text,
+    size_range,
+    tolerance_text,
+)
+from nil_audit.report.render.text import count, interval_text, listing, percent
+
+_CONSTANT_DEPTH = -0.5
+"""d ln R* / d ln N of one and the same best depth at every size."""
+_MOST = 4
+"""Budgets without an optimum that a sentence names."""
+
+
+def headline(calibration: Calibration) -> str:
+    """The optimum and the interval with their uncertainty; a bound where the sweep's shapes do not reach it."""
+    within = (
+        f"R from {ratio_interval(calibration.low)} to {ratio_interval(calibration.high)} costs at most"
+        f" {tolerance_text(calibration)} of loss"
+    )
+    if not calibration.edge:
+        return f"Loss is lowest at a depth-width ratio R of {ratio_interval(calibration.optimum)}; {within}."
+    last, side = _last_ratio(calibration, calibration.edge), calibration.edge
+    return (
+        f"The best shape is beyond this sweep's: loss still falls at the {last_shape(side)}, so the optimum is only"
+        f" bounded, R* {'at least' if side == 'deeper' else 'at most'} {ratio_text(last)}. The fit, extrapolated, puts"
+        f" it at {ratio_interval(calibration.optimum)}; {within}, by the same fit."
+    )
+
+
+def sentences(calibration: Calibration) -> tuple[str, ...]:
+    """What it rests on, whether it moves, how it does out of sample, which form fits, and where other studies stand."""
+    parts = (
+        f"{_sample(calibration)} {_bounds(calibration)}".strip(),
+        drift_sentence(calibration),
+        held_out_sentence(calibration),
+        form_sentence(calibration),
+        studies_sentence(calibration),
+    )
+    return tuple(filter(None, parts))
+
+
+def _last_ratio(calibration: Calibration, side: Bound) -> float:
+    return calibration.study.ratio_range[side == "deeper"]
+
+
+def _sample(calibration: Calibration) -> str:
+    """Runs, budgets, what is held equal, and which end is extrapolated."""
+    runs = counted(int(calibration.runs["used"].sum()), "run", "runs")
+    held = f"{HELD_EQUAL[calibration.match]} held equal"
+    if calibration.repeated:
+        text = f"From {runs} in {counted(len(calibration.budgets), 'budget', 'budgets')}"
+        text = f"{text} ({size_range(calibration)}), {held}."
+    else:
+        text = f"From {runs} of {size_range(calibration)} that share no budget, {held} by a smooth curve in size."
+    first, last = calibration.study.ratio_range
+    beyond = [
+        f"{which} end ({words} is R {ratio_text(end)})"
+        for which, words, end, outside in (
+            ("lower", "its widest shape", first, calibration.low.value < first),
+            ("upper", "its deepest", last, calibration.high.value > last),
+        )
+        if outside and not calibration.edge
+    ]
+    if beyond:
+        text += f" Beyond the sweep, so extrapolated: the interval's {listing(beyond)}."
+    if calibration.flat_draws >= 0.005:
+        text += f" {percent(calibration.flat_draws, 0)} of the bootstrap's refits have no optimum and are not counted."
+    return text
+
+
+def _bounds(calibration: Calibration) -> str:
+    """Which budgets have no optimum of their own, and on which side they would have it."""
+    if not calibration.repeated:
+        return ""
+    parts = []
+    for side in ("deeper", "wider", ""):
+        names = [budget_name(one.budget) for one in calibration.budgets if one.optimum is None and one.bound == side]
+        if not names:
+            continue
+        shown = names if len(names) <= _MOST else [*names[: _MOST - 1], f"{len(names) - _MOST + 1} more"]
+        where = f" (loss still falls at the {last_shape(side)} shape)" if side else ""
+        parts.append(f"{listing(shown)}{where}")
+    return f"No optimum alone: {'; '.join(parts)}." if parts else ""
+
+
+def drift_sentence(calibration: Calibration) -> str:
+    """Whether the optimum moves with size, and with tokens where the sweep has them."""
+    told = [_moved(calibration, one) for one in calibration.drifts if one.slope.excludes_zero]
+    still = [one for one in calibration.drifts if not one.slope.excludes_zero]
+    if still:
+        parts = [f"with {_along(one)}, {_slope(one)} over {_budgets(calibration, one.budgets)}" for one in still]
+        told.append(f"The optimum's drift cannot be told from none: {listing(parts)}{_constant(still)}.")
+    return " ".join(told)
+
+
+def _budgets(calibration: Calibration, number: int) -> str:
+    """How many budgets, or runs where none is shared."""
+    return counted(number, "budget", "budgets") if calibration.repeated else counted(number, "run", "runs")
+
+
+def _along(drift: Drift) -> str:
+    return {"parameters": "size", "tokens": "tokens"}[drift.along]
+
+
+def _slope(drift: Drift) -> str:
+    return f"d ln R*/d ln {'N' if drift.along == 'parameters' else 'tokens'} = {interval_text(drift.slope)}"
+
+
+def _constant(drifts: list[Drift]) -> str:
+    """That constant depth is excluded, where the slope along parameters does so."""
+    for one in drifts:
+        if one.along == "parameters" and one.slope.interval and one.slope.interval[0] > _CONSTANT_DEPTH:
+            return "; one best depth for every size (−0.5) is excluded"
+    return ""
+
+
+def _moved(calibration: Calibration, drift: Drift) -> str:
+    factor = 10**drift.slope.value
+    way = "deeper" if factor > 1 else "wider"
+    return (
+        f"The optimum moves with {_along(drift)}, towards {way} shapes: {_slope(drift)} over"
+        f" {_budgets(calibration, drift.budgets)}, so ten times the {drift.along} multiply R* by {factor:.2g}."
+    )
+
+
+def held_out_sentence(calibration: Calibration) -> str:
+    """What a fit on the smaller budgets says of the larger ones, and what following it would have forgone."""
+    test = calibration.held_out
+    if test is None or not test.budgets:
+        return "There are too few budgets to test it on budgets that it was not fitted on."
+    forgone = [one.forgone for one in test.budgets]
+    larger = len(test.budgets)
+    if larger == 1:
+        lost = f"{_loss(forgone[0])} of loss"
+    else:
+        lost = f"{_loss(float(np.mean(forgone)))} of loss on average, {_loss(max(forgone))} at most"
+    kind = "budgets" if calibration.repeated else "runs"
+    return (
+        f"Fitted on {kind} up to {count(test.largest)}, it calls {test.right} of {test.shapes} shapes of"
+        f" {counted(larger, 'larger budget', 'larger budgets')} rightly (within {tolerance_text(calibration)} or not);"
+        f" the shape that it advises there forgoes {lost}, the worst one"
+        f" {_loss(max(one.spread for one in test.budgets))}."
+    )
+
+
+def _loss(nats: float) -> str:
+    """A difference of ln loss in per cent of loss."""
+    return percent(math.expm1(nats))
+
+
+def form_sentence(calibration: Calibration) -> str:
+    """Which form fits better, and where the others put the optimum."""
+    used, *others = calibration.forms
+    parts = []
+    for one in others:
+        better = used.aic <= one.aic
+        place = f", which puts R* at {ratio_text(one.optimum.value)}" if one.optimum else ", which has no optimum"
+        parts.append(
+            f"{'better' if better else 'worse'} than {FORMS[one.form]} (error {percent(used.error, 2)} against"
+            f" {percent(one.error, 2)}, AIC {abs(used.aic - one.aic):.0f} {'lower' if better else 'higher'}){place}"
+        )
+    return f"{FORMS[used.form]} fits ln loss {listing(parts)}." if parts else ""
+
+
+def studies_sentence(calibration: Calibration) -> str:
+    """Where the shipped studies' optima lie, at the sweep's size, beside this one's interval."""
+    size = float(np.sqrt(np.prod(calibration.study.parameters_range)))
+    low, high = calibration.optimum.interval or (calibration.optimum.value,) * 2
+    sides: dict[str, list[str]] = {"in": [], "wider": [], "deeper": []}
+    for one in studies():
+        best = one.interval(size).optimum
+        side = "in" if low <= best <= high else "wider" if best < low else "deeper"
+        sides[side].append(f"{one.name} ({ratio_text(best)})")
+    words = {"in": "in its 95% interval", "wider": "at wider shapes", "deeper": "at deeper ones"}
+    parts = [f"{listing(names)} {words[side]}" for side, names in sides.items() if names]
+    return f"The optima of the shipped studies, read at {count(size)}: {'; '.join(parts)}."
