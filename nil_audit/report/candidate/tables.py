@@ -103,8 +103,8 @@ def serving_table(report: CandidateReport, itself: Option) -> Table:
                 )
             )
     return table(
-        f"Serving one sequence of {itself.cost.context:,} tokens: milliseconds of a decoded token, microseconds of a token"
-        " of the prompt",
+        f"Serving one sequence of {itself.cost.context:,} tokens: milliseconds of a decoded token, microseconds of a"
+        " token of the prompt",
         ("L x d", "Machine", "Decode", "Prompt", Column(label="Bound"), "FLOPs/B", "Weights", "Blocks"),
         rows,
         left=2,

@@ -2,7 +2,7 @@
 
 from nil_audit.auditing.record import Record
 from nil_audit.auditing.several import Audits
-from nil_audit.candidate.check import CandidateReport
+from nil_audit.candidate.result import CandidateReport
 from nil_audit.comparison.result import Comparison
 from nil_audit.displayed import View
 from nil_audit.report.notebook.audit import AuditsView, RecordView
