@@ -4,18 +4,18 @@ import math
 
 import numpy as np
 
-from nil_audit.calibration.result import Bound, Calibration, Drift
+from nil_audit.calibration.result import Calibration, Drift
 from nil_audit.law.studies import studies
 from nil_audit.report.calibration.words import (
     FORMS,
     HELD_EQUAL,
-    budget_name,
     counted,
     last_shape,
     ratio_interval,
     ratio_text,
     size_range,
     tolerance_text,
+    with_short_numbers,
 )
 from nil_audit.report.render.text import count, interval_text, listing, percent
 
@@ -27,17 +27,17 @@ _MOST = 4
 
 def headline(calibration: Calibration) -> str:
     """The optimum and the interval with their uncertainty; a bound where the sweep's shapes do not reach it."""
-    within = (
-        f"R from {ratio_interval(calibration.low)} to {ratio_interval(calibration.high)} costs at most"
-        f" {tolerance_text(calibration)} of loss"
-    )
+    low, high, tolerance = calibration.low, calibration.high, tolerance_text(calibration)
     if not calibration.edge:
-        return f"Loss is lowest at a depth-width ratio R of {ratio_interval(calibration.optimum)}; {within}."
-    last, side = _last_ratio(calibration, calibration.edge), calibration.edge
+        return (
+            f"Loss is lowest at a depth-width ratio R of {ratio_interval(calibration.optimum)}; R from"
+            f" {ratio_interval(low)} to {ratio_interval(high)} costs at most {tolerance} of loss."
+        )
+    within = {"deeper": f"from {ratio_interval(low)} up", "wider": f"up to {ratio_interval(high)}"}[calibration.edge]
     return (
-        f"The best shape is beyond this sweep's: loss still falls at the {last_shape(side)}, so the optimum is only"
-        f" bounded, R* {'at least' if side == 'deeper' else 'at most'} {ratio_text(last)}. The fit, extrapolated, puts"
-        f" it at {ratio_interval(calibration.optimum)}; {within}, by the same fit."
+        f"The best shape lies beyond this sweep's: loss still falls at its {last_shape(calibration.edge)}, so the"
+        f" optimum is only bounded, R* {ratio_interval(calibration.optimum)}; R {within} costs at most {tolerance} more"
+        " than that shape."
     )
 
 
@@ -51,10 +51,6 @@ def sentences(calibration: Calibration) -> tuple[str, ...]:
         studies_sentence(calibration),
     )
     return tuple(filter(None, parts))
-
-
-def _last_ratio(calibration: Calibration, side: Bound) -> float:
-    return calibration.study.ratio_range[side == "deeper"]
 
 
 def _sample(calibration: Calibration) -> str:
@@ -88,7 +84,9 @@ def _bounds(calibration: Calibration) -> str:
         return ""
     parts = []
     for side in ("deeper", "wider", ""):
-        names = [budget_name(one.budget) for one in calibration.budgets if one.optimum is None and one.bound == side]
+        names = [
+            with_short_numbers(one.budget) for one in calibration.budgets if one.optimum is None and one.bound == side
+        ]
         if not names:
             continue
         shown = names if len(names) <= _MOST else [*names[: _MOST - 1], f"{len(names) - _MOST + 1} more"]
@@ -99,17 +97,22 @@ def _bounds(calibration: Calibration) -> str:
 
 def drift_sentence(calibration: Calibration) -> str:
     """Whether the optimum moves with size, and with tokens where the sweep has them."""
+    if not calibration.drifts:
+        return "Too few budgets have an optimum of their own to say whether it moves with size."
     told = [_moved(calibration, one) for one in calibration.drifts if one.slope.excludes_zero]
     still = [one for one in calibration.drifts if not one.slope.excludes_zero]
     if still:
-        parts = [f"with {_along(one)}, {_slope(one)} over {_budgets(calibration, one.budgets)}" for one in still]
-        told.append(f"The optimum's drift cannot be told from none: {listing(parts)}{_constant(still)}.")
+        along = " or ".join(_along(one) for one in still)
+        slopes = "; ".join(f"{_slope(one)}{_over(calibration, one)}" for one in still)
+        told.append(f"A drift with {along} cannot be told from none: {slopes}{_constant(still)}.")
     return " ".join(told)
 
 
-def _budgets(calibration: Calibration, number: int) -> str:
-    """How many budgets, or runs where none is shared."""
-    return counted(number, "budget", "budgets") if calibration.repeated else counted(number, "run", "runs")
+def _over(calibration: Calibration, drift: Drift) -> str:
+    """What a slope along size rests on: budgets, or runs where none is shared; along tokens it may be checkpoints."""
+    if drift.along == "tokens":
+        return ""
+    return f" over {counted(drift.budgets, *(('budget', 'budgets') if calibration.repeated else ('run', 'runs')))}"
 
 
 def _along(drift: Drift) -> str:
@@ -132,8 +135,8 @@ def _moved(calibration: Calibration, drift: Drift) -> str:
     factor = 10**drift.slope.value
     way = "deeper" if factor > 1 else "wider"
     return (
-        f"The optimum moves with {_along(drift)}, towards {way} shapes: {_slope(drift)} over"
-        f" {_budgets(calibration, drift.budgets)}, so ten times the {drift.along} multiply R* by {factor:.2g}."
+        f"The optimum moves with {_along(drift)}, towards {way} shapes: {_slope(drift)}{_over(calibration, drift)}, so"
+        f" ten times the {drift.along} multiply R* by {factor:.2g}."
     )
 
 
@@ -144,22 +147,24 @@ def held_out_sentence(calibration: Calibration) -> str:
         return "There are too few budgets to test it on budgets that it was not fitted on."
     forgone = [one.forgone for one in test.budgets]
     larger = len(test.budgets)
-    if larger == 1:
-        lost = f"{_loss(forgone[0])} of loss"
-    else:
-        lost = f"{_loss(float(np.mean(forgone)))} of loss on average, {_loss(max(forgone))} at most"
+    average, most = _loss(float(np.mean(forgone))), _loss(max(forgone))
+    lost = f"{average} of loss" if average == most else f"{average} of loss on average, {most} at most"
     kind = "budgets" if calibration.repeated else "runs"
     return (
         f"Fitted on {kind} up to {count(test.largest)}, it calls {test.right} of {test.shapes} shapes of"
-        f" {counted(larger, 'larger budget', 'larger budgets')} rightly (within {tolerance_text(calibration)} or not);"
+        f" {_larger(calibration, larger)} rightly (within {tolerance_text(calibration)} or not);"
         f" the shape that it advises there forgoes {lost}, the worst one"
         f" {_loss(max(one.spread for one in test.budgets))}."
     )
 
 
+def _larger(calibration: Calibration, budgets: int) -> str:
+    return counted(budgets, "larger budget", "larger budgets") if calibration.repeated else "the larger runs"
+
+
 def _loss(nats: float) -> str:
     """A difference of ln loss in per cent of loss."""
-    return percent(math.expm1(nats))
+    return "under 0.1%" if abs(nats) < 0.0005 else percent(math.expm1(nats))
 
 
 def form_sentence(calibration: Calibration) -> str:

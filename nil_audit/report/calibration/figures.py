@@ -7,7 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nil_audit.calibration.result import BudgetOptimum, Calibration
-from nil_audit.report.calibration.words import budget_name, counted, span_text, tolerance_text
+from nil_audit.report.calibration.words import (
+    counted,
+    ends,
+    ratio_interval,
+    span_text,
+    tolerance_text,
+    with_short_numbers,
+)
 from nil_audit.report.plots.metrics import metric_plot
 from nil_audit.report.plots.optimum import OptimumPoint, optimum_plot
 from nil_audit.report.plots.style import Drawing, page_figure
@@ -42,9 +49,10 @@ def _valley(calibration: Calibration) -> Figure:
         _valley_plot(calibration),
         caption=f"Loss above the fitted best of its budget against R, depth over width. {lines}; thick: the fitted"
         f" valley with its 95% band, dashed beyond the sweep's shapes. Shaded: the interval at"
-        f" {tolerance_text(calibration)}, {span_text(calibration)}; bars on its ends: their 95% intervals.{hollow}",
+        f" {tolerance_text(calibration)}, {span_text(*ends(calibration))}; bars on its ends: their 95%"
+        f" intervals.{hollow}",
         description=f"Excess loss of {counted(len(_used(calibration)), 'run', 'runs')} over R with a fitted valley"
-        f" whose bottom is at {calibration.optimum.value:.2g}.",
+        f" whose bottom is at {ratio_interval(calibration.optimum)}.",
         narrow=_valley_plot(calibration, phone=True),
     )
 
@@ -69,8 +77,8 @@ def _valley_plot(calibration: Calibration, *, phone: bool = False) -> Drawing:
             excess=excess,
             band=band,
             optimum=calibration.optimum,
-            low=calibration.low,
-            high=calibration.high,
+            low=None if calibration.edge == "wider" else calibration.low,
+            high=None if calibration.edge == "deeper" else calibration.high,
             tolerance=study.tolerance,
         ),
         left_out=[(float(one), float(np.expm1(y))) for one, y in zip(rest["ratio"], rest["excess"], strict=True)],
@@ -88,7 +96,7 @@ def _curves(calibration: Calibration, column: str) -> list[Curve]:
     runs = _used(calibration)
     runs = runs[np.isfinite(runs[column].astype(float))]
     if calibration.repeated:
-        groups = {budget_name(str(name)): rows for name, rows in runs.groupby("budget", sort=False)}
+        groups = {with_short_numbers(str(name)): rows for name, rows in runs.groupby("budget", sort=False)}
     else:
         groups = _by_size(runs)
     order = sorted(groups, key=lambda name: (groups[name]["parameters"].mean(), name))
@@ -146,10 +154,10 @@ def _point(calibration: Calibration, budget: BudgetOptimum) -> OptimumPoint:
     ratios = rows.loc[rows["budget"].astype(str) == budget.budget, "ratio"]
     last = None
     if budget.optimum is None:
-        ends = (ratios.min(), ratios.max()) if len(ratios) else (calibration.optimum.value,) * 2
-        last = float(ends[budget.bound == "deeper"])
+        shapes = (ratios.min(), ratios.max()) if len(ratios) else (calibration.optimum.value,) * 2
+        last = float(shapes[budget.bound == "deeper"])
     return OptimumPoint(
-        label=budget_name(budget.budget),
+        label=with_short_numbers(budget.budget),
         size=budget.parameters,
         optimum=budget.optimum,
         bound=last,
@@ -175,8 +183,8 @@ def _metric(calibration: Calibration, metric: str) -> Figure | None:
         metric_plot(
             metric,
             curves,
-            low=calibration.low,
-            high=calibration.high,
+            low=None if calibration.edge == "wider" else calibration.low,
+            high=None if calibration.edge == "deeper" else calibration.high,
             optimum=calibration.optimum,
             phone=phone,
         )

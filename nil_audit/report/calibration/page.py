@@ -34,12 +34,12 @@ def calibration_page(calibration: Calibration, *, command: str, draw: bool = Tru
     runs = counted(int(calibration.runs["used"].sum()), "run", "runs")
     return Page(
         title="Which depth-width ratio does this sweep call best?",
-        kicker=f"{calibration.study.title}: {runs}, {size_range(calibration)}",
+        kicker=f"{calibration.study.name}: {runs}, {size_range(calibration)}",
         answer=(headline(calibration), *sentences(calibration)),
         figure=figures.get("valley"),
         sections=tuple(section for section in _sections(calibration, figures, command) if section.blocks),
         footer=(
-            f"Source of the runs: {calibration.study.source}.",
+            f"{calibration.study.title}; source: {calibration.study.source}.",
             f"Beside this page: {name} (the interval, for --interval), calibration.json (every number), runs.csv (every"
             f" run), plots/. nil-audit {__version__}.",
         ),

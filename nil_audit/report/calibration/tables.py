@@ -10,12 +10,13 @@ from nil_audit.calibration.result import BudgetOptimum, Calibration, HeldOut, Va
 from nil_audit.report.calibration.words import (
     BOUNDS,
     FORMS,
-    budget_name,
+    ends,
     ratio_interval,
     ratio_text,
     span_text,
     tolerance_text,
     variant_name,
+    with_short_numbers,
 )
 from nil_audit.report.render.cells import count_cell
 from nil_audit.report.render.page import Cell, Column, Table, table
@@ -23,7 +24,7 @@ from nil_audit.report.render.text import MISSING, count, interval_text, percent
 from nil_audit.stats.estimate import Estimate
 
 Item = TypeVar("Item")
-FEW = 6
+FEW = 7
 """Rows of a table that stands in the first screen."""
 
 
@@ -34,11 +35,9 @@ def first_table(calibration: Calibration) -> Table:
         return _variant_table(calibration, "The fit under other choices", _few(chosen))
     some = _few(calibration.budgets)
     rest = (
-        f" {len(some)} of {len(calibration.budgets)}; --details prints all."
-        if len(some) < len(calibration.budgets)
-        else ""
+        f" ({len(some)} of {len(calibration.budgets)}; all: --details)" if len(some) < len(calibration.budgets) else ""
     )
-    return _budgets(calibration, some, f"The optimum of each budget alone, with its 95% interval.{rest}")
+    return _budgets(calibration, some, f"Each budget's own optimum with its 95% interval{rest}.")
 
 
 def budget_table(calibration: Calibration) -> Table | None:
@@ -59,7 +58,7 @@ def _budgets(calibration: Calibration, budgets: Iterable[BudgetOptimum], caption
     tokens = any(one.tokens is not None for one in calibration.budgets)
     rows = [
         (
-            budget_name(one.budget),
+            with_short_numbers(one.budget),
             _size(one.parameters),
             *((_size(one.tokens),) if tokens else ()),
             count_cell(one.runs),
@@ -98,7 +97,7 @@ def _variant_table(
         int(calibration.runs["used"].sum()),
         calibration.optimum,
         calibration.curvature,
-        span_text(calibration),
+        span_text(*ends(calibration)),
     )
     rows = [
         row(
@@ -106,9 +105,10 @@ def _variant_table(
             one.runs,
             one.optimum,
             one.curvature,
-            MISSING if one.low is None or one.high is None else f"{ratio_text(one.low)} to {ratio_text(one.high)}",
+            span_text(one.low, one.high),
         )
         for one in variants
+        if not (one.kind == "match" and one.what == calibration.match)
     ]
     heads = ("Choice", "Runs", "Optimum R* [95%]", *(("c",) * curvature), f"Within {tolerance}")
     rest = f"; within {tolerance}, unless the tolerance is what differs" if curvature else ""
@@ -156,7 +156,7 @@ def held_out_table(calibration: Calibration, test: HeldOut) -> Table:
         ),
         [
             (
-                budget_name(one.budget),
+                with_short_numbers(one.budget),
                 *map(count_cell, (one.shapes, one.right, one.within, one.called)),
                 *map(_ratio, (one.best, one.advised)),
                 *(Cell(text=percent(math.expm1(loss), 2), value=loss) for loss in (one.forgone, one.spread)),
@@ -169,8 +169,9 @@ def held_out_table(calibration: Calibration, test: HeldOut) -> Table:
 def drift_table(calibration: Calibration) -> Table:
     """The slope of the optimum along size and along tokens."""
     return table(
-        "Drift of the optimum: slope of ln R* with its 95% interval; 0 is none, −0.5 along parameters constant depth.",
-        ("Along", "Budgets", "Slope [95%]"),
+        "Drift of the optimum: slope of ln R* with its 95% interval; 0 is none, −0.5 along parameters constant depth."
+        " It rests on so many budgets, runs or checkpoints.",
+        ("Along", "Rests on", "Slope [95%]"),
         [
             (one.along, count_cell(one.budgets), Cell(text=interval_text(one.slope), value=one.slope.value))
             for one in calibration.drifts

@@ -18,23 +18,20 @@ FORMS = {
 BOUNDS = {"deeper": "none: falls to its deepest", "wider": "none: falls to its widest", "": "none"}
 """What stands in the place of a budget's optimum."""
 
-_NUMBER = re.compile(r"\d{4,}(\.0+)?")
+_NUMBER = re.compile(r"(?<![\w.])(\d{4,}(\.\d+)?|\d+(\.\d+)?e\+?\d+)(?![\w.])")
 
 
-def budget_name(name: str) -> str:
-    """What a budget is called: a bare number of parameters as "1.3M", any other name as it stands."""
-    return short_count(float(name)) if _NUMBER.fullmatch(name) else name
+def with_short_numbers(text: str) -> str:
+    """What a budget or a variant is called, with its counts in short: "1e+06" as "1M", "at 2e+10 tokens"."""
+    return _NUMBER.sub(lambda number: short_count(float(number[0])), text)
 
 
 def variant_name(variant: Variant) -> str:
     """Which choice is made otherwise: "body held equal", "learning rate at 0.001", "without 1M"."""
-    subject = {"rate": "learning rate", "tokens": "tokens", "tolerance": "tolerance"}.get(variant.kind, "")
+    subject = {"rate": "learning rate ", "tolerance": "tolerance "}.get(variant.kind, "")
     if variant.kind == "match":
         return f"{variant.what} held equal"
-    if variant.kind == "budget":
-        first, _, budget = variant.what.partition(" ")
-        return f"{first} {budget_name(budget)}".strip()
-    return variant.what if not subject or subject in variant.what else f"{subject} {variant.what}"
+    return f"{subject}{variant.what if variant.kind == 'rate' else with_short_numbers(variant.what)}"
 
 
 def ratio_text(value: float | None) -> str:
@@ -46,17 +43,30 @@ def ratio_text(value: float | None) -> str:
 
 
 def ratio_interval(estimate: Estimate | None) -> str:
-    """A ratio with its interval: "0.0389 [0.0351, 0.0417]"; a dash where there is none."""
+    """A ratio with its interval: "0.0389 [0.0351, 0.0417]", an end that is open a dash; a bound: "at least 0.0573"."""
     if estimate is None:
         return MISSING
-    if estimate.interval is None:
-        return ratio_text(estimate.value)
-    return f"{ratio_text(estimate.value)} [{', '.join(map(ratio_text, estimate.interval))}]"
+    value, low, high = estimate.value, estimate.low, estimate.high
+    if low is None and high is None:
+        return ratio_text(value)
+    if None in (low, high) and value in (low, high):
+        return f"at {'most' if low is None else 'least'} {ratio_text(value)}"
+    return f"{ratio_text(value)} [{ratio_text(low)}, {ratio_text(high)}]"
 
 
-def span_text(calibration: Calibration) -> str:
-    """The interval's ends: "0.0171 to 0.0885"."""
-    return f"{ratio_text(calibration.low.value)} to {ratio_text(calibration.high.value)}"
+def span_text(low: float | None, high: float | None) -> str:
+    """An interval's ends: "0.0171 to 0.0885", "from 0.0171" where it has no upper one."""
+    if low is None and high is None:
+        return MISSING
+    if low is None or high is None:
+        return f"up to {ratio_text(high)}" if low is None else f"from {ratio_text(low)}"
+    return f"{ratio_text(low)} to {ratio_text(high)}"
+
+
+def ends(calibration: Calibration) -> tuple[float | None, float | None]:
+    """Both ends of the interval; None for one beyond an optimum that is but a bound."""
+    low, high, edge = calibration.low.value, calibration.high.value, calibration.edge
+    return None if edge == "wider" else low, None if edge == "deeper" else high
 
 
 def tolerance_text(calibration: Calibration) -> str:

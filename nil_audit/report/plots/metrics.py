@@ -18,8 +18,8 @@ def metric_plot(
     metric: str,
     curves: Sequence[Curve],
     *,
-    low: Estimate,
-    high: Estimate,
+    low: Estimate | None,
+    high: Estimate | None,
     optimum: Estimate,
     phone: bool = False,
 ) -> Drawing:
@@ -29,7 +29,7 @@ def metric_plot(
         metric: What it is called.
         curves: Budgets, the smallest first; the axis of values is logarithmic where they are above zero and spread
             over more than a decade.
-        low: Lower end of the interval.
+        low: Lower end of the interval; None beyond an optimum that is but a bound.
         high: Upper end.
         optimum: R*.
         phone: Whether it is drawn as narrow as a phone.
@@ -38,7 +38,7 @@ def metric_plot(
     values = [one for curve in curves for one in curve.value]
     with plot_style():
         labels = [one.label for one in curves]
-        figure, axes = over_ratio((min(ratios), max(ratios)), None, labels, height=3.2, phone=phone)
+        figure, axes = over_ratio((min(ratios), max(ratios)), (None, None), labels, height=3.2, phone=phone)
         if min(values) > 0 and max(values) > _DECADES * min(values):
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator())

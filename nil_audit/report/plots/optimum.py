@@ -69,8 +69,16 @@ def optimum_plot(
         axes.grid(axis="y")
         axes.set_xlabel("parameters")
         axes.set_ylabel("optimum R*")
-        if pooled.interval is not None:
-            axes.axhspan(*pooled.interval, color=INTERVAL, alpha=0.15, lw=0, zorder=0)
+        if pooled.low is not None or pooled.high is not None:
+            bottom, top = axes.get_ylim()
+            axes.axhspan(
+                max(pooled.low or bottom, bottom),
+                min(pooled.high or top, top),
+                color=INTERVAL,
+                alpha=0.15,
+                lw=0,
+                zorder=0,
+            )
         axes.axhline(pooled.value, color=INTERVAL, lw=1.2, zorder=1)
         if drift is not None:
             ends = np.array(axes.get_xlim())
@@ -98,7 +106,7 @@ def _ticks(ends: Sequence[float], most: int) -> list[float]:
 def _limits(points: Sequence[OptimumPoint], pooled: Estimate) -> tuple[float, float]:
     """Ends of the axis: round all optima and bounds, and the error bars that are not far off."""
     own = [pooled.value, *(one.optimum.value if one.optimum else one.bound or pooled.value for one in points)]
-    bars = [end for one in (pooled, *(one.optimum for one in points)) if one for end in one.interval or ()]
+    bars = [end for one in (pooled, *(one.optimum for one in points)) if one for end in (one.low, one.high) if end]
     low, high = min(own), max(own)
     known = [end for end in bars if math.isfinite(end) and end > 0]
     low, high = max(min([low, *known]), low / _BEYOND), min(max([high, *known]), high * _BEYOND)
@@ -140,8 +148,9 @@ def _spread(axes: Axes, sizes: NDArray[np.float64]) -> NDArray[np.float64]:
 def _draw(axes: Axes, x: float, one: OptimumPoint) -> None:
     if one.optimum is not None:
         low, high = axes.get_ylim()
-        if one.optimum.interval is not None:
-            ends = (max(one.optimum.interval[0], low), min(one.optimum.interval[1], high))
+        if one.optimum.low is not None or one.optimum.high is not None:
+            # An end that is open, or far off, is cut at the edge.
+            ends = (max(one.optimum.low or low, low), min(one.optimum.high or high, high))
             axes.plot([x, x], ends, color=LINE, lw=1.3, solid_capstyle="butt", zorder=3)
         axes.plot([x], [one.optimum.value], marker="o", ms=5.2, color=LINE, mec=PAPER, mew=0.7, ls="", zorder=4)
     elif one.bound is not None:

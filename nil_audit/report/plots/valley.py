@@ -50,7 +50,7 @@ class Valley:
         excess: Fitted excess loss of ratios, a fraction of loss.
         band: Lower and upper end of its 95% interval.
         optimum: R*.
-        low: Lower end of the interval, with its uncertainty.
+        low: Lower end of the interval, with its uncertainty; None beyond an optimum that is but a bound.
         high: Upper end.
         tolerance: The excess at both ends.
     """
@@ -58,8 +58,8 @@ class Valley:
     excess: Callable[[NDArray[np.float64]], NDArray[np.float64]]
     band: Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
     optimum: Estimate
-    low: Estimate
-    high: Estimate
+    low: Estimate | None
+    high: Estimate | None
     tolerance: float
 
 
@@ -115,7 +115,7 @@ def valley_plot(
 
 def over_ratio(
     ends: tuple[float, float],
-    interval: tuple[Estimate, Estimate] | None,
+    interval: tuple[Estimate | None, Estimate | None],
     labels: Sequence[str],
     *,
     height: float = 3.9,
@@ -125,7 +125,7 @@ def over_ratio(
 
     Args:
         ends: Smallest and largest ratio of all runs.
-        interval: Ends that the axis holds too, where they are not far off; None where it need not.
+        interval: Ends that the axis holds too, where they are not far off.
         labels: The names at the right.
         height: In inches.
         phone: Whether it is as narrow as a phone.
@@ -146,10 +146,9 @@ def over_ratio(
     )
     axes.set_xscale("log")
     low, high = ends
-    if interval is not None:
-        inner = [one for one in (interval[0].value, interval[1].value) if math.isfinite(one) and one > 0]
-        low = max(min([low, *inner]), low / _BEYOND)
-        high = min(max([high, *inner]), high * _BEYOND)
+    inner = [one.value for one in interval if one is not None and math.isfinite(one.value) and one.value > 0]
+    low = max(min([low, *inner]), low / _BEYOND)
+    high = min(max([high, *inner]), high * _BEYOND)
     axes.set_xlim(low * 0.85, high * 1.18)
     room = 1 - (left + right) / (72 * width)
     efold = 72 * width * room / math.log(high * 1.18 / (low * 0.85))
@@ -162,14 +161,17 @@ def over_ratio(
     return figure, axes
 
 
-def shade(axes: Axes, low: Estimate, high: Estimate, optimum: Estimate, *, phone: bool) -> None:
-    """Shade the interval, and name it and its optimum at the upper edge."""
+def shade(axes: Axes, low: Estimate | None, high: Estimate | None, optimum: Estimate, *, phone: bool) -> None:
+    """Shade the interval, up to the optimum where that is but a bound, and name the optimum at the upper edge."""
     left, right = axes.get_xlim()
-    axes.axvspan(max(low.value, left), min(high.value, right), color=INTERVAL, alpha=0.13, lw=0, zorder=0)
+    first, last = (optimum.value if one is None else one.value for one in (low, high))
+    axes.axvspan(max(first, left), min(last, right), color=INTERVAL, alpha=0.13, lw=0, zorder=0)
     if not left < optimum.value < right:
         return
     axes.axvline(optimum.value, color=INTERVAL, lw=1.0, ls=(0, (4, 3)), zorder=1)
-    note(axes, f"{'R*' if phone else 'optimum R*'} {optimum.value:.2g}", at=optimum.value)
+    sign = "\u2264 " if low is None else "\u2265 " if high is None else ""
+    at_right = math.log(optimum.value / left) > 0.7 * math.log(right / left)
+    note(axes, f"{'R*' if phone else 'optimum R*'} {sign}{optimum.value:.2g}", at=optimum.value, left=at_right)
 
 
 def _fit(axes: Axes, valley: Valley, ends: tuple[float, float]) -> None:
@@ -184,7 +186,7 @@ def _fit(axes: Axes, valley: Valley, ends: tuple[float, float]) -> None:
     for beyond in (grid < ends[0], grid > ends[1]):
         axes.plot(grid[beyond], values[beyond], color=LINE, lw=1.4, ls=(0, (2, 1.5)), zorder=4)
     axes.axhline(valley.tolerance, color=INK, lw=0.7, ls=(0, (1, 2)), zorder=1)
-    for end in (valley.low, valley.high):
+    for end in filter(None, (valley.low, valley.high)):
         if end.interval is not None and end.interval[0] < right and end.interval[1] > left:
             span = (max(end.interval[0], left), min(end.interval[1], right))
             axes.plot(span, [valley.tolerance] * 2, color=INTERVAL, lw=3.2, solid_capstyle="butt", zorder=4.5)
