@@ -18,6 +18,7 @@ class Accelerator:
         name: What it is asked for by ("h200"); "this machine" where calibrated here.
         title: What it is called.
         peak_flops: FLOPs a second of dense matrix products in its type, without sparsity.
+        attention_flops: FLOPs a second of attention in a prompt; the peak unless calibrated.
         bandwidth: Bytes a second at which weights are read from memory.
         cache_bandwidth: Bytes a second at which the key-value cache is read; that of the memory unless calibrated.
         memory: Bytes of it.
@@ -30,6 +31,7 @@ class Accelerator:
     name: str
     title: str
     peak_flops: float
+    attention_flops: float
     bandwidth: float
     cache_bandwidth: float
     memory: float
@@ -47,7 +49,12 @@ def accelerators() -> tuple[Accelerator, ...]:
     """
     file = json.loads(_FILE.read_text(encoding="utf-8"))
     return tuple(
-        Accelerator(**row, cache_bandwidth=row["bandwidth"], block_seconds=file["block_seconds"])
+        Accelerator(
+            **row,
+            attention_flops=row["peak_flops"],
+            cache_bandwidth=row["bandwidth"],
+            block_seconds=file["block_seconds"],
+        )
         for row in file["accelerators"]
     )
 

@@ -42,19 +42,21 @@ class Work:
     """What one forward pass of one sequence moves and computes, in a type of so many bytes a number.
 
     Attributes:
-        flops: Multiplications and additions in matrix products.
+        flops: Multiplications and additions in products with weights.
+        attention_flops: In attention's scores and sums of values.
         weight_bytes: Of the weights, each read once; of the input embedding the rows of the tokens.
         cache_bytes: Of the keys and values that are read.
     """
 
     flops: float
+    attention_flops: float
     weight_bytes: float
     cache_bytes: float
 
     @property
     def intensity(self) -> float:
         """FLOPs for each byte moved."""
-        return self.flops / (self.weight_bytes + self.cache_bytes)
+        return (self.flops + self.attention_flops) / (self.weight_bytes + self.cache_bytes)
 
 
 def decode_work(shape: Shape, counts: BlockCounts, *, context: int, number_bytes: int = 2) -> Work:
@@ -74,7 +76,8 @@ def decode_work(shape: Shape, counts: BlockCounts, *, context: int, number_bytes
     assert shape.heads and shape.kv_heads and shape.head_size
     attention = shape.depth * context * shape.head_size
     return Work(
-        flops=2.0 * (counts.matmul_outside + shape.depth * counts.matmul_block) + 4.0 * attention * shape.heads,
+        flops=2.0 * (counts.matmul_outside + shape.depth * counts.matmul_block),
+        attention_flops=4.0 * attention * shape.heads,
         weight_bytes=float(number_bytes * (counts.matmul_outside + shape.depth * counts.block + shape.width)),
         cache_bytes=2.0 * attention * shape.kv_heads * number_bytes,
     )
@@ -92,12 +95,10 @@ def prompt_work(shape: Shape, counts: BlockCounts, *, context: int, number_bytes
         context: n, in tokens.
         number_bytes: Bytes of a weight and of an entry of the cache.
     """
-    assert shape.heads
     one = decode_work(shape, counts, context=context, number_bytes=number_bytes)
-    attention_width = shape.heads * (shape.head_size or 0)
-    a_token = 2.0 * counts.matmul_block + 4.0 * attention_width * (context + 1) / 2
     return Work(
-        flops=context * shape.depth * a_token + 2.0 * counts.matmul_outside,
+        flops=2.0 * (counts.matmul_outside + context * shape.depth * counts.matmul_block),
+        attention_flops=one.attention_flops * (context + 1) / 2,
         weight_bytes=one.weight_bytes + number_bytes * (context - 1) * shape.width,
         cache_bytes=one.cache_bytes,
     )
@@ -106,10 +107,10 @@ def prompt_work(shape: Shape, counts: BlockCounts, *, context: int, number_bytes
 def serving_time(shape: Shape, counts: BlockCounts, accelerator: Accelerator, *, context: int) -> ServingTime:
     """How long a decoded token and a token of a prompt take on a machine, one sequence at a time.
 
-    Both are a pass of `decode_work` or `prompt_work`: max(FLOPs / peak, weight bytes / bandwidth + cache bytes / cache
-    bandwidth) + L x fixed cost of a block + fixed cost of a pass; a prompt's is divided by its tokens. Peak and
-    bandwidth are what a machine has at most, so that the times are what good software comes near to, not a promise;
-    between shapes of one budget their ratio is what counts.
+    Both are a pass of `decode_work` or `prompt_work`: max(FLOPs / peak, bytes / bandwidth) + L x fixed cost of a block
+    + fixed cost of a pass, where attention and the cache have rates of their own on a machine that is calibrated; a
+    prompt's is divided by its tokens. Peak and bandwidth are what a machine has at most, so that the times are what
+    good software comes near to, not a promise; between shapes of one budget their ratio is what counts.
 
     Args:
         shape: With its heads known.
@@ -119,23 +120,29 @@ def serving_time(shape: Shape, counts: BlockCounts, accelerator: Accelerator, *,
     """
     one = decode_work(shape, counts, context=context, number_bytes=accelerator.number_bytes)
     prompt = prompt_work(shape, counts, context=context, number_bytes=accelerator.number_bytes)
-    fixed = shape.depth * accelerator.block_seconds
-    parts: dict[Bound, float] = {
-        "memory": one.weight_bytes / accelerator.bandwidth + one.cache_bytes / accelerator.cache_bandwidth,
-        "compute": one.flops / accelerator.peak_flops,
-        "blocks": fixed,
-    }
+    parts: tuple[tuple[float, Bound], ...] = (
+        (shape.depth * accelerator.block_seconds, "blocks"),
+        (_compute_seconds(one, accelerator), "compute"),
+        (_memory_seconds(one, accelerator), "memory"),
+    )
     return ServingTime(
         device=accelerator.name,
         decode_seconds=_pass_seconds(one, accelerator, shape.depth),
         prompt_seconds=_pass_seconds(prompt, accelerator, shape.depth) / context,
-        decode_bound=max(parts, key=lambda part: parts[part]),
+        decode_bound=max(parts)[1],
         intensity=one.intensity,
     )
 
 
+def _compute_seconds(work: Work, machine: Accelerator) -> float:
+    return work.flops / machine.peak_flops + work.attention_flops / machine.attention_flops
+
+
+def _memory_seconds(work: Work, machine: Accelerator) -> float:
+    return work.weight_bytes / machine.bandwidth + work.cache_bytes / machine.cache_bandwidth
+
+
 def _pass_seconds(work: Work, machine: Accelerator, blocks: int) -> float:
     """Of one forward pass."""
-    moved = work.weight_bytes / machine.bandwidth + work.cache_bytes / machine.cache_bandwidth
     fixed = blocks * machine.block_seconds + machine.pass_seconds
-    return max(work.flops / machine.peak_flops, moved) + fixed
+    return max(_compute_seconds(work, machine), _memory_seconds(work, machine)) + fixed

@@ -4,10 +4,9 @@ Models are built by transformers from raw configs and run as transformers runs t
 in float32 on a CPU, in bfloat16 elsewhere. Imports torch and transformers only inside functions.
 """
 
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nil_audit.budget.counts import BlockCounts, count_blocks
@@ -21,8 +20,8 @@ THIS_MACHINE = "this machine"
 WARM_UP = 32  # tokens of a first prompt that is not timed
 DECODED = 4  # tokens decoded in a row, of which the first is not timed
 ROUNDS = 8  # of decoding, models in turn
-PROMPTS = 3  # of the full context, as long as they take no longer than PROMPT_SECONDS together
-PROMPT_SECONDS = 20.0
+PROMPTS = 3  # of the full context
+MOST_SECONDS = 20.0  # after which no further round is begun, of prompts and of decoding
 
 
 def measure(
@@ -42,9 +41,10 @@ def measure_all(
 ) -> tuple[ServingTime, ...]:
     """Time shapes on this machine, in turn, so that what else the machine does falls on all of them alike.
 
-    Decoding is a forward pass of one token with n - 1 tokens in the key-value cache, the median of `ROUNDS` times
-    three; a prompt is one pass over n tokens with logits of the last alone, the median of up to `PROMPTS`. Weights are
-    small random numbers; all shapes read theirs from the same memory, so that the largest alone has to fit.
+    Decoding is a forward pass of one token with n - 1 tokens in the key-value cache, the lower quartile of `ROUNDS`
+    times three; a prompt is one pass over n tokens with logits of the last alone, the lower quartile of up to
+    `PROMPTS`. Weights are small random numbers; all shapes read theirs from the same memory, so that the largest alone
+    has to fit.
 
     Args:
         configs: Raw configs.
@@ -60,11 +60,12 @@ def measure_all(
     import torch
 
     place = place_of(device)
-    read = [shape_from_config(config, name=name) for config, name in zip(configs, names or [""] * len(configs))]
-    shapes = [shape if shape.name else _named(shape) for shape in read]
+    shapes = [shape_from_config(config) for config in configs]
+    called = names or [f"{shape.depth} x {shape.width}" for shape in shapes]
+    shapes = [replace(shape, name=name) for shape, name in zip(shapes, called, strict=True)]
     _require_memory(shapes, context, place)
     with torch.inference_mode():
-        pool = Pool(place, max((shape.parameters.total for shape in shapes if shape.parameters), default=0))
+        pool = Pool(place, max(_parameters(shape) for shape in shapes))
         runs = [
             Run(shape, count_blocks(Template(config, shape)), model_of(config, shape.name, pool), context)
             for config, shape in zip(configs, shapes, strict=True)
@@ -78,36 +79,39 @@ def _time(runs: Sequence["Run"], done: Callable[[], None]) -> None:
     """Prompts first, which fill the caches, then tokens; one shape after the other in each round."""
     for run in runs:
         run.read(min(WARM_UP, run.context))
-    began = time.perf_counter()
-    for round_ in range(PROMPTS):
-        for run in runs:
-            if not round_ or time.perf_counter() - began < PROMPT_SECONDS:
-                run.prompt_times.append(run.read(run.context))
-            done()
-    for _ in range(ROUNDS):
-        for run in runs:
-            run.decode_times += [run.decode() for _ in range(DECODED)][1:]
-            done()
+    for rounds, tokens in ((PROMPTS, 0), (ROUNDS, DECODED)):
+        began = time.perf_counter()
+        for round_ in range(rounds):
+            late = round_ > 0 and time.perf_counter() - began > MOST_SECONDS
+            for run in runs:
+                if not late and tokens:
+                    run.decode_times += [run.decode() for _ in range(tokens)][1:]
+                elif not late:
+                    run.prompt_times.append(run.read(run.context))
+                done()
 
 
-@dataclass(kw_only=True)
-class Clock:
-    """Seconds of a call, with what it left to the device waited for."""
+def typical(times: Sequence[float]) -> float:
+    """The lower quartile: what else a machine does can only slow a pass down, but the least is an accident too."""
+    import numpy as np
 
-    wait: Callable[[], None]
+    return float(np.quantile(times, 0.25))
 
-    @classmethod
-    def of(cls, place: Any) -> "Clock":
-        import torch
 
-        return cls(wait=(lambda: None) if place.type == "cpu" else getattr(torch, place.type).synchronize)
+def seconds_of(call: Callable[[], Any], place: Any) -> float:
+    """Seconds of a call, with what it left to the device waited for.
 
-    def __call__(self, call: Callable[[], Any]) -> float:
-        self.wait()
-        start = time.perf_counter()
-        call()
-        self.wait()
-        return time.perf_counter() - start
+    The processor's where one thread does all, so that other processes count little.
+    """
+    import torch
+
+    wait = (lambda: None) if place.type == "cpu" else getattr(torch, place.type).synchronize
+    clock = time.thread_time if place.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
+    wait()
+    start = clock()
+    call()
+    wait()
+    return clock() - start
 
 
 @dataclass
@@ -118,6 +122,7 @@ class Run:
     counts: BlockCounts
     model: Any
     context: int
+    sequences: int = 1
     cache: Any = None
     prompt_times: list[float] = field(default_factory=list)
     decode_times: list[float] = field(default_factory=list)
@@ -135,11 +140,11 @@ class Run:
         return self._seconds(1)
 
     def result(self) -> ServingTime:
-        """Medians."""
+        """The times so far."""
         return ServingTime(
             device=THIS_MACHINE,
-            decode_seconds=statistics.median(self.decode_times),
-            prompt_seconds=statistics.median(self.prompt_times) / self.context,
+            decode_seconds=typical(self.decode_times),
+            prompt_seconds=typical(self.prompt_times) / self.context,
             decode_bound="",
             intensity=decode_work(
                 self.shape, self.counts, context=self.context, number_bytes=self.model.dtype.itemsize
@@ -150,10 +155,10 @@ class Run:
         import torch
 
         place = self.model.device
-        ids = torch.randint(0, self.shape.vocab_size, (1, tokens), device=place)
+        ids = torch.randint(0, self.shape.vocab_size, (self.sequences, tokens), device=place)
         try:
-            return Clock.of(place)(
-                lambda: self.model(input_ids=ids, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
+            return seconds_of(
+                lambda: self.model(input_ids=ids, past_key_values=self.cache, use_cache=True, logits_to_keep=1), place
             )
         except Exception as error:  # whatever a model class raises on a cache or a length that it cannot use
             raise MeasurementError(
@@ -170,6 +175,10 @@ class Pool:
 
         dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
         self.numbers = torch.empty(int(size * 1.01) + 2**20, dtype=dtype, device=place).normal_(std=0.02)
+
+    def matrix(self, start: int, rows: int, width: int) -> Any:
+        """Numbers from a place on, as a matrix."""
+        return self.numbers[start : start + rows * width].view(rows, width)
 
     def fill(self, model: Any) -> Any:
         """Give a model on the meta device its weights; those that are one stay one."""
@@ -209,12 +218,6 @@ def model_of(config: Mapping[str, Any], name: str, pool: Pool) -> Any:
         ) from error
 
 
-def _named(shape: Shape) -> Shape:
-    from dataclasses import replace
-
-    return replace(shape, name=f"{shape.depth} x {shape.width}")
-
-
 def place_of(device: str) -> Any:
     """The device that is meant."""
     import torch
@@ -229,26 +232,33 @@ def place_of(device: str) -> Any:
     return PartialState().device
 
 
+def free_memory(place: Any) -> int:
+    """Bytes of memory that are free on a device."""
+    import torch
+
+    from nil_audit.weights.host_memory import host_memory
+
+    if place.type in ("cpu", "mps"):
+        return host_memory().free
+    return int(getattr(torch, place.type).mem_get_info(place)[0])
+
+
 def _require_memory(shapes: Sequence[Shape], context: int, place: Any) -> None:
     """Refuse shapes whose weights, caches and one prompt do not fit.
 
     Raises:
         MeasurementError: They do not.
     """
-    import torch
-
-    from nil_audit.weights.host_memory import host_memory
-
     number_bytes = 4 if place.type == "cpu" else 2
     largest = max(shapes, key=_parameters)
     caches = [2 * one.depth * (one.kv_heads or 0) * (one.head_size or 0) * context for one in shapes]
     activations = max(context * (8 * one.width + 4 * (one.mlp_width or 4 * one.width)) for one in shapes)
     needed = number_bytes * (1.01 * _parameters(largest) + sum(caches) + 2 * max(caches) + activations)
-    free = host_memory().free if place.type in ("cpu", "mps") else getattr(torch, place.type).mem_get_info(place)[0]
+    free = free_memory(place)
     if needed > free:
         raise MeasurementError(
-            f"Timing {largest.name} takes about {needed / 1e9:.1f} GB of memory, but {free / 1e9:.1f} GB are free; leave"
-            " --measure out, or give a shorter --context."
+            f"Timing {largest.name} takes about {needed / 1e9:.1f} GB of memory, but {free / 1e9:.1f} GB are free;"
+            " leave --measure out, or give a shorter --context."
         )
 
 
