@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from nil_audit.calibration.result import BudgetOptimum, Calibration
 from nil_audit.report.calibration.words import (
     counted,
-    ends,
+    interval_ends,
     ratio_interval,
     span_text,
     tolerance_text,
@@ -49,7 +49,7 @@ def _valley(calibration: Calibration) -> Figure:
         _valley_plot(calibration),
         caption=f"Loss above the fitted best of its budget against R, depth over width. {lines}; thick: the fitted"
         f" valley with its 95% band, dashed beyond the sweep's shapes. Shaded: the interval at"
-        f" {tolerance_text(calibration)}, {span_text(*ends(calibration))}; bars on its ends: their 95%"
+        f" {tolerance_text(calibration)}, {span_text(*interval_ends(calibration))}; bars on its ends: their 95%"
         f" intervals.{hollow}",
         description=f"Excess loss of {counted(len(_used(calibration)), 'run', 'runs')} over R with a fitted valley"
         f" whose bottom is at {ratio_interval(calibration.optimum)}.",

@@ -10,7 +10,7 @@ from nil_audit.calibration.result import BudgetOptimum, Calibration, HeldOut, Va
 from nil_audit.report.calibration.words import (
     BOUNDS,
     FORMS,
-    ends,
+    interval_ends,
     ratio_interval,
     ratio_text,
     span_text,
@@ -31,8 +31,7 @@ FEW = 7
 def first_table(calibration: Calibration) -> Table:
     """Each budget's optimum in a few rows; of runs that share no budget the choices that move the answer most."""
     if not calibration.repeated:
-        chosen = [one for one in calibration.variants if one.kind in ("match", "tokens", "rate")]
-        return _variant_table(calibration, "The fit under other choices", _few(chosen))
+        return _variant_table(calibration, "The fit under other choices", _main_choices(calibration))
     some = _few(calibration.budgets)
     rest = (
         f" ({len(some)} of {len(calibration.budgets)}; all: --details)" if len(some) < len(calibration.budgets) else ""
@@ -40,11 +39,29 @@ def first_table(calibration: Calibration) -> Table:
     return _budgets(calibration, some, f"Each budget's own optimum with its 95% interval{rest}.")
 
 
+def first_rows(calibration: Calibration) -> list[Estimate | None]:
+    """The optima of the rows of `first_table`, from top to bottom."""
+    if calibration.repeated:
+        return [*(one.optimum for one in _few(calibration.budgets)), calibration.optimum]
+    return [calibration.optimum, *(one.optimum for one in _main_choices(calibration))]
+
+
 def budget_table(calibration: Calibration) -> Table | None:
     """Every budget's optimum; None where the first table has them all."""
     if not calibration.repeated or len(calibration.budgets) <= FEW:
         return None
     return _budgets(calibration, calibration.budgets, f"All {len(calibration.budgets)} budgets.")
+
+
+def _main_choices(calibration: Calibration) -> list[Variant]:
+    """What is held equal, tokens and learning rates, in a few rows."""
+    kinds = ("match", "tokens", "rate")
+    return _few([one for one in _others(calibration) if one.kind in kinds])
+
+
+def _others(calibration: Calibration) -> list[Variant]:
+    """The variants without the answer's own choice of what is held equal."""
+    return [one for one in calibration.variants if (one.kind, one.what) != ("match", calibration.match)]
 
 
 def _few(items: Sequence[Item]) -> list[Item]:
@@ -79,7 +96,7 @@ def _budgets(calibration: Calibration, budgets: Iterable[BudgetOptimum], caption
 
 def variant_table(calibration: Calibration) -> Table:
     """The fit with one choice made otherwise at a time, below the answer."""
-    return _variant_table(calibration, "The fit with one choice made otherwise", calibration.variants, curvature=True)
+    return _variant_table(calibration, "The fit with one choice made otherwise", _others(calibration), curvature=True)
 
 
 def _variant_table(
@@ -97,7 +114,7 @@ def _variant_table(
         int(calibration.runs["used"].sum()),
         calibration.optimum,
         calibration.curvature,
-        span_text(*ends(calibration)),
+        span_text(*interval_ends(calibration)),
     )
     rows = [
         row(
@@ -108,7 +125,6 @@ def _variant_table(
             span_text(one.low, one.high),
         )
         for one in variants
-        if not (one.kind == "match" and one.what == calibration.match)
     ]
     heads = ("Choice", "Runs", "Optimum R* [95%]", *(("c",) * curvature), f"Within {tolerance}")
     rest = f"; within {tolerance}, unless the tolerance is what differs" if curvature else ""

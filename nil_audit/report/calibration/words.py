@@ -63,7 +63,7 @@ def span_text(low: float | None, high: float | None) -> str:
     return f"{ratio_text(low)} to {ratio_text(high)}"
 
 
-def ends(calibration: Calibration) -> tuple[float | None, float | None]:
+def interval_ends(calibration: Calibration) -> tuple[float | None, float | None]:
     """Both ends of the interval; None for one beyond an optimum that is but a bound."""
     low, high, edge = calibration.low.value, calibration.high.value, calibration.edge
     return None if edge == "wider" else low, None if edge == "deeper" else high

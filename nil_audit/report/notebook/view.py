@@ -2,10 +2,12 @@
 
 from nil_audit.auditing.record import Record
 from nil_audit.auditing.several import Audits
+from nil_audit.calibration.result import Calibration
 from nil_audit.candidate.result import CandidateReport
 from nil_audit.comparison.result import Comparison
 from nil_audit.displayed import View
 from nil_audit.report.notebook.audit import AuditsView, RecordView
+from nil_audit.report.notebook.calibration import CalibrationView
 from nil_audit.report.notebook.candidate import CandidateView
 from nil_audit.report.notebook.comparison import ComparisonView
 
@@ -14,6 +16,7 @@ _VIEWS: dict[type, View] = {
     Audits: AuditsView(),
     Comparison: ComparisonView(),
     CandidateReport: CandidateView(),
+    Calibration: CalibrationView(),
 }
 
 

@@ -49,6 +49,7 @@ def metric_plot(
             room = (max(values) - min(values)) or abs(max(values)) or 1.0
             axes.set_ylim(min(values) - 0.06 * room, max(values) + 0.14 * room)
             axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}".replace("e+", "e")))
         shade(axes, low, high, optimum, phone=phone)
         colours = steps(len(curves))
         for curve, colour in zip(curves, colours, strict=True):

@@ -86,11 +86,14 @@ def optimum_plot(
         _name_pooled(axes, pooled)
         figure.draw_without_rendering()
         x = _spread(axes, sizes)
-        for place, one in zip(x, points, strict=True):
-            _draw(axes, place, one)
+        bars = [_draw(axes, place, one) for place, one in zip(x, points, strict=True)]
         y = np.array([one.bound if one.optimum is None else one.optimum.value for one in points], dtype=float)
         far = np.argsort(-np.abs(np.log(y / pooled.value)), kind="stable")
-        label_points(axes, [one.label for one in points], x, y, far.tolist(), radius=3.6, most=6 if phone else 24)
+        # Labels keep off bars and arrows, which are told as points without a name.
+        along = np.array([np.geomspace(*ends, 6) for ends in bars])
+        x, y = np.concatenate([x, np.repeat(x, along.shape[1])]), np.concatenate([y, along.ravel()])
+        names = [*(one.label for one in points), *[""] * along.size]
+        label_points(axes, names, x, y, far.tolist(), radius=3.6, most=6 if phone else 24)
         return figure
 
 
@@ -125,6 +128,7 @@ def _name_pooled(axes: Axes, pooled: Estimate) -> None:
         fontsize=6.8,
         color=INTERVAL,
         label=HALO,
+        zorder=6,
     )
 
 
@@ -145,23 +149,28 @@ def _spread(axes: Axes, sizes: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(back[:, 0])
 
 
-def _draw(axes: Axes, x: float, one: OptimumPoint) -> None:
+def _draw(axes: Axes, x: float, one: OptimumPoint) -> tuple[float, float]:
+    """Draw a budget; the ends of its bar or arrow."""
+    bottom, top = axes.get_ylim()
     if one.optimum is not None:
-        low, high = axes.get_ylim()
-        if one.optimum.low is not None or one.optimum.high is not None:
-            # An end that is open, or far off, is cut at the edge.
-            ends = (max(one.optimum.low or low, low), min(one.optimum.high or high, high))
+        # An end that is open, or far off, is cut at the edge.
+        value, low, high = one.optimum.value, one.optimum.low, one.optimum.high
+        ends = (value, value)
+        if low is not None or high is not None:
+            ends = (max(low or bottom, bottom), min(high or top, top))
             axes.plot([x, x], ends, color=LINE, lw=1.3, solid_capstyle="butt", zorder=3)
-        axes.plot([x], [one.optimum.value], marker="o", ms=5.2, color=LINE, mec=PAPER, mew=0.7, ls="", zorder=4)
-    elif one.bound is not None:
-        # The last shape of the budget, and the way on which the loss still falls there.
-        far = one.bound * (1.35 if one.deeper else 1 / 1.35)
-        axes.annotate(
-            "",
-            (x, far),
-            xytext=(x, one.bound),
-            arrowprops={"arrowstyle": "-|>", "lw": 1.2, "color": MUTED, "shrinkA": 0, "shrinkB": 0},
-            annotation_clip=False,
-            zorder=3,
-        )
-        axes.plot([x], [one.bound], marker="_", ms=6, mew=1.3, color=MUTED, ls="", zorder=3)
+        axes.plot([x], [value], marker="o", ms=5.2, color=LINE, mec=PAPER, mew=0.7, ls="", zorder=4)
+        return ends
+    # The last shape of the budget, and the way on which the loss still falls there.
+    start = one.bound or bottom
+    far = start * (1.35 if one.deeper else 1 / 1.35)
+    axes.annotate(
+        "",
+        (x, far),
+        xytext=(x, start),
+        arrowprops={"arrowstyle": "-|>", "lw": 1.2, "color": MUTED, "shrinkA": 0, "shrinkB": 0},
+        annotation_clip=False,
+        zorder=3,
+    )
+    axes.plot([x], [start], marker="_", ms=6, mew=1.3, color=MUTED, ls="", zorder=3)
+    return start, far
