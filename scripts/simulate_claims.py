@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from nil_audit.catalog.scores import MMLU_PRO_QUESTIONS
-from nil_audit.comparison.effect.dose import LOSS_PER_SIZE, dose_terms, predicted_terms
+from nil_audit.comparison.effect.dose import dose_terms, predicted_terms
 from nil_audit.comparison.effect.estimate import POWER, coefficients, design, made
 from nil_audit.comparison.effect.sample import Sample, sample
 from nil_audit.comparison.effect.size import MODELS_A_COLUMN, flexible_choices, size_columns
@@ -34,6 +34,7 @@ from nil_audit.comparison.reading.clean import checked
 from nil_audit.comparison.reading.join import read_frame
 from nil_audit.comparison.rules import answer
 from nil_audit.comparison.table import derive
+from nil_audit.law.pooled import LOSS_PER_SIZE
 from nil_audit.law.studies import study
 from nil_audit.stats.estimate import Array, Estimate
 from nil_audit.stats.least_squares import left_out_moments, orthogonal, solve_each

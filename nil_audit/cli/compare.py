@@ -20,14 +20,18 @@ _OUTCOME = (
     "Column of a model list, or loss_per_token or loss_per_byte of records, in the place of MMLU-Pro: a score from 0 to"
     " 1 (or all from 0 to 100), or with --lower-is-better a loss (of a perplexity give the logarithm)."
 )
-_INTERVAL = "Study whose predicted cost is tested: law, morph, chinchilla, gemstones, or an interval file (.json)."
+_INTERVAL = (
+    "Study whose predicted cost is tested: law, morph, chinchilla, gemstones, pooled (all of them), or a file that"
+    " 'nil-audit calibrate' wrote."
+)
 _FLOOR = "A score at or below it is at the chance floor (default: of MMLU-Pro by its error, of an --outcome none)."
 
 
 def _studies() -> list[str]:
-    from nil_audit.law.studies import curves
+    from nil_audit.law.pooled import NAME
+    from nil_audit.law.studies import studies
 
-    return [one.name for one in curves()]
+    return [*(one.name for one in studies()), NAME]
 
 
 def compare(

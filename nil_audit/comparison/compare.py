@@ -11,7 +11,7 @@ from nil_audit.auditing.record import Record
 from nil_audit.auditing.several import Audits
 from nil_audit.comparison.effect.size import summarise_bands
 from nil_audit.comparison.effect.size_fit import chosen_control
-from nil_audit.comparison.find import contrasted, find, primary_effect
+from nil_audit.comparison.find import find, primary_effect
 from nil_audit.comparison.findings import Answer, Effect
 from nil_audit.comparison.limitations import limitations
 from nil_audit.comparison.outcome import outcome_of
@@ -21,10 +21,9 @@ from nil_audit.comparison.reading.counted import listed
 from nil_audit.comparison.reading.join import read_frame
 from nil_audit.comparison.result import Comparison, Omission, Options
 from nil_audit.comparison.rules import answer
+from nil_audit.comparison.studies_tested import contrasted, predicting, tested
 from nil_audit.comparison.table import derive
 from nil_audit.errors import DataError
-from nil_audit.law.studies import curves as shipped_curves
-from nil_audit.law.studies import study as study_named
 from nil_audit.progress import Progress, silent
 from nil_audit.score.protocols import PROTOCOLS
 
@@ -112,11 +111,8 @@ def _compare(
         frame, outcome=options.outcome, lower_is_better=options.lower_is_better, size=options.size
     )
     chosen = _protocol(clean, options.protocol)
-    study = study_named(options.interval)
-    curves = (
-        *shipped_curves(),
-        *(one for one in (study,) if one.name not in {known.name for known in shipped_curves()}),
-    )
+    study = tested(options.interval)
+    shown = predicting(study)
     outcome = outcome_of(
         clean["score"].to_numpy(),
         column=options.outcome,
@@ -124,9 +120,9 @@ def _compare(
         floor=options.floor,
         size=options.size,
     )
-    tables = {str(name): derive(rows, outcome, study, curves) for name, rows in clean.groupby("protocol")}
+    tables = {str(name): derive(rows, outcome, study, shown) for name, rows in clean.groupby("protocol")}
     table = tables[chosen]
-    findings, line = find(table, outcome, study, curves, options, progress)
+    findings, line = find(table, outcome, study, shown, options, progress)
     others = [
         _answer(name, other, primary_effect(other, outcome, study.name))
         for name, other in tables.items()

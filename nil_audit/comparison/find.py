@@ -18,7 +18,7 @@ from nil_audit.comparison.scrutiny.floor import floor
 from nil_audit.comparison.scrutiny.held_out import skills
 from nil_audit.comparison.scrutiny.influence import influence
 from nil_audit.comparison.scrutiny.specifications import specification_curve
-from nil_audit.law.studies import Study, studies
+from nil_audit.comparison.studies_tested import Tested, contrasted
 from nil_audit.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -37,16 +37,11 @@ def primary_effect(table: "pd.DataFrame", outcome: Outcome, study: str) -> Effec
     return effect(whole, row="primary", study=study, control=chosen_control(fit_sizes(whole)))
 
 
-def contrasted(study: Study) -> tuple[Study, ...]:
-    """The studies whose intervals models are held against: those that a verdict counts, and the one that is tested."""
-    return (*studies(), *(one for one in (study,) if one not in studies()))
-
-
 def find(
     table: "pd.DataFrame",
     outcome: Outcome,
-    study: Study,
-    curves: tuple[Study, ...],
+    study: Tested,
+    shown: tuple[Tested, ...],
     options: Options,
     progress: Progress = silent,
 ) -> tuple[Findings, "pd.DataFrame | None"]:
@@ -56,7 +51,7 @@ def find(
         table: From `nil_audit.comparison.table.derive`, flagged rows too.
         outcome: What is held against shape.
         study: Whose dose is the primary one.
-        curves: Every study whose prediction is shown.
+        shown: Everything whose prediction is shown.
         options: Its seed, permutations, splits, and whether to be quick.
         progress: Opens a progress display.
     """
@@ -74,7 +69,7 @@ def find(
     findings = Findings(
         size_fits=fits,
         effects=tuple(rows),
-        predictions=predictions(whole, curves, control),
+        predictions=predictions(whole, shown, control),
         mappings=mappings(whole, study, control),
         specifications=None
         if options.quick

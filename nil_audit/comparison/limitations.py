@@ -7,7 +7,6 @@ models (a floor that none is at, families where all are of one) is not missed.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nil_audit.comparison.effect.dose import LOSS_PER_SIZE
 from nil_audit.comparison.effect.estimate import SPARE_MODELS
 from nil_audit.comparison.effect.rows import subset_samples
 from nil_audit.comparison.effect.sample import Sample
@@ -23,6 +22,7 @@ from nil_audit.comparison.scrutiny.contrasts import EACH_SIDE
 from nil_audit.comparison.scrutiny.held_out import FEWEST_TRAINED_ON, GROUPS_EACH_SIDE, release_cutoff
 from nil_audit.comparison.scrutiny.joint_test import FEWEST_UNITS
 from nil_audit.comparison.scrutiny.matching import MONTHS_APART, SIZES_APART
+from nil_audit.law.pooled import LOSS_PER_SIZE
 from nil_audit.stats.jackknife import FEWEST_GROUPS
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nil_audit.comparison.result import Predictor
-from nil_audit.law.studies import studies
+from nil_audit.comparison.studies_tested import CONTRASTED
 from nil_audit.stats.estimate import Array
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _LOGARITHMIC = ("ratio", "depth", "width", "parameters", "tokens", "aofe", "sens
 
 def expected_signs() -> dict[str, int]:
     """Every predictor, the primary one first, with the sign that the law expects: -1, +1, or 0 for none."""
-    against = {f"deviation_{study.name}": -1 for study in studies()}
+    against = {f"deviation_{study}": -1 for study in CONTRASTED}
     return {**against, "ratio": 0, "depth": 0, "width": 0, **METRICS}
 
 

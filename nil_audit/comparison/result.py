@@ -43,7 +43,8 @@ class Options:
         outcome: Column of another score, or of a loss, to be held against shape; None: MMLU-Pro.
         lower_is_better: The outcome is a loss.
         size: Column of the size that is held fixed.
-        interval: Study whose predicted cost is tested: "law", another that ships, or the path of an interval file.
+        interval: Study whose predicted cost is tested: "law", another that ships, "pooled" for all of them, or the path
+            of a file of a study or a pool.
         floor: A score at or below it is at the chance floor; None: by its error, see
             `nil_audit.comparison.table.at_floor`; none for another outcome.
         quick: Leave out the specification curve, and what the answer hangs on.

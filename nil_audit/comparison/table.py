@@ -24,10 +24,10 @@ Numbers that are missing are NaN, text that is missing is "". The rows are in th
 | month | release in months since year 0 |
 | band | key of the size band, one of `nil_audit.comparison.size.BANDS`; "" where parameters are unknown |
 | size | the size that is held fixed: parameters unless another column is asked for |
-| verdict | "inside", "disputed" or "outside" the shipped intervals |
+| verdict | "inside", "disputed" or "outside" by what the pooled studies expect of the shape |
 | distance_STUDY | signed distance to a study's interval in nats of ratio, 0 inside |
 | deviation_STUDY | signed deviation from its optimum, ln R - ln R* |
-| excess_STUDY | relative excess loss that the study predicts for the shape |
+| excess_STUDY | relative excess loss that the study predicts for the shape; excess_pooled of all studies pooled |
 | response | the outcome in points, or in per cent of loss, so that higher is better |
 | at_floor | whether the score says nothing; see `at_floor` |
 | expected | response that models of its size get, from the rows that are not flagged |
@@ -55,9 +55,9 @@ from nil_audit.comparison.effect.size import BANDS, band_number
 from nil_audit.comparison.effect.size_fit import beyond_size, chosen_control, expected_response, fit_sizes
 from nil_audit.comparison.outcome import Outcome
 from nil_audit.comparison.predictors import METRICS
-from nil_audit.law.loss_curves import UNKNOWN_BUDGET
-from nil_audit.law.pooled import verdict
-from nil_audit.law.studies import Study, distance
+from nil_audit.comparison.studies_tested import Tested, predicted_excess
+from nil_audit.law.pooled import Pool, pool
+from nil_audit.law.studies import distance
 from nil_audit.stats.estimate import Array
 
 if TYPE_CHECKING:
@@ -73,14 +73,14 @@ Nothing of the question has to be understood for it, so a score is above the flo
 """
 
 
-def derive(rows: "pd.DataFrame", outcome: Outcome, study: Study, curves: Sequence[Study]) -> "pd.DataFrame":
+def derive(rows: "pd.DataFrame", outcome: Outcome, study: Tested, shown: Sequence[Tested]) -> "pd.DataFrame":
     """The table of one protocol: its rows with everything that follows from each.
 
     Args:
         rows: From `nil_audit.comparison.reading.clean.checked`, one row a model.
         outcome: What is held against shape.
-        study: Whose dose stands in the table.
-        curves: Every study that gets columns, ``study`` among them.
+        study: Whose dose stands in the table; a pool gives the verdicts too.
+        shown: Everything that gets columns, ``study`` among them.
     """
     table = rows.sort_values("model", key=lambda names: names.str.lower(), kind="stable").reset_index(drop=True)
     kept = ("model", *TEXTS, *NUMBERS, *({outcome.size} - {"parameters"}))
@@ -97,15 +97,14 @@ def derive(rows: "pd.DataFrame", outcome: Outcome, study: Study, curves: Sequenc
         float(parameters) if there else None for parameters, there in zip(table["parameters"], sized, strict=True)
     ]
     shapes = list(zip(table["ratio"], budgets, strict=True))
-    table["verdict"] = [verdict(ratio, budget).label for ratio, budget in shapes]
-    for curve in curves:
-        intervals = [curve.interval(budget) for budget in budgets]
+    pooled = study if isinstance(study, Pool) else pool()
+    table["verdict"] = [pooled.regret(ratio, budget).label for ratio, budget in shapes]
+    for one in shown:
+        intervals = [one.interval(budget) for budget in budgets]
         distances = [distance(ratio, interval) for ratio, interval in zip(table["ratio"], intervals, strict=True)]
-        table[f"distance_{curve.name}"] = np.array(distances, dtype=float)
-        table[f"deviation_{curve.name}"] = np.log(table["ratio"] / np.array([one.optimum for one in intervals]))
-        table[f"excess_{curve.name}"] = [
-            curve.curve.excess(ratio, budget or UNKNOWN_BUDGET) for ratio, budget in shapes
-        ]
+        table[f"distance_{one.name}"] = np.array(distances, dtype=float)
+        table[f"deviation_{one.name}"] = np.log(table["ratio"] / np.array([ends.optimum for ends in intervals]))
+        table[f"excess_{one.name}"] = [predicted_excess(one, ratio, budget) for ratio, budget in shapes]
     table["response"] = outcome.response(table["score"].to_numpy())
     table["at_floor"] = at_floor(table["score"].to_numpy(), table["stderr"].to_numpy(), outcome)
     return _adjusted(table, outcome, study.name)

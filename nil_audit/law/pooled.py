@@ -163,8 +163,9 @@ class Pool:
         best = self.best(parameters)
         grid = np.geomspace(best / 300, best * 300, 2001)
         ln_optimum, curvature = self.valleys(parameters)
-        within = np.mean(curvature * (np.log(grid)[:, None] - ln_optimum) ** 2 <= TOLERANCE, axis=1)
-        good = grid[within >= INSIDE]
+        half = np.sqrt(TOLERANCE / curvature)
+        begun, ended = (np.sort(end).searchsorted(np.log(grid)) for end in (ln_optimum - half, ln_optimum + half))
+        good = grid[(begun - ended) / len(half) >= INSIDE]
         if len(good) == 0:
             return Interval(low=best, high=best, optimum=best)
         return Interval(low=float(min(good[0], best)), high=float(max(good[-1], best)), optimum=best)

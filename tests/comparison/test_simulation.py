@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 
-from nil_audit.comparison.effect.dose import LOSS_PER_SIZE
 from nil_audit.comparison.effect.estimate import effect
 from nil_audit.comparison.effect.rows import effect_rows
 from nil_audit.comparison.effect.size_fit import chosen_control, fit_sizes
+from nil_audit.law.pooled import LOSS_PER_SIZE
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from nil_audit.auditing.record import verdict_document
 from nil_audit.auditing.measured import all_estimates
-from nil_audit.auditing.record import Record
+from nil_audit.auditing.record import Record, verdict_document
 from nil_audit.files import plain
 from nil_audit.shape.architecture import Parameters, Shape
 

@@ -16,8 +16,7 @@ from markdown_it import MarkdownIt
 from rich.cells import cell_len
 from rich.console import Console
 
-from nil_audit.auditing.record import verdict_document
-from nil_audit.auditing.record import Record
+from nil_audit.auditing.record import Record, verdict_document
 from nil_audit.files import csv_text, from_csv, json_text
 from nil_audit.report.audit.page import audit_files, audit_page
 from nil_audit.report.render.characters import clean, fitted

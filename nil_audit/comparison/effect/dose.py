@@ -16,15 +16,12 @@ import numpy as np
 
 from nil_audit.comparison.effect.sample import Sample
 from nil_audit.comparison.effect.size import spread
+from nil_audit.law.pooled import LOSS_PER_SIZE
 from nil_audit.stats.estimate import Array
 from nil_audit.stats.spline import degrees, natural_spline, natural_spline_slope, spline_knots
 
-LOSS_PER_SIZE = 0.039
-"""-d ln loss / d ln parameters at 3B parameters and 1T tokens by Hoffmann et al. 2022 (0.34 · 406 N^-0.34 / loss):
-what a relative excess loss is worth in parameters. 1% of loss is 0.26 e-folds."""
-
 LOSS_PER_SIZE_RANGE = (0.03, 0.055)
-"""From the smallest to the largest value that published fits give between 0.1B and 10B parameters."""
+"""From the smallest to the largest value of it that published fits give between 0.1B and 10B parameters."""
 
 SLOPES = ("spline", "quadratic", "step")
 """Where the slope is taken from: the natural spline of size with three columns (two under 30 models, a line under

@@ -12,6 +12,7 @@ from nil_audit.comparison.effect.sample import Sample, sample
 from nil_audit.comparison.effect.size_fit import beyond_size
 from nil_audit.comparison.findings import Effect, Mapping, Prediction, SizeFit
 from nil_audit.comparison.outcome import Outcome
+from nil_audit.comparison.studies_tested import Tested
 from nil_audit.law.studies import Study
 from nil_audit.stats.estimate import LEVEL
 
@@ -100,32 +101,32 @@ def effect_rows(samples: dict[str, Sample], study: str, fits: tuple[SizeFit, ...
     return [one for one in made_of if one is not None]
 
 
-def predictions(whole: Sample, curves: tuple[Study, ...], control: str) -> tuple[Prediction, ...]:
+def predictions(whole: Sample, shown: tuple[Tested, ...], control: str) -> tuple[Prediction, ...]:
     """What each study predicts for these models at all, and the effect in units of that.
 
     Args:
         whole: The models.
-        curves: The studies, each with a column ``excess_STUDY`` in the sample's table.
+        shown: The studies, each with a column ``excess_STUDY`` in the sample's table.
         control: The size control.
     """
     if not whole.models:
         return ()
     found = []
-    for curve in curves:
-        costs = dose(whole, curve.name)
+    for one in shown:
+        costs = dose(whole, one.name)
         found.append(
             Prediction(
-                study=curve.name,
+                study=one.name,
                 mean=float(costs.mean()),
                 largest=float(costs.max()),
                 spread=float(beyond_size(whole, costs, control).std()),
-                effect=effect(whole, row="primary", study=curve.name, control=control),
+                effect=effect(whole, row="primary", study=one.name, control=control),
             )
         )
     return tuple(found)
 
 
-def mappings(whole: Sample, study: Study, control: str) -> tuple[Mapping, ...]:
+def mappings(whole: Sample, study: Tested, control: str) -> tuple[Mapping, ...]:
     """The primary effect under other ways of turning a shape into a cost.
 
     Args:
@@ -152,11 +153,11 @@ def mappings(whole: Sample, study: Study, control: str) -> tuple[Mapping, ...]:
     return tuple(found)
 
 
-def _ways(whole: Sample, study: Study) -> Iterator[tuple[str, str, float, Terms, Terms]]:
+def _ways(whole: Sample, study: Tested) -> Iterator[tuple[str, str, float, Terms, Terms]]:
     """What is changed, to which end, the number, the dose, and the dose of a world in which the prediction holds."""
     excess = whole.excess(study.name)
     predicted = predicted_terms(whole, excess)
-    if study.form == "quadratic":
+    if isinstance(study, Study) and study.form == "quadratic":
         tail = 50 * (1 - LEVEL)
         ends = np.percentile([draw[1] for draw in study.draws], [tail, 100 - tail])
         for label, value in zip(("low", "high"), map(float, ends), strict=True):

@@ -17,7 +17,7 @@ from nil_audit.comparison.effect.size import BANDS
 from nil_audit.comparison.findings import Contrast, SizeFit
 from nil_audit.comparison.scrutiny.edges import Mask, edges, inside_of_draws
 from nil_audit.comparison.scrutiny.matching import matched
-from nil_audit.law.studies import Study
+from nil_audit.comparison.studies_tested import Tested
 from nil_audit.stats.estimate import LEVEL, Array, Estimate, holm
 from nil_audit.stats.jackknife import over_groups
 from nil_audit.stats.least_squares import Codes, left_out_moments, less_group_means
@@ -30,7 +30,7 @@ EACH_SIDE_OF_BAND = 2
 """Models of one size band that must lie inside and outside."""
 
 
-def contrasts(sample: Sample, studies: Sequence[Study], fits: Sequence[SizeFit], control: str) -> tuple[Contrast, ...]:
+def contrasts(sample: Sample, studies: Sequence[Tested], fits: Sequence[SizeFit], control: str) -> tuple[Contrast, ...]:
     """The contrast of each study's interval.
 
     Args:
@@ -71,7 +71,7 @@ def difference(held: Array, inside: Array, response: Array, group: Codes) -> Arr
         return np.where(left > 1e-9 * moment[:, last, last], covariance[:, 0, 1] / left, np.nan)
 
 
-def _contrast(sample: Sample, study: Study, fits: Sequence[SizeFit], control: str) -> Contrast | None:
+def _contrast(sample: Sample, study: Tested, fits: Sequence[SizeFit], control: str) -> Contrast | None:
     ends = edges(sample, study)
     inside = ends.inside
     held = design(sample, control)
@@ -140,8 +140,8 @@ def _organisations(sample: Sample, held: Array, inside: Mask) -> tuple[tuple[str
     return min(found, key=lambda one: one[1]), max(found, key=lambda one: one[1])
 
 
-def _over_draws(sample: Sample, study: Study, held: Array) -> tuple[float, float, float] | None:
-    """Mean and 95% range of the contrast over the study's bootstrap draws of its interval."""
+def _over_draws(sample: Sample, study: Tested, held: Array) -> tuple[float, float, float] | None:
+    """Mean and 95% range of the contrast over the bootstrap draws of a study's interval; None where it has none."""
     inside = inside_of_draws(sample, study)
     count = inside.sum(axis=1)
     inside = inside[(count >= EACH_SIDE) & (count <= sample.models - EACH_SIDE)].astype(float)

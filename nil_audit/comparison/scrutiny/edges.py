@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nil_audit.comparison.effect.sample import Sample
+from nil_audit.comparison.studies_tested import Tested
 from nil_audit.law.loss_curves import UNKNOWN_BUDGET, DepthWidthCurve, shallowest
 from nil_audit.law.studies import Study
 from nil_audit.stats.estimate import Array
@@ -56,7 +57,7 @@ class Edges:
         return int(counts.max()), float(ratios[counts.argmax()])
 
 
-def edges(sample: Sample, study: Study) -> Edges:
+def edges(sample: Sample, study: Tested) -> Edges:
     """The interval of a study for each model, read at its parameters (at 1B where they are not known)."""
     budgets, place = np.unique(_budgets(sample), return_inverse=True)
     ends = [study.interval(float(budget)) for budget in budgets]
@@ -67,14 +68,14 @@ def edges(sample: Sample, study: Study) -> Edges:
     )
 
 
-def inside_of_draws(sample: Sample, study: Study) -> Mask:
-    """Which models lie inside the interval of each bootstrap draw, shape (D, n); D = 0 where the study has none.
+def inside_of_draws(sample: Sample, study: Tested) -> Mask:
+    """Which models lie inside the interval of each bootstrap draw, shape (D, n); D = 0 where there are none.
 
     An interval that changes with the budget is computed at 13 budgets over the range of the models, on a grid of 160
-    ratios a decade, and interpolated linearly in logarithms.
+    ratios a decade, and interpolated linearly in logarithms. The interval of a pool has no draws: it is made of all.
     """
     ratio = np.log(sample.table["ratio"].to_numpy(dtype=float))
-    if not study.draws:
+    if not isinstance(study, Study) or not study.draws:
         return np.zeros((0, sample.models), dtype=np.bool_)
     if study.form == "quadratic":
         centre, curvature = np.array(study.draws).T[:, :, None]

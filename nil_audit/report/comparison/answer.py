@@ -4,7 +4,8 @@ from nil_audit.comparison.findings import Answer, Effect
 from nil_audit.comparison.predictors import METRICS
 from nil_audit.comparison.result import Comparison
 from nil_audit.comparison.rules import ENOUGH_GROUPS, ENOUGH_MODELS
-from nil_audit.law.studies import Study, study
+from nil_audit.comparison.studies_tested import Tested, tested
+from nil_audit.law.pooled import INSIDE, TOLERANCE, Pool
 from nil_audit.report.comparison.words import (
     CONTROLS,
     amount,
@@ -21,23 +22,28 @@ from nil_audit.report.comparison.words import (
 from nil_audit.report.render.text import listing, p_value
 
 
-def study_of(comparison: Comparison) -> Study:
-    """The study whose predicted cost is put to the test."""
-    return study(comparison.options.interval)
+def study_of(comparison: Comparison) -> Tested:
+    """The study, or the pool of them, whose predicted cost is put to the test."""
+    return tested(comparison.options.interval)
 
 
 def claim(comparison: Comparison) -> str:
     """What the study says of shape, in numbers, and what that comes to for these models."""
-    tested = study_of(comparison)
-    within, best = tested.interval(), tested.optimum()
-    at = "" if tested.form == "quadratic" else " at 1B parameters"
-    low, high = best.interval or (best.value, best.value)
+    held = study_of(comparison)
+    within = held.interval()
+    if isinstance(held, Pool):
+        near = f"{within.optimum:.3f} at 1B parameters"
+        cost = f"{100 * TOLERANCE:g}% of loss with a probability of {INSIDE:.0%} or more"
+    else:
+        best = held.optimum()
+        low, high = best.interval or (best.value, best.value)
+        at = "" if held.form == "quadratic" else " at 1B parameters"
+        near, cost = f"{best.value:.3f} (95%: {low:.3f} to {high:.3f}){at}", f"{100 * held.tolerance:g}% of loss"
     text = (
-        f"{start(study_words(tested.name))} says: of models of one size those do best whose depth over width R is"
-        f" near {best.value:.3f} (95%: {low:.3f} to {high:.3f}){at}; R from {within.low:.3f} to {within.high:.3f}"
-        f" costs at most {100 * tested.tolerance:g}% of loss, and R farther out costs more"
+        f"{start(study_words(held.name))} says: of models of one size those do best whose depth over width R is"
+        f" near {near}; R from {within.low:.3f} to {within.high:.3f} costs at most {cost}, and R farther out costs more"
     )
-    predicted = next((one for one in comparison.findings.predictions if one.study == tested.name), None)
+    predicted = next((one for one in comparison.findings.predictions if one.study == held.name), None)
     if predicted is None:
         return f"{text}."
     models = counted(comparison.answer.sized, "model", "models")

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nil_audit import __version__
-from nil_audit.comparison.effect.dose import LOSS_PER_SIZE
 from nil_audit.comparison.predictors import METRICS
 from nil_audit.comparison.result import Comparison
+from nil_audit.law.pooled import LOSS_PER_SIZE
+from nil_audit.law.studies import Study
 from nil_audit.report.comparison.answer import study_of
 from nil_audit.report.comparison.words import CONTROLS, group_words, number, predictor_label, study_words, unit
 from nil_audit.report.render.cells import count_cell, estimate_cell, verdict_cell
@@ -81,7 +82,7 @@ def model_table(comparison: Comparison) -> Table:
             ),
             _numbers("R"),
             _numbers("Size"),
-            Column(label="Verdict", help="how many studies put the shape within 1% of the best"),
+            Column(label="Verdict", help="what the pooled studies expect of the shape"),
             Column(label="Family"),
             Column(label="Release"),
             *(_numbers(key.replace("_", " ")) for key in measured),
@@ -133,7 +134,11 @@ def _method(comparison: Comparison) -> Iterator[str]:
     yield (
         "R is depth over width, in blocks per channel. The excess loss that a study predicts for a shape comes from its"
         " fitted curve"
-        + (f", exp({tested.coefficients[1]:.4f} (ln R/R*)²) - 1." if tested.form == "quadratic" else ".")
+        + (
+            f", exp({tested.coefficients[1]:.4f} (ln R/R*)²) - 1."
+            if isinstance(tested, Study) and tested.form == "quadratic"
+            else "."
+        )
     )
     if comparison.outcome.lower_is_better:
         yield "The cost of a shape (the dose) is 100 ln(1 + excess), in per cent of loss."

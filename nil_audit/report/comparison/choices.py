@@ -1,15 +1,19 @@
 """Does the answer depend on a choice? The effect row by row, the specification curve, and the prediction itself."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 
 from nil_audit.comparison.findings import Effect, Mapping, SpecificationCurve
 from nil_audit.comparison.result import Comparison
+from nil_audit.law.pooled import LABELS, NAME
+from nil_audit.law.studies import Study
 from nil_audit.report.comparison.answer import study_of
 from nil_audit.report.comparison.words import (
     CHOICES,
     CONTROLS,
     VERDICTS,
+    amount,
     effect_label,
     effect_text,
     estimate_words,
@@ -21,7 +25,7 @@ from nil_audit.report.comparison.words import (
 )
 from nil_audit.report.render.cells import count_cell
 from nil_audit.report.render.page import Cell, Column, Table, table
-from nil_audit.report.render.text import p_value, percent
+from nil_audit.report.render.text import listing, p_value, percent
 
 _SUBSETS = ("above_floor",)
 """Those that the first table names; the others are further down."""
@@ -177,11 +181,31 @@ def prediction_table(comparison: Comparison) -> Table:
     )
 
 
+def pooled_sentence(comparison: Comparison) -> str:
+    """What all studies pooled predict for these models, and whether such data could show it; empty without a size."""
+    found = {one.study: one for one in comparison.findings.predictions}.get(NAME)
+    if found is None:
+        return ""
+    usable = comparison.usable
+    counts = Counter(usable["verdict"])
+    shapes = listing([f"{counts[label]} {label}" for label in LABELS if counts[label]])
+    text = (
+        f"All studies pooled call {shapes} of {len(usable)} shapes, and say that shape costs"
+        f" {amount(comparison.outcome, found.mean)} on average, {found.largest:.1f} at most, with a spread of"
+        f" {found.spread:.1f} once size is held fixed"
+    )
+    seen = found.effect.detectable if found.effect else None
+    if seen is None:
+        return f"{text}."
+    return f"{text}; such data mostly miss an effect below {seen:.1f} times that."
+
+
 def mapping_table(comparison: Comparison) -> Table:
     """The effect under other ways of turning a shape into a cost."""
     primary = comparison.answer.primary
     own = primary.as_predicted if primary else None
-    curvature = study_of(comparison).coefficients[1] if study_of(comparison).form == "quadratic" else math.nan
+    held = study_of(comparison)
+    curvature = held.coefficients[1] if isinstance(held, Study) and held.form == "quadratic" else math.nan
     return table(
         "The effect when the prediction itself is made otherwise.",
         ("Prediction", "Effect [95%]", Column(label="The answer would be")),

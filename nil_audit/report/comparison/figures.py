@@ -66,8 +66,7 @@ def main_plot(comparison: Comparison) -> Drawing:
 
 def _predicted(comparison: Comparison) -> str:
     """What an effect of 1 is called beside its line."""
-    words = study_words(comparison.study)
-    return f"as {words} predict{'' if words.endswith('studies') else 's'}"
+    return f"as {study_words(comparison.study)} predicts"
 
 
 def _effect(comparison: Comparison) -> Figure | None:

@@ -6,6 +6,7 @@ from itertools import islice, zip_longest
 from nil_audit.comparison.findings import Band, Effect
 from nil_audit.comparison.outcome import LOSS, Outcome
 from nil_audit.comparison.result import Comparison
+from nil_audit.law.pooled import NAME
 from nil_audit.law.studies import DEFAULT
 from nil_audit.report.render.text import interval_text, signed
 from nil_audit.stats.estimate import Estimate
@@ -76,8 +77,8 @@ def predictor_label(key: str) -> str:
 
 
 def study_words(study: str) -> str:
-    """A study as the subject of a sentence: "the law", "the morph study", "the pooled studies"."""
-    return {DEFAULT: "the law", "pooled": "the pooled studies"}.get(study, f"the {study} study")
+    """A study as the subject of a sentence: "the law", "the morph study", "the pool of studies"."""
+    return {DEFAULT: "the law", NAME: "the pool of studies"}.get(study, f"the {study} study")
 
 
 def effect_label(effect: Effect) -> str:
