@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nil_audit.auditing.several import Audits as Audits
     from nil_audit.auditing.several import audit_many as audit_many
     from nil_audit.auditing.several import read_records as read_records
+    from nil_audit.calibration.calibrate import calibrate as calibrate
     from nil_audit.candidate.check import check_candidate as check_candidate
     from nil_audit.comparison.compare import compare as compare
     from nil_audit.data import demo_model as demo_model
@@ -35,6 +36,7 @@ _PUBLIC = {
     "read_record": "nil_audit.auditing.record",
     "read_records": "nil_audit.auditing.several",
     "demo_model": "nil_audit.data",
+    "calibrate": "nil_audit.calibration.calibrate",
     "compare": "nil_audit.comparison.compare",
     "check_candidate": "nil_audit.candidate.check",
     "Estimate": "nil_audit.stats.estimate",

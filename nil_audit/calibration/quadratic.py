@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from nil_audit.calibration.regression import Regression, offsets, surface
 from nil_audit.errors import DataError
 from nil_audit.law.loss_curves import FEWEST_BLOCKS, QuadraticCurve
 from nil_audit.stats.estimate import Array, Estimate
@@ -22,6 +22,8 @@ COLUMNS = ("depth", "width", "parameters", "loss", "budget")
 SCATTERED_COLUMNS = ("depth", "width", "parameters", "loss", "held_equal")
 FEWEST_SHAPES = 4  # a budget: three numbers are fitted to each
 FEWEST_SCATTERED = 10  # five numbers are fitted to all of them together
+CENTRE = -3.5  # ln of a ratio, about which the columns are made, for the arithmetic alone
+FARTHEST = 20.0  # |ln R*|: a refit beyond it has no optimum
 PARAMETER_SPREAD = 0.15  # largest run of a budget over its smallest, minus 1; beyond it size differs with shape
 
 
@@ -73,7 +75,7 @@ def comparable_runs(runs: pd.DataFrame) -> pd.DataFrame:
     Raises:
         DataError: A column is missing, a number is not above zero, or nothing is left.
     """
-    deep = _deep_runs(runs, COLUMNS, positive=COLUMNS[:4])
+    deep = deep_runs(runs, COLUMNS, positive=COLUMNS[:4])
     groups = deep.groupby("budget")["parameters"]
     spread = groups.transform("max") / groups.transform("min") - 1
     kept = deep[(groups.transform("size") >= FEWEST_SHAPES) & (spread <= PARAMETER_SPREAD)]
@@ -96,68 +98,59 @@ def fit_quadratic(runs: pd.DataFrame, *, draws: int = 200, seed: int = 0) -> Qua
     Raises:
         DataError: The runs have no optimum: loss does not rise on both sides of any ratio.
     """
-    groups = [
-        (np.log((group["depth"] / group["width"]).to_numpy(float)), np.log(group["loss"].to_numpy(float)))
-        for _, group in runs.groupby("budget")
-    ]
-
-    def resample(random: np.random.Generator) -> _Fit:
-        chosen: _Groups = []
-        for index in random.integers(len(groups), size=len(groups)):
-            x, y = groups[index]
-            rows = random.integers(len(x), size=len(x))
-            chosen.append((x[rows], y[rows]))
-        return _least_squares(chosen)
-
-    return _fitted(runs, _least_squares(groups), resample, budgets=len(groups), draws=draws, seed=seed)
+    return fit(runs, repeated(runs, valley(runs)), curve, draws, seed)
 
 
 def fit_scattered(runs: pd.DataFrame, *, draws: int = 200, seed: int = 0) -> QuadraticFit:
-    """Fit the rule to runs none of which share a budget: a_N is a parabola in ln of what is held equal.
+    """Fit the rule to runs none of which share a budget: a_N is a smooth curve in ln of what is held equal.
 
-    Runs under three blocks are left out. The errors are those of a bootstrap over runs.
+    It is a parabola; where tokens differ, a cubic in both logarithms. Runs under three blocks are left out. The errors
+    are those of a bootstrap over runs.
 
     Args:
         runs: One row a run; columns as in `SCATTERED_COLUMNS`, ``held_equal`` being what two shapes must have in
-            common to be compared: parameters without embeddings, all parameters, or FLOPs.
+            common to be compared: parameters without embeddings, all parameters, or FLOPs; and perhaps ``tokens``.
         draws: Bootstrap refits to keep.
         seed: Of the bootstrap.
 
     Raises:
         DataError: A column is missing, a number is not above zero, there are too few runs, or they have no optimum.
     """
-    deep = _deep_runs(runs, SCATTERED_COLUMNS, positive=SCATTERED_COLUMNS)
-    if len(deep) < FEWEST_SCATTERED:
+    deep = deep_runs(runs, SCATTERED_COLUMNS, positive=SCATTERED_COLUMNS)
+    regression = scattered(deep, valley(deep))
+    if len(deep) < max(FEWEST_SCATTERED, regression.size.shape[1] + 3):
         raise DataError(
-            f"The sweep has {len(deep)} runs of depth {FEWEST_BLOCKS} or more where {FEWEST_SCATTERED} are needed;"
-            " add runs."
+            f"The sweep has {len(deep)} runs of depth {FEWEST_BLOCKS} or more where"
+            f" {max(FEWEST_SCATTERED, regression.size.shape[1] + 3)} are needed; add runs."
         )
-    size, ratio = (np.log(values.to_numpy(float)) for values in (deep["held_equal"], deep["depth"] / deep["width"]))
-    size = (size - size.mean()) / (size.std() or 1.0)
-    design = np.column_stack([np.ones(len(deep)), size, size**2, ratio, ratio**2])
-    target = np.log(deep["loss"].to_numpy(float))
-
-    def solved(rows: NDArray[np.int64]) -> _Fit:
-        solution, *_ = np.linalg.lstsq(design[rows], target[rows], rcond=None)
-        misfit = target[rows] - design[rows] @ solution
-        return float(solution[-2]), float(solution[-1]), _spread(misfit, len(rows) - design.shape[1])
-
-    return _fitted(
-        deep,
-        solved(np.arange(len(deep))),
-        lambda random: solved(random.integers(len(deep), size=len(deep))),
-        budgets=None,
-        draws=draws,
-        seed=seed,
-    )
+    return fit(deep, regression, curve, draws, seed)
 
 
-_Groups = list[tuple[Array, Array]]
-_Fit = tuple[float, float, float]  # slope and curvature of ln loss in ln R, residual standard deviation
+def valley(runs: pd.DataFrame) -> Array:
+    """The logarithm of R, about `CENTRE`, and its square: of each run, (n, 2)."""
+    x = np.log((runs["depth"] / runs["width"]).to_numpy(float)) - CENTRE
+    return np.column_stack([x, x**2])
 
 
-def _deep_runs(runs: pd.DataFrame, columns: Sequence[str], *, positive: Sequence[str]) -> pd.DataFrame:
-    """The runs of three blocks and more, once every column is there and every number above zero."""
+def repeated(runs: pd.DataFrame, shape: Array) -> Regression:
+    """The regression of runs whose ``budget`` says what is comparable, on two columns of shape."""
+    budgets = np.asarray(runs.groupby("budget", sort=False).ngroup(), dtype=np.int64)
+    return Regression(shape=shape, target=_ln_loss(runs), size=offsets(budgets), budgets=budgets)
+
+
+def scattered(runs: pd.DataFrame, shape: Array) -> Regression:
+    """The regression of runs of which no two share a budget, on two columns of shape."""
+    tokens = runs["tokens"].to_numpy(float) if "tokens" in runs else None
+    size = surface(runs["held_equal"].to_numpy(float), tokens)
+    return Regression(shape=shape, target=_ln_loss(runs), size=size, budgets=None)
+
+
+def deep_runs(runs: pd.DataFrame, columns: Sequence[str], *, positive: Sequence[str]) -> pd.DataFrame:
+    """The runs of three blocks and more, once every column is there and every number above zero.
+
+    Raises:
+        DataError: A column is missing, or a number is not above zero.
+    """
     if missing := [column for column in columns if column not in runs]:
         raise DataError(f"The sweep lacks the column {missing[0]!r}; it needs {', '.join(columns)}.")
     numbers = runs[list(positive)]
@@ -166,25 +159,36 @@ def _deep_runs(runs: pd.DataFrame, columns: Sequence[str], *, positive: Sequence
     return runs[runs["depth"] >= FEWEST_BLOCKS]
 
 
-def _fitted(
-    runs: pd.DataFrame,
-    fit: _Fit,
-    resample: Callable[[np.random.Generator], _Fit],
-    *,
-    budgets: int | None,
-    draws: int,
-    seed: int,
+def _ln_loss(runs: pd.DataFrame) -> Array:
+    return np.asarray(np.log(runs["loss"].to_numpy(float)))
+
+
+def fit(
+    runs: pd.DataFrame, regression: Regression, read: Callable[[Array], QuadraticCurve | None], draws: int, seed: int
 ) -> QuadraticFit:
-    slope, curvature, residual = fit
-    if not curvature > 0:
+    """The fit of a regression on those runs.
+
+    Args:
+        runs: The runs of the regression.
+        regression: What is fitted.
+        read: The valley that coefficients stand for; None where they have no optimum.
+        draws: Bootstrap refits to keep.
+        seed: Of the bootstrap.
+
+    Raises:
+        DataError: The fit or most refits have no optimum.
+    """
+    solution = regression.solve()
+    found = read(solution.coefficients)
+    if found is None:
         raise DataError("The sweep has no optimum: loss does not rise on both sides of any ratio; widen its shapes.")
-    kept, flat = _bootstrap(resample, draws, np.random.default_rng(seed))
+    kept, flat = _bootstrap(regression, read, draws, np.random.default_rng(seed))
     ratio = runs["depth"] / runs["width"]
     return QuadraticFit(
-        curve=QuadraticCurve(-slope / (2 * curvature), curvature),
-        residual=residual,
+        curve=found,
+        residual=solution.residual,
         runs=len(runs),
-        budgets=budgets,
+        budgets=None if regression.budgets is None else int(regression.budgets.max()) + 1,
         parameters_range=(float(runs["parameters"].min()), float(runs["parameters"].max())),
         ratio_range=(float(ratio.min()), float(ratio.max())),
         draws=kept,
@@ -192,30 +196,27 @@ def _fitted(
     )
 
 
-def _least_squares(groups: _Groups) -> _Fit:
-    """The fit with an offset a group; the offsets are projected out by centring each group (Frisch-Waugh)."""
-    design = np.concatenate([np.column_stack([x - x.mean(), x**2 - (x**2).mean()]) for x, _ in groups])
-    target = np.concatenate([y - y.mean() for _, y in groups])
-    (slope, curvature), *_ = np.linalg.lstsq(design, target, rcond=None)
-    misfit = target - design @ [slope, curvature]
-    return float(slope), float(curvature), _spread(misfit, len(target) - len(groups) - 2)
-
-
-def _spread(misfit: Array, freedom: int) -> float:
-    return float(np.sqrt(np.sum(misfit**2) / max(freedom, 1)))
+def curve(coefficients: Array) -> QuadraticCurve | None:
+    """The valley of the coefficients of ln R and its square about `CENTRE`; None where it has no bottom in reach."""
+    slope, curvature = coefficients.tolist()
+    if not curvature > 0 or abs(ln_optimum := CENTRE - slope / (2 * curvature)) >= FARTHEST:
+        return None
+    return QuadraticCurve(ln_optimum, curvature)
 
 
 def _bootstrap(
-    resample: Callable[[np.random.Generator], _Fit], draws: int, random: np.random.Generator
+    regression: Regression,
+    read: Callable[[Array], QuadraticCurve | None],
+    draws: int,
+    random: np.random.Generator,
 ) -> tuple[tuple[QuadraticCurve, ...], int]:
     kept: list[QuadraticCurve] = []
     flat = 0
     while len(kept) < draws and flat <= draws:
-        slope, curvature, _ = resample(random)
-        if curvature > 0:
-            kept.append(QuadraticCurve(-slope / (2 * curvature), curvature))
-        else:
-            flat += 1
+        for one in map(read, regression.bootstrap(draws, random)):
+            if len(kept) < draws:
+                kept += [one] if one is not None else []
+                flat += one is None
     if len(kept) < draws:
         raise DataError("The sweep does not fix an optimum: most bootstrap refits have none; add runs.")
     return tuple(kept), flat
