@@ -1,11 +1,8 @@
 """What is expected of a shape and how far that is extrapolated, in words: for every report that shows a verdict."""
 
-from collections.abc import Mapping, Sequence
-
 from nil_audit.law.pooled import Regret, Verdict
 from nil_audit.law.studies import Extrapolation
-from nil_audit.report.render.text import listing, signed
-from nil_audit.stats.estimate import Estimate
+from nil_audit.report.render.text import signed
 
 
 def verdict_words(verdict: Verdict) -> str:
@@ -45,40 +42,9 @@ def pool_reach_words(extrapolation: Extrapolation) -> str:
     return " and ".join(parts) or "its budget and ratio are within the runs pooled"
 
 
-def cost_words(excess: Mapping[str, Estimate], *, at_least: Sequence[str] = ()) -> str:
-    """The smallest and the largest excess loss that studies predict: "0.1% [0.1, 0.2] (law) to 2.5% [1.6, 3] (morph)".
-
-    Args:
-        excess: Relative excess loss over the best shape of the same budget, by study; at least one.
-        at_least: Studies whose prediction is a lower bound, which no interval is given of.
-    """
-    ends = dict.fromkeys(sorted(excess, key=lambda study: excess[study].value)[place] for place in (0, -1))
-    said = {
-        study: f"at least {excess[study].value:.1%}" if study in at_least else _percent(excess[study]) for study in ends
-    }
-    return " to ".join(f"{words} ({study})" for study, words in said.items())
-
-
-def reach_words(extrapolations: Mapping[str, Extrapolation]) -> str:
-    """Which studies were fitted on such shapes, and how far the others are extrapolated, in size or in ratio."""
-    if any(one.parameters is None for one in extrapolations.values()):
-        return "its size is not known, so the studies are read at 1B parameters"
-    beyond = {study: times_beyond(one) for study, one in extrapolations.items()}
-    inside = [study for study, times in beyond.items() if times == 1]
-    if len(inside) == len(beyond):
-        return "all of them were fitted on such sizes and ratios"
-    who = f"only {listing(inside)} {'was' if len(inside) == 1 else 'were'}" if inside else "none of them was"
-    return f"{who} fitted on such sizes and ratios ({far_words(beyond)} times beyond its runs)"
-
-
 def times_beyond(extrapolation: Extrapolation) -> float:
     """How many times a shape lies beyond the runs of a study, in size or in ratio, whichever is more; 1 within them."""
     return max(max(factor, 1 / factor) for factor in (extrapolation.parameters or 1.0, extrapolation.ratio))
-
-
-def far_words(beyond: Mapping[str, float]) -> str:
-    """Studies that are extrapolated, each with how many times: "law 45, chinchilla 2.1"."""
-    return ", ".join(f"{study} {times:.{0 if times >= 10 else 1}f}" for study, times in beyond.items() if times > 1)
 
 
 def distance_words(distance: float) -> str:
@@ -97,12 +63,6 @@ def extrapolation_words(extrapolation: Extrapolation) -> str:
     if extrapolation.under_three_blocks:
         words.append("under three blocks at this budget, so the excess is at least this")
     return "; ".join(words)
-
-
-def _percent(estimate: Estimate) -> str:
-    """An excess loss in per cent, with its interval where there is one."""
-    ends = estimate.interval
-    return f"{estimate.value:.1%}" + (f" [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]" if ends else "")
 
 
 def _outside(factor: float, those: str, what: str) -> str:

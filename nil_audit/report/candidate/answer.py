@@ -86,15 +86,16 @@ def _why(report: CandidateReport) -> str:
             f" comes within {report.tolerance:.1%} of this budget (a wider --tolerance may find some)"
         )
     name, lower = option_name(best), f"is expected to lower the loss by {gain_words(found.gain)}"
+    untold = f"{name} {lower}, which cannot be told from none"
     match found.reason:
         case "better":
             return f"{name} {lower}, which excludes zero"
         case "agreed":
-            return f"{name} {lower}, which cannot be told from none, though all {len(best.change)} studies predict less"
+            return f"{untold}, though all {len(best.change)} studies predict less loss"
         case "studies_differ":
             more = [study for study, change in best.change.items() if change.value >= 0]
             verb = "predicts" if len(more) == 1 else "predict"
-            return f"{name} {lower}, which cannot be told from none, and {listing(more)} {verb} more (keep yours)"
+            return f"{untold}, and {listing(more)} {verb} more loss, so keep yours"
         case "below_noise":
             return f"The best other shape, {name}, {lower}, less than the {found.noise:.2%} that two runs differ by"
         case _:

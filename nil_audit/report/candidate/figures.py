@@ -14,8 +14,8 @@ from nil_audit.report.verdict import chance_words, regret_words
 if TYPE_CHECKING:
     from nil_audit.report.plots.style import Drawing
 
-_FACTOR = 4.0
-"""How far the curve goes beyond the candidate's depth, up and down."""
+_FACTOR = 1.4
+"""How far the curve goes beyond the outermost shapes."""
 
 
 def regret_figure(report: CandidateReport) -> Figure:
@@ -56,7 +56,7 @@ def regret_plot(report: CandidateReport, *, phone: bool = False) -> "Drawing":
         if shallowest / 1.3 < depth < 1.3 * deepest:
             regret = _cost(report, model.ratio)
             points.append(RegretPoint(name=model.model, depth=depth, regret=regret, role="real models"))
-    depths = np.geomspace(shallowest / _FACTOR, deepest * _FACTOR, 200)
+    depths = np.geomspace(shallowest / _FACTOR, deepest * _FACTOR, 120)
     found = [report.reference.pool.regret(shape.ratio * (depth / shape.depth) ** 1.5, parameters) for depth in depths]
     expected, low, high = (100 * np.array([getattr(one, key) for one in found]) for key in ("expected", "low", "high"))
     return regret_over_depth(RegretCurve(depth=depths, expected=expected, low=low, high=high), points, phone=phone)

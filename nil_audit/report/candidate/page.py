@@ -95,8 +95,8 @@ def _sections(report: CandidateReport, command: str, draw: bool) -> list[Section
     neighbours = (tables.neighbours_table(report.neighbours),) if report.neighbours else ()
     notes = (Bullets(items=report.notes),) if report.notes else ()
     return [
-        Section(name="shapes", title="Shapes of the same budget", blocks=tuple(first)),
-        Section(name="alternatives", title="More of these shapes", blocks=(*plane, *rest), detail=True),
+        Section(name="shapes", title="What the budget buys", blocks=tuple(first)),
+        Section(name="alternatives", title="More of the shapes", blocks=(*plane, *rest), detail=True),
         Section(name="serving", title="Serving", blocks=tuple(serving), detail=True),
         Section(name="studies", title="Each study alone", blocks=studies_said, detail=True),
         Section(name="cost", title="Shape and training", blocks=(tables.facts_table(report),), detail=True),

@@ -92,5 +92,5 @@ def regret_over_depth(curve: RegretCurve, points: Sequence[RegretPoint], *, phon
             labelspacing=0.3,
         )
         most = 6 if phone else 16
-        label_points(axes, [one.name for one in points], depth, regret, range(len(points)), radius=4.0, most=most)
+        label_points(axes, [one.name for one in points], depth, regret, range(len(points)), radius=5.0, most=most)
         return figure

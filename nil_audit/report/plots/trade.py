@@ -70,10 +70,10 @@ def regret_against_time(points: Sequence[TradePoint], *, device: str, phone: boo
         axes.legend(
             loc="lower left",
             bbox_to_anchor=(0.0, 1.01),
-            ncols=4,
+            ncols=2 if phone else 4,
             handlelength=1.4,
             handletextpad=0.4,
             columnspacing=1.1,
         )
-        label_points(axes, [one.name for one in order], time, regret, range(len(order)), radius=4.0, most=len(order))
+        label_points(axes, [one.name for one in order], time, regret, range(len(order)), radius=5.0, most=len(order))
         return figure
