@@ -215,3 +215,9 @@ class Calibration(Displayed):
             "runs": int(self.runs["used"].sum()),
             "draws": draws,
         }
+
+    def evidence_runs(self) -> "pd.DataFrame":
+        """The runs used, as `nil_audit.calibration.evidence` takes them: with budgets where these repeat."""
+        used = self.runs[self.runs["used"]]
+        columns = ["depth", "width", "parameters", "loss", "budget" if self.repeated else "held_equal"]
+        return used[columns if self.repeated or used["tokens"].isna().any() else [*columns, "tokens"]]

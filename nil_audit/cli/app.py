@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from nil_audit import __version__
 from nil_audit.cli.audit import audit
+from nil_audit.cli.calibrate import calibrate
 from nil_audit.cli.candidate import candidate
 from nil_audit.cli.compare import compare
 from nil_audit.cli.demo import demo
@@ -25,7 +26,7 @@ from nil_audit.errors import EXIT_INTERRUPTED, NilAuditError, UsageError
 from nil_audit.report.render.characters import clean, printable
 from nil_audit.source import existing_path
 
-COMMANDS = {command.__name__: command for command in (audit, score, compare, show, candidate, demo)}
+COMMANDS = {command.__name__: command for command in (audit, score, compare, calibrate, show, candidate, demo)}
 ROOT_OPTIONS = ("--help", "-h", "--version", "--install-completion", "--show-completion")
 
 
