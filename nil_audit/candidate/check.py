@@ -57,7 +57,8 @@ def check_candidate(
         tolerance: How far their budget may differ, as a share.
         context: Window length that FLOPs and times are taken at; 4096, or the model's own where that is shorter.
         interval: What it is held against: a study's name, an interval file, or the file of a pool.
-        devices: Accelerators that times are predicted for; which shapes are dominated is told by the first.
+        devices: Accelerators that times are predicted for; by the first it is told which shapes are dominated, and
+            which of equally good ones decodes fastest.
         measure: Time the shapes on this machine too, with random weights.
         neighbours: Look up the nearest real models in the shipped list.
         notes: Sentences to add to the report's own.
@@ -89,7 +90,7 @@ def check_candidate(
     advice = recommend(
         [one.gain for one in options],
         [one.better_in_all for one in options],
-        [one.shape.depth for one in options],
+        [one.serving[0].decode_seconds for one in options],
         noise=reference.pool.residual,
     )
     return CandidateReport(

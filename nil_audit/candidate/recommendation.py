@@ -3,9 +3,9 @@
 What is gained is expected under the pooled studies, a difference of body parameters being worth what the size of a
 model is. Two runs of one shape differ by the noise, so a smaller gain is worth no change: the candidate is kept. Of
 the alternatives that gain more, and come within the noise of the one that gains most, those are taken that every study
-alone predicts less loss of (all of them where there is none), and of these the one of fewest blocks, which decodes
-fastest. With its 95% predictive interval above zero the advice is to change; else, where every study says so, to
-consider it; else the studies differ, and which shape is better cannot be told.
+alone predicts less loss of (all of them where there is none), and of these the one that decodes fastest. With its 95%
+predictive interval above zero the advice is to change; else, where every study says so, to consider it; else the
+studies differ, and which shape is better cannot be told.
 """
 
 import math
@@ -18,14 +18,14 @@ from nil_audit.stats.estimate import Estimate
 
 
 def recommend(
-    gains: Sequence[Estimate], agreed: Sequence[bool], depths: Sequence[int], *, noise: float
+    gains: Sequence[Estimate], agreed: Sequence[bool], seconds: Sequence[float], *, noise: float
 ) -> Recommendation:
     """Apply the rule of this module.
 
     Args:
         gains: What ln loss is expected to fall by from going to each alternative, with its 95% predictive interval.
         agreed: Whether every study alone predicts less loss of it.
-        depths: Its blocks.
+        seconds: Of a token that it decodes, on the machine that counts.
         noise: What two runs of one shape differ by, in nats of ln loss.
     """
     if not gains:
@@ -37,7 +37,7 @@ def recommend(
         return Recommendation(action="keep", reason=reason, best=most, gain=gains[most], noise=noise)
     level = [index for index, gain in enumerate(gains) if gain.value >= max(noise, highest - noise)]
     sure = [index for index in level if agreed[index]]
-    best = min(sure or level, key=lambda index: (depths[index], -gains[index].value))
+    best = min(sure or level, key=lambda index: (seconds[index], -gains[index].value))
     low = gains[best].low
     action: Action = "change" if low is not None and low > 0 else "consider" if sure else "cannot_tell"
     reasons: dict[Action, Reason] = {"change": "better", "consider": "agreed", "cannot_tell": "studies_differ"}

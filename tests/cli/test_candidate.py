@@ -34,25 +34,60 @@ def wide(tmp_path: Path) -> Path:
     return path
 
 
-def test_prints_the_answer_and_every_section_within_80_columns(run_command: Run, wide: Path) -> None:
-    done = run_command("candidate", wide)
+def test_prints_the_answer_and_one_table_and_the_rest_behind_details(run_here: Here, wide: Path) -> None:
+    done = run_here("candidate", wide)
     assert done.returncode == 0, done.stderr
-    assert max(map(len, done.stdout.splitlines())) <= 80
+    lines = done.stdout.splitlines()
+    assert len(lines) <= 30 and max(map(len, lines)) <= 80
+    # no cell is folded: every shape is one line, the candidate's and at most seven others
+    table = lines[next(place for place, line in enumerate(lines) if line.startswith("L x d")) :]
+    rows = [line for line in table if re.match(r"\d+ x \d+ ", line)]
+    assert 2 < len(rows) <= 8
+    assert all("%" in row for row in rows)
+    assert rows[0].startswith("8 x 1024 *")
     for words in (
-        "disputed",
-        "Change it:",
-        "Predicted excess loss against the best shape",
-        "Alternatives: body parameters within 2%",
+        "Change to 14 x 768 from",
+        "which excludes zero",
+        "is expected to lower the loss by",
+        "blocks in sequence",
+        "key-value cache",
+    ):
+        assert words in " ".join(done.stdout.split()), words
+    full = run_here("candidate", wide, "--details").stdout
+    *lines, command = full.splitlines()
+    assert max(map(len, lines)) <= 80 and command.startswith("nil-audit candidate ")
+    for words in (
+        "Each study alone",
         "Other published laws",
         "They disagree:",
         "Nearest real models",
         "20 a parameter",
-        "in sequence",
     ):
-        assert words in done.stdout, words
-    # no cell is folded: every row of the tables of alternatives is one line
-    rows = [line for line in done.stdout.splitlines() if "disputed  " in line]
-    assert rows and all(line.rstrip().endswith("%") for line in rows)
+        assert words in full and words not in done.stdout, words
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("mlc_smollm_135m", "Consider 24 x 640 instead of"),
+        ("mlc_llama3_2_1b", "Change to 22 x 1728 from"),
+        ("mlc_qwen2_0_5b", "Keep "),
+    ],
+)
+def test_real_models_get_an_answer_that_fits_a_screen(run_here: Here, shared: Path, name: str, first: str) -> None:
+    done = run_here("candidate", shared / "data/configs" / name)
+    assert done.returncode == 0
+    assert done.stdout.startswith(first)
+    lines = done.stdout.splitlines()
+    assert len(lines) <= 30 and max(map(len, lines)) <= 80
+
+
+def test_quiet_prints_the_sentences_of_the_answer_alone(run_here: Here, wide: Path) -> None:
+    done = run_here("candidate", wide, "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    sentences = re.split(r"(?<=\.)\s+(?=[A-Z0-9])", done.stdout.strip())
+    assert len(sentences) == 3
+    assert run_here("candidate", wide).stdout.startswith(done.stdout.strip())
 
 
 def test_writes_a_config_that_transformers_loads_with_the_exact_count(
@@ -60,7 +95,9 @@ def test_writes_a_config_that_transformers_loads_with_the_exact_count(
 ) -> None:
     done = run_here("candidate", wide, "--json", "--write", tmp_path / "best", "--out", tmp_path / "report")
     assert done.returncode == 0, done.stderr
-    best = next(option for option in json.loads(done.stdout)["options"] if option["recommended"])
+    document = json.loads(done.stdout)
+    assert (document["kind"], document["schema"]) == ("candidate", 3)
+    best = document["options"][document["recommendation"]["best"]]
     written = json.loads((tmp_path / "best" / "config.json").read_text(encoding="utf-8"))
     assert written == best["config"]
     loaded = AutoConfig.from_pretrained(tmp_path / "best")
@@ -92,18 +129,59 @@ def test_a_type_that_needs_remote_code_gets_a_verdict_and_a_report(run_here: Her
     (tmp_path / "config.json").write_text(json.dumps(raw), encoding="utf-8")
     done = run_here("candidate", tmp_path, "--out", tmp_path / "report")
     assert done.returncode == 0
-    assert "No alternatives: this type's parameters cannot be counted." in done.stdout
+    assert "the parameters of this type cannot be counted" in " ".join(done.stdout.split())
     assert (tmp_path / "report" / "candidate.html").is_file()
 
 
 def test_flags_give_the_shape_and_fail_outside_gives_the_exit_code(run_here: Here) -> None:
-    shape = ("--type", "llama", "--width", "256", "--heads", "4", "--mlp", "704", "--vocab", "4096")
-    deep = run_here("candidate", *shape, "--depth", "100", "--fail-outside")
-    assert deep.returncode == 1
-    assert "llama 100 x 256: outside" in deep.stdout
-    assert "--fail-outside" in deep.stderr
-    assert run_here("candidate", *shape, "--depth", "100", "--quiet").returncode == 0
-    assert run_here("candidate", *shape, "--depth", "10", "--fail-outside").returncode == 0
+    shape = ("--type", "llama", "--heads", "4", "--mlp", "704", "--vocab", "4096")
+    for depth, width in (("100", "256"), ("3", "1024")):  # either side
+        far = run_here("candidate", *shape, "--depth", depth, "--width", width, "--fail-outside")
+        assert far.returncode == 1
+        assert f"llama {depth} x {width}" in far.stdout and "outside:" in far.stdout
+        assert far.stderr == "The verdict is outside, and --fail-outside asks for exit code 1.\n"
+    deep = (*shape, "--depth", "100", "--width", "256")
+    assert run_here("candidate", *deep, "--quiet").returncode == 0
+    assert run_here("candidate", *shape, "--depth", "10", "--width", "256", "--fail-outside").returncode == 0
+
+
+def test_the_largest_regret_gives_the_exit_code(run_here: Here) -> None:
+    regret = json.loads(run_here("candidate", *SMALL, "--json").stdout)["verdict"]["regret"]["expected"]
+    assert 0.0005 < regret < 0.01
+    for limit, code in (("1%", 0), ("0.01", 0), (f"{regret * 101}%", 0), (f"{regret * 99}%", 1), (".0005", 1)):
+        assert run_here("candidate", *SMALL, "--max-regret", limit, "--quiet").returncode == code, limit
+    done = run_here("candidate", *SMALL, "--max-regret", "0.05%", "--fail-outside")
+    assert done.returncode == 1
+    assert done.stderr == "The expected regret is above 0.05%, and --max-regret asks for exit code 1.\n"
+
+
+def test_devices_are_named_one_by_one_or_in_a_list(run_here: Here, wide: Path) -> None:
+    apart = run_here("candidate", wide, "--device", "l4", "--device", "H200", "--json")
+    assert apart.returncode == 0
+    found = json.loads(apart.stdout)
+    for option in (found["itself"], *found["options"]):
+        assert [time["device"] for time in option["serving"]] == ["l4", "h200"]
+        assert option["measured"] is None
+    listed = run_here("candidate", wide, "--device", "l4,h200,l4")
+    assert "l4, ms" in listed.stdout and "predicted for l4" in " ".join(listed.stdout.split())
+
+
+def test_times_on_this_machine_stand_beside_the_predicted(run_here: Here) -> None:
+    shape = ("--type", "llama", "--depth", "4", "--width", "128", "--heads", "4", "--mlp", "256", "--vocab", "512")
+    done = run_here("candidate", *shape, "--context", "16", "--measure", "--tokens", "1B")
+    assert done.returncode == 0, done.stderr
+    assert "measured on this machine" in done.stdout.replace("\n", " ").replace("  ", " ")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_it_is_held_against_the_study_or_file_that_is_named(run_here: Here) -> None:
+    found = {
+        name: json.loads(run_here("candidate", *SMALL, "--interval", name, "--json").stdout)
+        for name in ("law", "gemstones", "pooled")
+    }
+    assert [found[name]["reference"]["study"] for name in found] == ["law", "gemstones", "law"]
+    assert found["law"]["verdict"] == found["pooled"]["verdict"]
+    assert found["law"]["verdict"]["regret"] == found["gemstones"]["verdict"]["regret"]
 
 
 @pytest.mark.parametrize(
@@ -127,6 +205,13 @@ def test_flags_give_the_shape_and_fail_outside_gives_the_exit_code(run_here: Her
         (("one", "two", "--write", "best"), 2, "--write takes the best alternative of one config, and 2 are given"),
         (("one", "two", "--depth", "3"), 2, "not both"),
         (("one", "two", "--tolerance", "3"), 2, "between 0 and 0.5"),
+        ((*SMALL, "--max-regret", "much"), 2, "--max-regret 'much' is not a share; write it as 1% or 0.01."),
+        ((*SMALL, "--max-regret", "1"), 2, "--max-regret 1 is 1 of the whole, but must be above 0 and at most 0.5"),
+        ((*SMALL, "--device", "l4,h900"), 2, "no figures of an accelerator 'h900'; choose h200, h100"),
+        ((*SMALL, "--interval", "hoffmann"), 1, "There is no study or file 'hoffmann'; give law, morph"),
+        ((*SMALL, "--details", "--json"), 2, "--details shows more, so --json cannot go with it"),
+        ((*SMALL, "--details", "--quiet"), 2, "--details shows more, so --quiet cannot go with it"),
+        (("one", "two", "--measure"), 2, "--measure times the shapes of one config, and 2 are given"),
         (("no/such/config.json",), 1, "neither an existing folder or file nor a Hub id"),
     ],
 )
@@ -176,7 +261,7 @@ def test_several_configs_are_rows_of_one_table_and_a_bad_one_fails_alone(
     assert "Outside: outside." in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     rows = [line.split() for line in done.stdout.splitlines() if " x 256" in line]
-    assert [(row[0], row[2], row[6]) for row in rows] == [("inside", "10", "inside"), ("outside", "100", "outside")]
+    assert [(row[0], row[2], row[5]) for row in rows] == [("inside", "10", "inside"), ("outside", "100", "outside")]
     assert str(several["none"]) in done.stderr
     document = json.loads((tmp_path / "report" / "candidate.json").read_text(encoding="utf-8"))
     assert [one["verdict"]["label"] for one in document["candidates"]] == ["inside", "outside"]
@@ -200,6 +285,10 @@ def test_several_configs_fail_where_one_is_outside_and_that_is_asked_for(
     done = run_here("candidate", good, bad, "--fail-outside", "--quiet")
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout == "2 configs: 1 inside, 1 outside.\nOutside: outside.\n"
+    above = run_here("candidate", good, bad, "--max-regret", "1%")
+    assert above.returncode == 1
+    assert above.stderr == "Of 1 of 2 configs the expected regret is above 1%, and --max-regret asks for exit code 1.\n"
+    assert run_here("candidate", good, good, "--max-regret", "1%").returncode == 0
 
 
 def test_the_hook_of_pre_commit_is_a_command_that_works(run_here: Here, several: dict[str, Path]) -> None:
@@ -242,7 +331,7 @@ def test_a_7b_config_takes_seconds_and_json_is_one_document(run_command: Run, tm
     assert done.stderr == ""
     document = json.loads(done.stdout)
     assert document["shape"]["parameters"]["total"] == 8_030_261_248
-    assert document["cost"]["tokens"] == 3e11
+    assert document["itself"]["cost"]["tokens"] == 3e11
     assert document["match"] == "total"
     # processor time, since other tests run beside this one: 4 to 5 s alone, nearly all of it imports
     assert after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime < 15
