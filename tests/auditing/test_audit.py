@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
-from nil_audit.auditing.audit import verdict_document
+from nil_audit.auditing.record import verdict_document
+from nil_audit.law.pooled import verdict
 from nil_audit.law.studies import studies
 from nil_audit.shape.architecture import shape_from_config
 from tests.hub import Hub
@@ -60,9 +62,12 @@ def test_a_verdict_is_keys_and_numbers() -> None:
     shape = shape_from_config(tiny_config("llama"))
     found = verdict_document(shape)
     assert json.loads(json.dumps(found)) == found
-    assert set(found) == {"label", "distance", "within", "without", "studies"}
-    assert {*found["within"], *found["without"]} == found["studies"].keys()
     assert shape.parameters is not None
+    said = verdict(shape.ratio, shape.parameters.total)
+    assert (found["label"], found["distance"]) == (said.label, said.distance)
+    assert found["regret"] == asdict(said.regret)
+    assert set(found) == {"label", "distance", "regret", "studies"}
+    assert list(found["studies"]) == ["law", "morph", "chinchilla", "gemstones"]
     for study in studies():
         said = found["studies"][study.name]
         assert set(said) == {"low", "high", "optimum", "predicted_excess_loss", "extrapolation"}

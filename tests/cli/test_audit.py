@@ -45,7 +45,7 @@ def test_the_answer_comes_first_in_30_lines_of_80_columns_and_files_hold_the_res
     assert lines[0].startswith("tiny-llama (2 x 24, R 0.0833")
     said = " ".join(done.stdout.split())
     for earlier, later in (
-        ("predicted cost in loss", "Its typical efficiency is"),
+        ("expected to cost", "Its typical efficiency is"),
         ("Its typical efficiency is", "No MMLU-Pro score of it is known"),
         ("No MMLU-Pro score of it is known", "Typical spread"),
     ):

@@ -13,14 +13,11 @@ from hypothesis import strategies as st
 from nil_audit.auditing.record import Record, difference, read_record, record_from
 from nil_audit.catalog.lists import shipped_list
 from nil_audit.interaction.metrics import mean_is_covered
-from nil_audit.law.studies import studies, verdict
+from nil_audit.law.pooled import pool, verdict
 from nil_audit.report.audit.page import audit_page
 from nil_audit.report.render.text import with_minus_signs
 from tests.auditing.test_record import SCHEMA_1
 from tests.report.records import bare_record, measured_score, published_score, record_of, shape_of
-
-LAW, MORPH, CHINCHILLA = studies()
-STUDIES = {study.name: study for study in studies()}
 
 
 def answer(*records: Record, references: tuple[Record, ...] = ()) -> tuple[str, ...]:
@@ -33,43 +30,32 @@ def others(number: int, **setting: object) -> tuple[Record, ...]:
     )
 
 
-def test_the_shape_sentence_says_where_it_stands_what_it_costs_and_how_far_the_studies_reach() -> None:
-    said = answer(record_of("org/smol"))[0]
-    cheap, dear = (LAW.excess(30 / 576, 134_515_008), CHINCHILLA.excess(30 / 576, 134_515_008))
-    assert said == (
-        "org/smol (30 x 576, R 0.0521, 135M parameters) is disputed: law and morph put it within 1% of the best shape"
-        " of its size, chinchilla calls it too deep; predicted cost in loss"
-        f" {cheap.value:.1%} [{100 * cheap.low:.1f}, {100 * cheap.high:.1f}] (law) to"
-        f" {dear.value:.1%} [{100 * dear.low:.1f}, {100 * dear.high:.1f}] (chinchilla); only morph was fitted on such"
-        " sizes and ratios (law 45, chinchilla 2.1 times beyond its runs)."
+def test_the_shape_sentence_says_what_the_shape_is_expected_to_cost_and_how_far_that_is_read() -> None:
+    found = pool().regret(30 / 576, 134_515_008)
+    assert answer(record_of("org/smol"))[0] == (
+        f"org/smol (30 x 576, R 0.0521, 135M parameters) is inside: expected to cost {found.expected:.1%}"
+        f" [{100 * found.low:.1f}, {100 * found.high:.1f}] of loss over the best shape of its budget,"
+        f" {found.within:.0%} likely under 1%; its budget and ratio are within the runs pooled."
     )
 
 
 @given(depth=st.integers(1, 120), width=st.sampled_from([64, 256, 768, 2048, 8192]), size=st.integers(10**6, 10**11))
-@settings(max_examples=60, deadline=None)
-def test_every_shape_gets_one_sentence_with_its_verdict_and_every_study(depth: int, width: int, size: int) -> None:
+@settings(max_examples=40, deadline=None)
+def test_every_shape_gets_one_sentence_with_its_verdict_and_its_expected_cost(
+    depth: int, width: int, size: int
+) -> None:
     (said, interaction, score) = answer(bare_record(shape=shape_of(depth, width, size)))
-    found = verdict(depth / width, size)
-    assert f"is {found.label}: " in said and said.endswith(".") and not re.search(r"\.\s", said)
-    assert all(study.name in said for study in studies())
-    costs = {study.name: study.excess(depth / width, size).value for study in studies()}
-    least, most = min(costs, key=costs.__getitem__), max(costs, key=costs.__getitem__)
-    cheapest, dearest = (_predicted(depth / width, size, name) for name in (least, most))
-    assert re.search(f"predicted cost in loss {cheapest} to {dearest};", said)
+    regret = verdict(depth / width, size).regret
+    assert f"is {regret.label}: expected to cost {regret.expected:.1%} [" in said
+    assert said.endswith(".") and not re.search(r"\.\s", said)
+    low, high = pool().parameters_range
+    assert ("its budget is " in said) == (not low <= size <= high)
     assert "--shape-only" in interaction and "nil-audit score" in score
-
-
-def _predicted(ratio: float, size: float, name: str) -> str:
-    """A pattern of what a study predicts: a number with its interval, or a lower bound without one."""
-    value = STUDIES[name].excess(ratio, size).value
-    if STUDIES[name].extrapolation(ratio, size).under_three_blocks:
-        return rf"at least {value:.1%} \({name}\)"
-    return rf"{value:.1%} \[[^]]+\] \({name}\)"
 
 
 def test_a_size_that_is_not_known_is_said() -> None:
     said = answer(bare_record(shape=shape_of(parameters=None)))[0]
-    assert "parameters) is" not in said and "its size is not known, so the studies are read at 1B parameters" in said
+    assert "parameters) is" not in said and "its size is not known and is taken as 1B parameters" in said
     scored = answer(bare_record(shape=shape_of(parameters=None), scores=[published_score(0.2)]))[2]
     assert "its size is not known" in scored
 
@@ -212,19 +198,17 @@ def test_a_few_models_are_told_apart_by_the_error_of_their_difference() -> None:
     alike = "org/b and org/c cannot be told apart"
     assert order.startswith(f"Typical efficiency: org/a {apart}; {alike} (difference 0.00 [")
     assert order.endswith("]).")
-    assert all(f"{name} disputed, 0.1%" in shapes for name in ("org/a", "org/b", "org/c"))
+    assert all(f"{name} inside, 0.4% [" in shapes for name in ("org/a", "org/b", "org/c"))
     assert scores == "No MMLU-Pro score of them is known: 'nil-audit score MODEL ...' measures them."
 
 
-def test_how_far_the_studies_are_extrapolated_is_said_of_several_models_too() -> None:
-    shapes = [shape_of(2, 768), shape_of(30, 576), shape_of(12, 768)]
-    size = 134_515_008
-    said = answer(*(bare_record(f"org/{place}", shape=shape) for place, shape in enumerate(shapes)))[0]
-    found = {study.name: [study.extrapolation(one.depth / one.width, size) for one in shapes] for study in studies()}
-    for name, each in found.items():
-        times = max(max(max(one.parameters, 1 / one.parameters), max(one.ratio, 1 / one.ratio)) for one in each)
-        far = said.split("so many times beyond their runs: ")[1]
-        assert f"{name} {times:.{0 if times >= 10 else 1}f}" in far if times > 1 else name not in far
+def test_how_far_the_pool_is_extrapolated_is_said_of_several_models_too() -> None:
+    inside, wide = bare_record("org/in"), bare_record("org/wide", shape=shape_of(2, 7680, 134_515_008))
+    unknown = bare_record("org/unknown", shape=shape_of(parameters=None))
+    low = pool().ratio_range[0]
+    assert f"That is read up to {low / (2 / 7680):.0f} times beyond the runs pooled." in answer(inside, wide)[0]
+    beside = " (1 model of unknown size read at 1B parameters)"
+    assert answer(inside, unknown)[0].endswith(f"All of this is within the runs pooled{beside}.")
 
 
 def test_scores_without_an_error_are_counted_and_the_highest_is_of_one_protocol() -> None:
@@ -243,8 +227,8 @@ def test_of_many_models_there_are_counts_and_extremes() -> None:
         for one, shape in enumerate(shapes)
     ]
     said = answer(*records)
-    worst = max(study.excess(2 / 768, 134_515_008).value for study in studies())
-    assert said[0].startswith("Of 9 shapes 8 disputed and 1 outside; the largest predicted cost in loss is that of")
+    worst = pool().regret(2 / 768, 134_515_008).expected
+    assert said[0].startswith("Of 9 shapes 8 inside and 1 outside; the largest expected cost in loss is that of")
     assert f"org/0 (2 x 768), {worst:.1%} [" in said[0]
     apart = sum(difference(*pair).estimate.excludes_zero for pair in zip(records[1:], records, strict=False))
     gap = difference(records[8], records[0]).estimate

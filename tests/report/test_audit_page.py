@@ -19,7 +19,8 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from nil_audit.auditing.record import Record, difference, read_record, record_from, rounds
-from nil_audit.law.studies import studies
+from nil_audit.law.pooled import pool
+from nil_audit.law.studies import study
 from nil_audit.report.audit.page import audit_files, audit_page
 from nil_audit.report.render.folder import write_report
 from nil_audit.report.render.html import render_html
@@ -31,7 +32,7 @@ from tests.auditing.test_record import SCHEMA_1
 from tests.report.conftest import HOSTILE
 from tests.report.records import bare_record, measured_score, published_score, record_of, shape_of
 
-*_, CHINCHILLA = studies()
+CHINCHILLA = study("chinchilla")
 SCORES = ([], [measured_score(0.3)], [published_score(0.112)], [published_score(0.3, "olmes", None)])
 SHAPES = (shape_of(), shape_of(2, 1024, 90_000_000), shape_of(120, 512, 10**9), shape_of(parameters=None))
 
@@ -93,6 +94,8 @@ def test_the_table_of_one_model_holds_its_numbers() -> None:
     assert rows["Shape"] == "30 blocks x 576 channels, R = L/d 0.0521"
     assert rows["Parameters"] == "135M, 108M of them in the body"
     assert rows["Distance"] == "0, within the law's interval"
+    found = pool().regret(30 / 576, 134_515_008)
+    assert rows["Expected cost"].startswith(f"{found.expected:.1%} [{100 * found.low:.1f}, ")
     assert rows["Typical efficiency"] == f"{interval_text(record.metric('typical_efficiency'))} nats"
     assert rows["Typical spread"] == f"{metric['typical_spread']} ({metric['typical_rank']} of 12 directions)"
     assert rows["Typical sensitivity"] == f"{error_text(record.metric('typical_sensitivity'))} nats² a token"
@@ -142,7 +145,7 @@ def test_the_table_of_several_holds_scores_where_any_is_known_and_fits_80_column
     heads = ["Model", "Efficiency", "Loss/byte", "Minus the next", "Shape"]
     (found,) = tables_of(page_of(*records), "numbers")
     assert [column.label for column in found.columns] == heads
-    assert {row[4].text for row in found.rows} == {"30 x 576 disputed"} and "Unpaired" in found.note
+    assert {row[4].text for row in found.rows} == {"30 x 576 inside"} and "Unpaired" in found.note
     lines = shown(page_of(*records))
     (head,) = (line for line in lines if line.startswith("Model"))
     assert head.strip().endswith("Shape") and max(map(len, lines)) <= 80
@@ -222,7 +225,13 @@ def test_details_hold_every_number_the_rounds_and_the_command() -> None:
     assert [row[2] for row in by_round] == [
         error_text(found["unbiased"]["typical_efficiency"]) for _, found in rounds(record)
     ]
-    assert [row[0].text for row in tables_of(page, "studies")[0].rows] == ["law", "morph", "chinchilla"]
+    assert [row[0].text for row in tables_of(page, "studies")[0].rows] == [
+        "law",
+        "morph",
+        "chinchilla",
+        "gemstones",
+        "pooled",
+    ]
 
 
 def test_every_cell_of_the_metrics_is_a_number_with_a_true_minus_sign_or_a_dash() -> None:
@@ -240,12 +249,12 @@ def test_a_lower_bound_has_no_interval() -> None:
     rows = {row[0].text: row[3] for row in tables_of(page, "studies")[0].rows}
     assert rows["chinchilla"].text == f"at least +{100 * bound.value:.2f}" and "[" in rows["law"].text
     assert rows["chinchilla"].value == 100 * bound.value
-    (number,) = (one for one in page.numbers if one.label == "Largest predicted cost in loss")
-    assert (number.value, number.detail) == (f"{bound.value:.1%}", "or more, by chinchilla")
+    (number,) = (one for one in page.numbers if one.label == "Expected cost of the shape in loss")
+    assert number.value == f"{pool().regret(2 / 768, 10_000_000).expected:.1%}"
 
 
 def test_a_plot_is_described_in_the_number_of_its_models() -> None:
-    inside, other = bare_record("org/in", shape=shape_of(24, 1024, 4 * 10**8)), bare_record("org/not")
+    inside, other = bare_record("org/in"), bare_record("org/not", shape=shape_of(2, 768))
     for records, words in (
         ([inside], "1 of 1 audited model is inside."),
         ([inside, other, other], "1 of 3 audited models is inside."),

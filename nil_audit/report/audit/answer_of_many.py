@@ -49,7 +49,7 @@ def _reach_words(entries: Sequence[Entry]) -> str:
     beyond = max(map(times_beyond, found))
     unknown = sum(one.parameters is None for one in found)
     beside = f" ({_models(unknown)} of unknown size read at 1B parameters)" if unknown else ""
-    if beyond > 1:
+    if beyond >= 1.05:
         return f"That is read up to {beyond:.{0 if beyond >= 10 else 1}f} times beyond the runs pooled{beside}."
     return f"All of this is within the runs pooled{beside}."
 

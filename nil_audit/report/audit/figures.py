@@ -66,7 +66,7 @@ def _plane(ranking: Ranking) -> Figure:
         caption=f"Depth and width of {which}{real}. Thin lines: equal parameters in the blocks, 12 L d². Shaded: the"
         " law's interval; dashed and dotted: the other studies'. Models of one and the same shape are fanned out"
         " around it.",
-        description=f"Scatter plot of depth against width; {inside} of {len(entries)} audited"
+        description=f"Scatter plot of depth against width; by all studies pooled {inside} of {len(entries)} audited"
         f" model{'s' * (len(entries) != 1)} {'is' if inside == 1 else 'are'} inside.",
     )
 
