@@ -27,7 +27,7 @@ from nil_audit.stats.estimate import Array
 
 REFERENCE = 1e8
 """N₀, in parameters: in the middle of the studies' budgets on a logarithmic scale."""
-CHAINS, WARM_UP, KEPT, EVERY = 100, 600, 20, 100
+CHAINS, WARM_UP, KEPT, EVERY = 100, 1000, 20, 150
 
 
 @dataclass(frozen=True, kw_only=True)
