@@ -139,11 +139,11 @@ def test_the_line_gives_the_headline_number_with_its_interval(comparison, candid
     assert repr(comparison) == f"<Comparison of 39 models of 9 families, leaderboard: {numbers}, contradicted>"
     loss = replace(comparison, outcome=replace(comparison.outcome, name="loss", column="loss"), grouped="model")
     assert repr(loss).startswith("<Comparison of 39 models, loss: ")
-    worst = max(candidate.predictions, key=lambda one: one.excess.value)
-    excess = worst.excess.scaled(100)
+    regret, best = candidate.verdict.regret, candidate.best
+    assert best is not None
     assert repr(candidate) == (
-        f"<CandidateReport of my-lab/next, 12 x 1536: outside, excess loss {excess.value:.2f} [{excess.low:.2f},"
-        f" {excess.high:.2f}]% ({worst.study}), change to 28 x 1024>"
+        f"<CandidateReport of my-lab/next, 12 x 1536: {candidate.verdict.label}, expected regret {regret.expected:.1%}"
+        f" [{100 * regret.low:.1f}, {100 * regret.high:.1f}], change to {best.shape.depth} x {best.shape.width}>"
     )
 
 
@@ -166,7 +166,8 @@ def test_html_says_the_answer_and_shows_the_main_table(comparison, candidate) ->
     assert "The data contradict the law: shape costs" in text and "The law says: of models of one size" in text
     assert "month of release, as a curve" in text and "The answer would be" in text and "Effect, 95%" in text
     text = Tags(candidate._repr_html_()).text
-    assert "my-lab/next: outside" in text and "Change it: 28 x 1024" in text and "12 x 1536, this" in text
+    assert "Change to" in text and "my-lab/next (12 x 1536), which is disputed: expected to cost" in text
+    assert "12 x 1536 *" in text and "gain, %" in text
     text = Tags(record_of("org/model")._repr_html_()).text
     assert "org/model (30 x 576" in text and "Its typical efficiency is" in text and "Typical spread" in text
     assert "was not measured" in Tags(bare_record()._repr_html_()).text
@@ -258,15 +259,19 @@ def test_a_candidates_table_has_itself_and_its_options(candidate: CandidateRepor
     frame = candidate.table()
     assert list(frame["role"]) == [
         "candidate",
-        *("recommended" if one is candidate.recommended else "alternative" for one in candidate.options),
+        *("advised" if one is candidate.best else "alternative" for one in candidate.options),
     ]
-    assert (frame.iloc[0]["change_law"], frame.iloc[0]["kv_change"], frame.iloc[0]["depth"]) == (0, 0, 12)
+    first = frame.iloc[0]
+    assert (first["gain"], first["change_law"], first["depth"], first["regret"]) == (
+        *(0, 0, 12),
+        candidate.verdict.regret.expected,
+    )
     for option, (_, row) in zip(candidate.options, frame.iloc[1:].iterrows(), strict=True):
         assert (row["depth"], row["width"]) == (option.shape.depth, option.shape.width)
-        for study, change in option.change.items():
-            ends = [row[f"change_{study}{part}"] for part in ("", "_low", "_high")]
-            assert ends == [change.value, change.low, change.high]
-        assert (row["worst_excess"], row["depth_change"]) == (option.worst, option.depth_change)
+        for name, found in (("gain", option.gain), *((f"change_{key}", one) for key, one in option.change.items())):
+            assert [row[f"{name}{part}"] for part in ("", "_low", "_high")] == [found.value, found.low, found.high]
+        assert (row["within"], row["dominated"]) == (option.verdict.regret.within, option.dominated)
+        assert row["decode_h100"] == option.serving[0].decode_seconds
 
 
 @pytest.mark.parametrize(
