@@ -13,7 +13,7 @@ def verdict_words(verdict: Verdict) -> str:
     regret = verdict.regret
     return (
         f"{verdict.label}: expected to cost {regret_words(regret)} of loss over the best shape of its budget,"
-        f" {chance_words(regret.within)} likely under 1%"
+        f" {likely_words(regret.within)}"
     )
 
 
@@ -25,6 +25,11 @@ def regret_words(regret: Regret) -> str:
 def chance_words(probability: float) -> str:
     """A probability in whole per cent: "97%"; what only rounds to 0 or 1 is "under 1%" or "over 99%"."""
     return "over 99%" if probability > 0.99 else "under 1%" if probability < 0.01 else f"{probability:.0%}"
+
+
+def likely_words(within: float) -> str:
+    """How likely a regret is to be small: "97% likely under 1%", "over 99% likely above 1%"."""
+    return f"{chance_words(within)} likely under 1%" if within >= 0.01 else "over 99% likely above 1%"
 
 
 def pool_reach_words(extrapolation: Extrapolation) -> str:

@@ -8,6 +8,7 @@ from nil_audit.report.verdict import (
     chance_words,
     distance_words,
     extrapolation_words,
+    likely_words,
     pool_reach_words,
     regret_words,
     times_beyond,
@@ -24,6 +25,11 @@ def test_verdict_words_say_cost_interval_and_chance() -> None:
         "inside: expected to cost 0.3% [0.0, 1.1] of loss over the best shape of its budget, 97% likely under 1%"
     )
     assert regret_words(REGRET) == "0.3% [0.0, 1.1]"
+    assert [likely_words(one) for one in (1.0, 0.01, 0.004)] == [
+        "over 99% likely under 1%",
+        "1% likely under 1%",
+        "over 99% likely above 1%",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from nil_audit.report.candidate.answer import advised, option_name
 from nil_audit.report.candidate.tables import NEIGHBOURS, interval_name, undominated
 from nil_audit.report.render.page import Figure
 from nil_audit.report.render.text import listing
-from nil_audit.report.verdict import chance_words, regret_words
+from nil_audit.report.verdict import likely_words, regret_words
 
 if TYPE_CHECKING:
     from nil_audit.report.plots.style import Drawing
@@ -30,7 +30,7 @@ def regret_figure(report: CandidateReport) -> Figure:
         " interval of a training run of which nothing else is known. Grey: the nearest real models, at the depth that"
         " has their ratio at this budget. Dashed: 1%.",
         description=f"Curve of expected regret against depth; the candidate at {shape.depth} blocks is expected to cost"
-        f" {regret_words(regret)} of loss, {chance_words(regret.within)} likely under 1%.",
+        f" {regret_words(regret)} of loss, {likely_words(regret.within)}.",
         narrow=regret_plot(report, phone=True),
     )
 

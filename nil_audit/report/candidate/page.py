@@ -8,7 +8,7 @@ from nil_audit.report.candidate import figures, tables
 from nil_audit.report.candidate.answer import answer, milliseconds, study_words
 from nil_audit.report.render.page import Block, Bullets, KeyNumber, Listing, Page, Prose, Section
 from nil_audit.report.render.text import count, display_name, listing
-from nil_audit.report.verdict import chance_words
+from nil_audit.report.verdict import likely_words
 
 
 def candidate_page(report: CandidateReport, *, command: str, draw: bool = True) -> Page:
@@ -44,12 +44,11 @@ def candidate_files(report: CandidateReport, command: str) -> dict[str, Any]:
 
 def _key_numbers(report: CandidateReport) -> tuple[KeyNumber, ...]:
     shape, regret = report.shape, report.verdict.regret
-    likely = chance_words(regret.within)
     numbers = [
         KeyNumber(
             label="Expected regret",
             value=f"{100 * regret.expected:.2f}%",
-            detail=f"95% {100 * regret.low:.2f} to {100 * regret.high:.2f}%; {likely} likely under 1%",
+            detail=f"95% {100 * regret.low:.2f} to {100 * regret.high:.2f}%; {likely_words(regret.within)}",
         ),
         KeyNumber(label="R = depth / width", value=f"{shape.ratio:.4f}", detail=f"{shape.depth} x {shape.width}"),
     ]

@@ -298,7 +298,8 @@ def _shapes_note(report: CandidateReport, itself: Option) -> str:
     words = ["* yours."]
     if any(one.better_in_all for one in report.options):
         words.append("+ less loss by each study alone.")
-    words.append("Regret: expected, with 95% predictive interval. ms: of a decoded token.")
+    words.append("Regret: expected, with 95% predictive interval.")
+    words.append(f"ms: of a token decoded behind {itself.cost.context:,} tokens.")
     efficient = undominated(report)
     if len(efficient) > 1:
         device = efficient[0].serving[0].device
