@@ -1,4 +1,4 @@
-"""Measured against predicted: times of a decoded token and of a prompt token, for shapes of one budget, on this machine.
+"""Measured against predicted times of a decoded token and of a prompt token: shapes of one budget, this machine.
 
 The shapes are those that `nil-audit candidate` proposes for a Llama of 30 x 576 (the shape of SmolLM2-135M), from deep
 to wide. Measured is `nil_audit.budget.stopwatch.measure_all` (whole models, random weights), predicted
@@ -77,7 +77,8 @@ def main() -> None:
         decode, predicted, without, prompt, of_prompt = (1e3 * value for value in row)
         print(
             f"| {shape.depth} x {shape.width} | {shape.parameters.total / 1e6:.0f}M | {machine.bandwidth / 1e9:.1f}"
-            f" | {1e6 * machine.block_seconds:.0f} | {decode:.1f} | {predicted:.1f} | {predicted / decode - 1:+.1%} | {without / decode - 1:+.1%} | {prompt:.2f} | {of_prompt:.2f}"
+            f" | {1e6 * machine.block_seconds:.0f} | {decode:.1f} | {predicted:.1f}"
+            f" | {predicted / decode - 1:+.1%} | {without / decode - 1:+.1%} | {prompt:.2f} | {of_prompt:.2f}"
             f" | {of_prompt / prompt - 1:+.1%} |",
             flush=True,
         )

@@ -18,6 +18,7 @@ from nil_audit.shape.hf_config import transformers_config
 from nil_audit.shape.meta_model import build_meta_model
 
 STREAMED = 2**28  # bytes that go past between two looks at the same ones: more than any cache holds
+MOST_PRODUCTS = 2000  # in one timing, where the matrices are tiny
 TOKENS = 512  # rows of the matrix products that the peak is read from
 FEW, MANY = 2, 6  # blocks of the small models
 SHORT = 32  # tokens in their cache where its bytes should not count
@@ -120,15 +121,14 @@ class _Calibration:
         slope = (t["many"] - t["few"]) / (MANY - FEW)
         own = (many.weight_bytes - few.weight_bytes) / (MANY - FEW) / block_bytes * t["block"]
         cached = self.full.sequences * (full.cache_bytes - many.cache_bytes)
-        # of a prompt: what is no matrix product with weights
         products, attention = self._prompt_flops()
-        block_prompt = (t["prompt"] - t["prompt of few"]) / (MANY - FEW) - products / peak
+        attending = (t["prompt"] - t["prompt of few"]) / (MANY - FEW) - products / peak
         fastest = block_bytes / t["block"]
         return Accelerator(
             name=THIS_MACHINE,
             title=THIS_MACHINE,
             peak_flops=peak,
-            attention_flops=min(peak, attention / block_prompt) if block_prompt > 0 else peak,
+            attention_flops=min(peak, attention / attending) if attending > 0 else peak,
             bandwidth=(depth * block_bytes + output_bytes) / (depth * t["block"] + t["output"]),
             cache_bandwidth=cached / (t["full"] - t["many"]) if t["full"] > t["many"] else fastest,
             memory=free_memory(self.place),
@@ -174,7 +174,7 @@ class _Calibration:
         from torch.nn.functional import linear
 
         size = sum(map(prod, matrices))
-        repeats = max(1, self.pool.numbers.numel() // size)
+        repeats = max(1, min(self.pool.numbers.numel() // size, MOST_PRODUCTS // len(matrices)))
         pairs = []
         for start in range(0, repeats * size, size):
             for rows, width in matrices:
