@@ -21,7 +21,7 @@ from nil_audit.comparison.reading.counted import listed
 from nil_audit.comparison.reading.join import read_frame
 from nil_audit.comparison.result import Comparison, Omission, Options
 from nil_audit.comparison.rules import answer
-from nil_audit.comparison.studies_tested import contrasted, predicting, tested
+from nil_audit.comparison.studies_tested import contrasted, find_tested, predicting
 from nil_audit.comparison.table import derive
 from nil_audit.errors import DataError
 from nil_audit.progress import Progress, silent
@@ -111,7 +111,7 @@ def _compare(
         frame, outcome=options.outcome, lower_is_better=options.lower_is_better, size=options.size
     )
     chosen = _protocol(clean, options.protocol)
-    study = tested(options.interval)
+    study = find_tested(options.interval)
     shown = predicting(study)
     outcome = outcome_of(
         clean["score"].to_numpy(),

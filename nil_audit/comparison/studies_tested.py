@@ -18,7 +18,7 @@ public models for an interval of its own to be tested on them.
 """
 
 
-def tested(name_or_path: str | Path) -> Tested:
+def find_tested(name_or_path: str | Path) -> Tested:
     """What an ``--interval`` names: a shipped study, "pooled", or the file of a study or of a pool.
 
     Raises:

@@ -10,17 +10,19 @@ from nil_audit.comparison.effect.sample import Sample, sample
 from nil_audit.comparison.outcome import Outcome, outcome_of
 from nil_audit.comparison.reading.clean import checked
 from nil_audit.comparison.reading.join import read_frame
+from nil_audit.comparison.studies_tested import Tested, find_tested, predicting
 from nil_audit.comparison.table import derive
-from nil_audit.law.studies import Study, curves, studies
+from nil_audit.law.studies import studies
 
 
-def derived(frame: pd.DataFrame, *, study: Study | None = None, **choices: Any) -> tuple[pd.DataFrame, Outcome]:
+def derived(frame: pd.DataFrame, *, study: Tested | None = None, **choices: Any) -> tuple[pd.DataFrame, Outcome]:
     """The table of a frame and its outcome, as a comparison makes them."""
     clean = checked(frame)[0]
     outcome = outcome_of(
         clean["score"].to_numpy(), **{"column": None, "lower_is_better": False, "floor": None, **choices}
     )
-    return derive(clean, outcome, study or studies()[0], curves()), outcome
+    study = study or find_tested("law")
+    return derive(clean, outcome, study, predicting(study)), outcome
 
 
 def made_frame(models: int = 80, families: int = 20, *, effect: float = 0.0, seed: int = 0) -> pd.DataFrame:

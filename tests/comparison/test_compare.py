@@ -18,8 +18,10 @@ from nil_audit.comparison.find import primary_effect
 from nil_audit.comparison.findings import Effect
 from nil_audit.comparison.predictors import METRICS
 from nil_audit.comparison.result import Comparison
+from nil_audit.comparison.studies_tested import CONTRASTED
 from nil_audit.errors import DataError
-from nil_audit.law.studies import curves, studies
+from nil_audit.law.pooled import pool
+from nil_audit.law.studies import studies
 from tests.comparison.files import record as record_document
 from tests.comparison.models import derived, made_frame, real_table
 
@@ -134,12 +136,12 @@ def test_every_number_is_there(everything: Comparison) -> None:
         "all", "above_floor", "from_scratch", "certain_shape", "general", "with_flagged",
     }  # fmt: skip
     assert [one.control for one in found.size_fits] == list(CONTROLS)
-    assert [one.study for one in found.predictions] == [one.name for one in curves()]
+    assert [one.study for one in found.predictions] == [*(one.name for one in studies()), "pooled"]
     assert {(one.what, one.label) for one in found.mappings} == {
         ("curvature", "low"), ("curvature", "high"), ("loss_per_size", "low"), ("loss_per_size", "high"),
         ("slope", "quadratic"), ("slope", "step"),
     }  # fmt: skip
-    assert [one.study for one in found.contrasts] == [one.name for one in studies()]
+    assert [one.study for one in found.contrasts] == list(CONTRASTED)
     assert [one.split for one in found.skills] == ["release", "halves"]
     assert found.families is not None and found.floor is not None
     assert found.specifications is not None and found.specifications.p is not None
@@ -163,7 +165,7 @@ def test_one_size_control_is_held_fixed_everywhere(everything: Comparison) -> No
 def test_measured_metrics_are_correlated_at_fixed_size_and_ratio(everything: Comparison) -> None:
     keys = [one.key for one in everything.predictors]
     assert keys[0] == "deviation_law"
-    assert set(keys) == {*(f"deviation_{one.name}" for one in studies()), "ratio", "depth", "width", *METRICS}
+    assert set(keys) == {*(f"deviation_{one}" for one in CONTRASTED), "ratio", "depth", "width", *METRICS}
     assert next(one.models for one in everything.predictors if one.key == "spread") == 90 - 41 - 1
     for key in keys:
         for given in ("nothing", "size", "size_tokens", "size_release"):
@@ -420,3 +422,18 @@ def test_own_rows_count_before_published_ones() -> None:
 def test_what_cannot_be_compared_is_refused(given: Any, words: str) -> None:
     with pytest.raises(DataError, match=f"{words} cannot be compared; give data frames"):
         compare(given)
+
+
+def test_the_pool_of_studies_can_be_tested_and_gives_the_verdicts() -> None:
+    by_law = told(1.0)
+    found = compare(made_frame(90, 30, effect=1.0), interval="pooled", **QUICK)
+    assert found.study == found.answer.primary.study == "pooled"
+    shapes = list(zip(found.models["ratio"], found.models["parameters"], strict=True))
+    assert found.models["excess_pooled"].tolist() == pytest.approx([pool().excess(*shape) for shape in shapes])
+    assert found.models["verdict"].tolist() == [pool().regret(*shape).label for shape in shapes]
+    assert found.models["verdict"].tolist() == by_law.models["verdict"].tolist()
+    beside = {one.study: one.effect for one in found.findings.predictions}
+    assert beside == {one.study: one.effect for one in by_law.findings.predictions}
+    assert beside["pooled"].estimate == primary(found).estimate
+    assert {one.study for one in found.findings.contrasts} <= {*CONTRASTED, "pooled"}
+    assert "curvature" not in {one.what for one in found.findings.mappings}

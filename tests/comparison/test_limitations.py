@@ -9,7 +9,7 @@ import pytest
 
 from nil_audit.comparison.compare import compare
 from nil_audit.comparison.result import Comparison
-from nil_audit.law.studies import studies
+from nil_audit.comparison.studies_tested import CONTRASTED
 
 FAST: dict[str, Any] = {"permutations": 99, "splits": 10}
 
@@ -91,13 +91,13 @@ def check(table: pd.DataFrame, found: Comparison) -> None:
         if what in said:
             here = sized["parameters"].notna() & sized[column].notna()
             assert numbers(said[what])[:2] == [int(here.sum()), len(sized)]
-    for study in studies():
-        what = f"inside against outside the interval of {study.name}"
+    for study in CONTRASTED:
+        what = f"inside against outside the interval of {study}"
         made = [one.study for one in found.findings.contrasts]
-        assert (what in said) == (study.name not in made)
+        assert (what in said) == (study not in made)
         if what in said and "on each side" in said[what]:
             sides = numbers(said[what])
-            inside = (found.usable.dropna(subset="size")[f"distance_{study.name}"] == 0).sum()
+            inside = (found.usable.dropna(subset="size")[f"distance_{study}"] == 0).sum()
             assert sides == [inside, len(sized) - inside, 3] and min(sides[:2]) < 3
     assert ("scores at the floor as censored" in said) <= bool(found.usable["at_floor"].any())
     if "results at a fixed size, for every model" in said:
@@ -159,7 +159,7 @@ def test_one_recipe_is_told_in_one_line_that_families_do_not_apply() -> None:
     assert {what for what in told if not what.startswith("a predicted cost of ")} <= {
         "what lies between families",
         "measured interaction metrics",
-        *(f"inside against outside the interval of {one.name}" for one in studies()),
+        *(f"inside against outside the interval of {one}" for one in CONTRASTED),
     }
 
 

@@ -8,9 +8,14 @@ import pytest
 
 from nil_audit.comparison.outcome import Outcome
 from nil_audit.comparison.reading.clean import checked
+from nil_audit.comparison.studies_tested import find_tested, predicting
 from nil_audit.comparison.table import at_floor, counterexamples, derive, month_name
-from nil_audit.law.studies import curves, distance, verdict
+from nil_audit.law.pooled import verdict
+from nil_audit.law.studies import distance
 from tests.comparison.models import derived, made_frame
+
+LAW = find_tested("law")
+SHOWN = predicting(LAW)
 
 
 def table(**changes: Any) -> pd.DataFrame:
@@ -35,16 +40,16 @@ def test_every_column_of_its_description_is_there_in_the_order_of_names() -> Non
     names = [name.strip() for line in described[2:] for name in line.split(",") if name.strip() not in ("...", "---")]
     assert {"distance_STUDY", "excess_STUDY", "dose", "parent_tokens"} <= set(names)
     for name in names:
-        for one in [name.replace("STUDY", study.name) for study in curves()]:
+        for one in [name.replace("STUDY", study.name) for study in SHOWN]:
             assert one in made or one == "interaction_efficiency", one
 
 
 def test_positions_are_those_of_every_study_that_has_a_curve() -> None:
-    assert {"law", "gemstones"} <= {study.name for study in curves()}
+    assert {"law", "gemstones", "pooled"} <= {study.name for study in SHOWN}
     for row in table().to_dict("records"):
         budget = None if np.isnan(row["parameters"]) else row["parameters"]
         assert row["verdict"] == verdict(row["ratio"], budget).label
-        for study in curves():
+        for study in SHOWN:
             interval = study.interval(budget)
             assert row[f"distance_{study.name}"] == distance(row["ratio"], interval)
             assert row[f"deviation_{study.name}"] == pytest.approx(np.log(row["ratio"] / interval.optimum))
@@ -75,7 +80,7 @@ def test_models_of_one_family_are_groups_of_their_own() -> None:
 )
 def test_the_response_is_in_the_unit_of_the_outcome(outcome: Outcome, expected: list[float]) -> None:
     frame = pd.DataFrame({"model": ["a", "b", "c"], "depth": 12, "width": 768, "score": [0.12, 0.2, 0.3]})
-    made = derive(checked(frame)[0], outcome, curves()[0], curves())
+    made = derive(checked(frame)[0], outcome, LAW, SHOWN)
     assert made["response"].to_numpy() == pytest.approx(expected)
 
 
@@ -83,7 +88,7 @@ def test_another_column_can_be_the_size() -> None:
     frame = made_frame(30, 10).assign(flops=lambda frame: frame["parameters"] * 1e10)
     frame.loc[:1, "flops"] = np.nan
     outcome = Outcome(size="flops")
-    made = derive(checked(frame, size="flops")[0], outcome, curves()[0], curves()).set_index("model")
+    made = derive(checked(frame, size="flops")[0], outcome, LAW, SHOWN).set_index("model")
     known = frame["model"][2:]
     assert made.loc[known, "size"].tolist() == pytest.approx(frame["flops"][2:].tolist())
     assert made["size"].isna().sum() == made["expected"].isna().sum() == 2

@@ -7,7 +7,8 @@ from dataclasses import replace
 from nil_audit.catalog.lists import hub_key
 from nil_audit.catalog.neighbours import Neighbour, nearest
 from nil_audit.catalog.sized_scores import sized_scores
-from nil_audit.law.studies import studies
+from nil_audit.law.pooled import pool
+from nil_audit.law.studies import DEFAULT, study
 from nil_audit.report.audit.ranking import Entry, Ranking
 from nil_audit.report.audit.scores import standing
 from nil_audit.report.audit.words import SPOKEN
@@ -47,7 +48,8 @@ def plane_plot(ranking: Ranking) -> Drawing:
     beside = {one.name: _on_plane(one) for one in ranking.others}
     for one in _nearest(ranking):
         beside.setdefault(one.model, PlanePoint(name=one.model, depth=one.depth, width=one.width))
-    return depth_width_plane(list(beside.values()), intervals=studies(), highlights=highlights, notable=list(beside))
+    intervals = (study(DEFAULT), pool())
+    return depth_width_plane(list(beside.values()), intervals=intervals, highlights=highlights, notable=list(beside))
 
 
 def strip_plot(ranking: Ranking) -> Drawing:
@@ -64,8 +66,8 @@ def _plane(ranking: Ranking) -> Figure:
         "depth-width-plane",
         plane_plot(ranking),
         caption=f"Depth and width of {which}{real}. Thin lines: equal parameters in the blocks, 12 L d². Shaded: the"
-        " law's interval; dashed and dotted: the other studies'. Models of one and the same shape are fanned out"
-        " around it.",
+        " law's interval; dashed: that of all studies pooled, where a shape costs under 1% of loss with probability"
+        " 0.8 or more. Models of one and the same shape are fanned out around it.",
         description=f"Scatter plot of depth against width; by all studies pooled {inside} of {len(entries)} audited"
         f" model{'s' * (len(entries) != 1)} {'is' if inside == 1 else 'are'} inside.",
     )

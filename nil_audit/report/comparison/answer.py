@@ -4,7 +4,7 @@ from nil_audit.comparison.findings import Answer, Effect
 from nil_audit.comparison.predictors import METRICS
 from nil_audit.comparison.result import Comparison
 from nil_audit.comparison.rules import ENOUGH_GROUPS, ENOUGH_MODELS
-from nil_audit.comparison.studies_tested import Tested, tested
+from nil_audit.comparison.studies_tested import Tested, find_tested
 from nil_audit.law.pooled import INSIDE, TOLERANCE, Pool
 from nil_audit.report.comparison.words import (
     CONTROLS,
@@ -24,7 +24,7 @@ from nil_audit.report.render.text import listing, p_value
 
 def study_of(comparison: Comparison) -> Tested:
     """The study, or the pool of them, whose predicted cost is put to the test."""
-    return tested(comparison.options.interval)
+    return find_tested(comparison.options.interval)
 
 
 def claim(comparison: Comparison) -> str:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
+from nil_audit.law.pooled import Pool
 from nil_audit.law.studies import Study
 from nil_audit.report.plots.palette import ALERT, INK, INTERVAL, LINE, MUTED, PAPER
 from nil_audit.report.plots.points import RASTER_FROM, crowding, label_points
@@ -54,7 +55,7 @@ _MARKERS: dict[str, dict[str, Any]] = {
 def depth_width_plane(
     models: Sequence[PlanePoint],
     *,
-    intervals: Sequence[Study],
+    intervals: Sequence[Study | Pool],
     highlights: Sequence[PlanePoint] = (),
     budgets: Sequence[float] = (),
     notable: Sequence[str] = (),
@@ -67,7 +68,7 @@ def depth_width_plane(
 
     Args:
         models: Real models.
-        intervals: Studies; the first is shaded, the others outlined.
+        intervals: Of studies or a pool of them; the first is shaded, the others outlined.
         highlights: Shapes drawn over the models and labelled first: candidates and alternatives.
         budgets: Parameters of the contours; empty: powers of ten across the plane, and three times each.
         notable: Names of models to label, the most notable first.
@@ -142,7 +143,7 @@ def _contours(axes: Axes, budgets: Sequence[float]) -> None:
         )
 
 
-def _wedges(axes: Axes, intervals: Sequence[Study]) -> None:
+def _wedges(axes: Axes, intervals: Sequence[Study | Pool]) -> None:
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     sizes = np.geomspace(12 * bottom * left**2 / 1e3, 12 * top * right**2 * 1e3, 160)
     for rank, study in enumerate(intervals):

@@ -15,12 +15,14 @@ from nil_audit.comparison.effect.sample import Sample
 from nil_audit.comparison.effect.size_fit import fit_sizes
 from nil_audit.comparison.findings import Contrast
 from nil_audit.comparison.scrutiny.contrasts import contrasts, difference
+from nil_audit.comparison.studies_tested import CONTRASTED
 from nil_audit.law.loss_curves import FORMS
-from nil_audit.law.studies import Study, studies
+from nil_audit.law.studies import Study, study
 from nil_audit.stats.jackknife import over_groups
 from tests.comparison.models import made_sample, real_sample
 
-LAW, MORPH, _ = studies()
+THREE = tuple(map(study, CONTRASTED))
+LAW, MORPH, _ = THREE
 
 
 def of(whole: Sample, control: str = "spline", study: Study = LAW) -> Contrast:
@@ -92,7 +94,7 @@ def test_spread_over_the_draws_of_the_interval() -> None:
 
 
 def test_holm_is_over_the_contrasts() -> None:
-    found = contrasts(real_sample(), studies(), (), "spline")
+    found = contrasts(real_sample(), THREE, (), "spline")
     assert [one.study for one in found] == ["law", "morph", "chinchilla"]
     expected = multipletests([one.estimate.p for one in found], method="holm")[1]
     assert [one.p_adjusted for one in found] == pytest.approx(expected)
@@ -102,7 +104,7 @@ def test_holm_is_over_the_contrasts() -> None:
 def test_the_real_models_as_an_independent_re_analysis_has_them() -> None:
     whole = real_sample()
     fits = fit_sizes(whole)
-    law, morph, _ = contrasts(whole, studies(), fits, "spline")
+    law, morph, _ = contrasts(whole, THREE, fits, "spline")
 
     def numbers(one: Contrast, control: str) -> tuple[float, ...]:
         made = one.controls[control]

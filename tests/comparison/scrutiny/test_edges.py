@@ -5,11 +5,11 @@ import pytest
 
 from nil_audit.comparison.scrutiny.edges import Edges, edges, inside_of_draws
 from nil_audit.law.loss_curves import FORMS
-from nil_audit.law.studies import Study, curves
+from nil_audit.law.studies import Study, studies
 from tests.comparison.models import made_sample, real_sample
 
 
-@pytest.mark.parametrize("study", curves(), ids=lambda study: study.name)
+@pytest.mark.parametrize("study", studies(), ids=lambda study: study.name)
 def test_ends_are_the_studys_at_each_models_budget(study: Study) -> None:
     whole = made_sample(40, 10)
     whole.table.loc[whole.table.index[0], "parameters"] = np.nan  # read at 1B
@@ -20,7 +20,7 @@ def test_ends_are_the_studys_at_each_models_budget(study: Study) -> None:
         assert found.inside[number] == interval.holds(ratio)
 
 
-@pytest.mark.parametrize("study", curves(), ids=lambda study: study.name)
+@pytest.mark.parametrize("study", studies(), ids=lambda study: study.name)
 def test_a_draw_holds_what_its_own_curve_puts_within_the_tolerance(study: Study) -> None:
     whole = real_sample()
     found = inside_of_draws(whole, study)
@@ -38,7 +38,7 @@ def test_a_draw_holds_what_its_own_curve_puts_within_the_tolerance(study: Study)
 
 
 def test_no_draw_without_draws() -> None:
-    study = curves()[0]
+    study = studies()[0]
     bare = Study(**{**{name: getattr(study, name) for name in study.__dataclass_fields__}, "draws": ()})
     assert inside_of_draws(made_sample(20, 5), bare).shape == (0, 20)
 
