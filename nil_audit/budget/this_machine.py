@@ -21,7 +21,7 @@ STREAMED = 2**28  # bytes that go past between two looks at the same ones: more 
 MOST_PRODUCTS = 2000  # in one timing, where the matrices are tiny
 TOKENS = 512  # rows of the matrix products that the peak is read from
 FEW, MANY = 2, 6  # blocks of the small models
-SHORT = 32  # tokens in their cache where its bytes should not count
+SHORT = 32  # tokens in their cache where its bytes should not count; half the context where that is less
 MLP_WIDTH = 64  # of theirs, where the type leaves it free
 ROUNDS = 16
 PROMPTS = 4
@@ -43,7 +43,7 @@ def this_machine(config: Mapping[str, Any], *, context: int, device: str = "auto
 
     Args:
         config: A raw config.
-        context: Tokens in a full cache.
+        context: Tokens in a full cache, at least 4.
         device: "auto", or a torch device.
 
     Raises:
@@ -84,6 +84,8 @@ class _Calibration:
         template = Template(config, shape)
         pool = Pool(place, max(STREAMED // 4, rows * max(width, group * shape.head_size) + 2**22))
 
+        short = min(SHORT, context // 2)
+
         def small(depth: int, tokens: int) -> Run:
             raw = template.with_numbers(
                 depth=depth, width=group * (shape.head_size or 0), heads=group, kv_heads=1, mlp_width=MLP_WIDTH
@@ -97,8 +99,8 @@ class _Calibration:
             block=block,
             output=(rows, width),
             pool=pool,
-            few=small(FEW, SHORT),
-            many=small(MANY, SHORT),
+            few=small(FEW, short),
+            many=small(MANY, short),
             full_few=small(FEW, context),
             full=small(MANY, context),
             place=place,

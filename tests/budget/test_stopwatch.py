@@ -139,7 +139,7 @@ def test_calibration_solves_for_what_the_times_were_made_of(monkeypatch: pytest.
         work = decode_work(run.shape, run.counts, context=run.context, number_bytes=4)
         head = 4 * run.shape.vocab_size * run.shape.width / bandwidth
         blocks = (run.counts.block * run.shape.depth * 4) / bandwidth
-        cached = run.sequences * (run.context - 32) * work.cache_bytes / run.context / cache
+        cached = run.sequences * (run.context - one.many.context) * work.cache_bytes / run.context / cache
         return head + blocks + cached + run.shape.depth * block + fixed
 
     def prompt(run: stopwatch.Run) -> float:
@@ -160,6 +160,7 @@ def test_calibration_solves_for_what_the_times_were_made_of(monkeypatch: pytest.
     monkeypatch.setattr(this_machine._Calibration, "_run", lambda _self: None)
     found = one.result()
     assert found.bandwidth == pytest.approx(bandwidth)
+    assert found.cache_bandwidth == pytest.approx(cache)
     assert found.peak_flops == pytest.approx(peak)
     assert found.attention_flops == pytest.approx(attention)
     assert found.block_seconds == pytest.approx(block)
