@@ -190,7 +190,7 @@ def _rule(one: Comparable, within: float, draws: int) -> str:
     held = _HELD[one.match]
     if one.repeated:
         size = f"one offset a budget, budgets of at least four shapes that agree within 15% in {held}"
-        over = "budgets and, within each, over runs"
+        over = "budgets, residuals added"
     else:
         size = f"a_N a smooth curve in ln N, N the {held}: no two shapes share a budget"
         over = "shapes"

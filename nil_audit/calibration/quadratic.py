@@ -1,7 +1,7 @@
 """From training runs of different shapes to an interval with its uncertainty.
 
 The rule: ln loss = a_N + c (ln R - ln R*)² with one offset a_N a budget, from runs of depth 3 and more; the interval
-at tolerance τ is R* exp(± sqrt(ln(1 + τ) / c)); uncertainty by a bootstrap over budgets and, within each, over runs
+at tolerance τ is R* exp(± sqrt(ln(1 + τ) / c)); uncertainty by a bootstrap over budgets and residuals
 (`fit_quadratic`). Where budgets do not repeat, a_N is a parabola in the logarithm of what is held equal, and the runs
 are resampled (`fit_scattered`). Pure functions on a frame of runs with the columns ``depth``, ``width``,
 ``parameters``, ``loss``, and ``budget`` or ``held_equal``.

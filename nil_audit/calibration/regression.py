@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nil_audit.stats.estimate import Array
+from nil_audit.stats.estimate import LEVEL, Array
 
 Codes = NDArray[np.int64]
 
 TOKEN_SPREAD = 1.15  # largest over smallest number of tokens of runs that are said to have seen as many
+
+_ADDED = (0.5, 1.0)  # least and most of the residuals' variance that is added to resampled budgets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,22 +83,38 @@ class Regression:
         )
 
     def bootstrap(self, draws: int, random: np.random.Generator) -> Array:
-        """Coefficients of refits, (draws, 2): budgets are resampled and, within each, runs; or else runs alone."""
+        """Coefficients of refits, (draws, 2): budgets are resampled and residuals added to their runs; or else runs.
+
+        Few budgets, resampled, spread less than their number deserves: residuals (each over the root of one less its
+        leverage) are drawn from all budgets and added with the share of their variance that widens a normal interval to
+        Student's with one degree of freedom less than there are budgets, between `_ADDED`. One budget is not
+        resampled.
+        """
         if self.budgets is None:
             return self._resampled_runs(draws, random)
-        return self._resampled_budgets(draws, random)
+        return self._resampled_budgets(self.budgets, draws, random)
 
-    def _resampled_budgets(self, draws: int, random: np.random.Generator) -> Array:
-        assert self.budgets is not None
-        order = np.argsort(self.budgets, kind="stable")
-        sizes = np.bincount(self.budgets)
-        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-        chosen = random.integers(len(sizes), size=(draws, len(sizes)))
-        drawn = random.random((draws, len(sizes), sizes.max()))
+    def _resampled_budgets(self, budgets: Codes, draws: int, random: np.random.Generator) -> Array:
+        solution = self.solve()
+        design = np.column_stack([self.size, self.shape])
+        leverage = np.einsum("ij,ji->i", design, np.linalg.pinv(design))
+        residuals = solution.residuals / np.sqrt(np.maximum(1 - leverage, 1e-3))
+        sizes = np.bincount(budgets)
+        order = np.argsort(budgets, kind="stable")
+        starts = np.cumsum(sizes) - sizes
+        target = self.target
+        if len(sizes) == 1:
+            chosen = np.zeros((draws, 1), dtype=np.int64)
+            target, share = target - solution.residuals, _student(solution.freedom)
+        else:
+            chosen = random.integers(len(sizes), size=(draws, len(sizes)))
+            share = float(np.clip(_student(len(sizes) - 1) - 1, *_ADDED))
         count = sizes[chosen][:, :, None]
-        rows = order[starts[chosen][:, :, None] + (drawn * count).astype(int)]
-        there = np.arange(sizes.max()) < count  # a budget of fewer runs than the largest is filled up, with weight 0
-        values = np.concatenate([self.shape, self.target[:, None]], axis=1)[rows]
+        place = np.arange(sizes.max())
+        rows = order[np.minimum(starts[chosen][:, :, None] + place, len(order) - 1)]
+        there = place < count  # a budget of fewer runs than the largest is filled up, with weight 0
+        added = np.sqrt(share) * residuals[random.integers(len(residuals), size=rows.shape)]
+        values = np.concatenate([self.shape[rows], (target[rows] + added)[..., None]], axis=-1)
         means = (values * there[..., None]).sum(axis=2) / count
         values = ((values - means[:, :, None, :]) * there[..., None]).reshape(draws, -1, 3)
         return _solved(values[..., :2], values[..., 2])
@@ -107,6 +125,13 @@ class Regression:
         design = np.column_stack([self.size, self.shape])
         scale = np.maximum(np.sqrt((design**2).mean(axis=0)), 1e-300)
         return _solved((design / scale)[rows], self.target[rows])[:, -2:] / scale[-2:]
+
+
+def _student(freedom: int) -> float:
+    """How much wider than a normal's a 95% interval of Student's t is, squared."""
+    from scipy.stats import norm, t
+
+    return float((t.ppf((1 + LEVEL) / 2, freedom) / norm.ppf((1 + LEVEL) / 2)) ** 2)
 
 
 def _solved(design: Array, target: Array) -> Array:
