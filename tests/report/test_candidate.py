@@ -26,18 +26,11 @@ from nil_audit.report.candidate.answer import (
     option_name,
     study_words,
 )
+from nil_audit.report.candidate.evidence import at_chance, disagreement_words, neighbours_table
 from nil_audit.report.candidate.figures import regret_plot, trade_plot
 from nil_audit.report.candidate.page import candidate_files, candidate_page
 from nil_audit.report.candidate.several import candidates_document, candidates_page
-from nil_audit.report.candidate.tables import (
-    at_chance,
-    changes_table,
-    disagreement_words,
-    flops_text,
-    neighbours_table,
-    shapes_table,
-    undominated,
-)
+from nil_audit.report.candidate.tables import changes_table, flops_text, shapes_table, undominated
 from nil_audit.report.render.folder import write_report
 from nil_audit.report.render.html import render_html
 from nil_audit.report.render.markdown import render_markdown

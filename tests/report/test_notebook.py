@@ -122,8 +122,8 @@ def test_the_line_gives_the_headline_number_with_its_interval(comparison, candid
     found = record.metric("typical_efficiency")
     assert found is not None
     numbers = f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
-    assert repr(record) == f"<Record of org/model: typical efficiency {numbers} nats, disputed>"
-    assert repr(bare_record()) == "<Record of org/model: R 0.0521, disputed; interaction not measured>"
+    assert repr(record) == f"<Record of org/model: typical efficiency {numbers} nats, inside>"
+    assert repr(bare_record()) == "<Record of org/model: R 0.0521, inside; interaction not measured>"
     assert repr(Audits([bare_record()])) == "<Audits of 1 model: interaction not measured>"
     assert (
         repr(Audits([read_record(SCHEMA_1), bare_record()])) == "<Audits of 2 models: no typical efficiency is known>"

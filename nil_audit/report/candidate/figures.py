@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nil_audit.candidate.result import CandidateReport, Option
+from nil_audit.law.pooled import INSIDE
 from nil_audit.report.candidate.answer import advised, option_name
-from nil_audit.report.candidate.tables import NEIGHBOURS, interval_name, undominated
+from nil_audit.report.candidate.evidence import NEIGHBOURS
+from nil_audit.report.candidate.tables import interval_name, undominated
 from nil_audit.report.render.page import Figure
 from nil_audit.report.render.text import listing
 from nil_audit.report.verdict import likely_words, regret_words
@@ -110,7 +112,7 @@ def plane_figure(report: CandidateReport) -> Figure:
         _plane_plot(report),
         caption="The candidate, its alternatives and the nearest real models on the depth-width plane. Contours: equal"
         " 12 L d², from a quarter to four times the candidate's. Shaded: "
-        f"{interval_name(report)}.",
+        f"{interval_name(report)}; dashed: the ratios that are {INSIDE:.0%} likely within 1% by all studies pooled.",
         description=f"Depth against width; the candidate at {shape.depth} blocks and {shape.width} channels is"
         f" {report.verdict.label}.",
     )
@@ -128,7 +130,7 @@ def _plane_plot(report: CandidateReport) -> "Drawing":
         )
     return depth_width_plane(
         [PlanePoint(name=one.model, depth=one.depth, width=one.width) for one in report.neighbours],
-        intervals=[reference.study, *(one for one in reference.studies if one != reference.study)],
+        intervals=[reference.study, reference.pool],
         highlights=highlights,
         budgets=[12 * shape.depth * shape.width**2 * factor for factor in (0.25, 0.5, 1, 2, 4)],
         notable=[one.model for one in report.neighbours[:NEIGHBOURS]],

@@ -4,7 +4,7 @@ from typing import Any
 
 from nil_audit import __version__
 from nil_audit.candidate.result import CandidateReport
-from nil_audit.report.candidate import figures, tables
+from nil_audit.report.candidate import evidence, figures, tables
 from nil_audit.report.candidate.answer import answer, milliseconds, study_words
 from nil_audit.report.render.page import Block, Bullets, KeyNumber, Listing, Page, Prose, Section
 from nil_audit.report.render.text import count, display_name, listing
@@ -80,18 +80,18 @@ def _sections(report: CandidateReport, command: str, draw: bool) -> list[Section
     rest = (tables.changes_table(report), tables.details_table(report)) if report.options else ()
     plane = (figures.plane_figure(report),) if draw else ()
     studies_said = (
-        tables.predictions_table(report),
-        Prose(text=tables.reach_sentence(report)),
+        evidence.predictions_table(report),
+        Prose(text=evidence.reach_sentence(report)),
         Bullets(items=tuple(f"{one.name}: {one.title}; {one.source}." for one in report.reference.studies)),
     )
     laws: tuple[Block, ...] = ()
     if report.laws:
         laws = (
-            tables.laws_table(report.laws),
-            Prose(text=f"They disagree: {tables.disagreement_words(report.laws)}."),
-            Bullets(items=tuple(map(tables.origin_words, report.laws))),
+            evidence.laws_table(report.laws),
+            Prose(text=f"They disagree: {evidence.disagreement_words(report.laws)}."),
+            Bullets(items=tuple(map(evidence.origin_words, report.laws))),
         )
-    neighbours = (tables.neighbours_table(report.neighbours),) if report.neighbours else ()
+    neighbours = (evidence.neighbours_table(report.neighbours),) if report.neighbours else ()
     notes = (Bullets(items=report.notes),) if report.notes else ()
     return [
         Section(name="shapes", title="What the budget buys", blocks=tuple(first)),

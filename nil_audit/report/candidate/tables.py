@@ -1,26 +1,18 @@
-"""The tables of a candidate's report: the shapes of its budget, what serving takes, what each study and law says."""
+"""The shapes of a candidate's budget as tables: regret, times, change in loss, and what training takes."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from nil_audit.candidate.result import CandidateReport, Option
-from nil_audit.catalog.neighbours import Neighbour
-from nil_audit.catalog.scores import MMLU_PRO_CHANCE
-from nil_audit.comparison.table import MMLU_PRO_FLOOR
-from nil_audit.law.other_laws import Reading
 from nil_audit.law.pooled import Regret, Verdict
 from nil_audit.law.studies import DEFAULT
 from nil_audit.report.candidate.answer import advised, bytes_text, milliseconds, opposite, option_name
 from nil_audit.report.render.cells import estimate_cell, verdict_cell
 from nil_audit.report.render.page import Cell, Column, Table, table
 from nil_audit.report.render.text import MISSING, count, listing, percent, signed
-from nil_audit.report.verdict import chance_words, distance_words, extrapolation_words
+from nil_audit.report.verdict import chance_words, distance_words
 
 TIMES = 3
 """Columns of times in the first table: what 80 columns leave room for."""
-NEIGHBOURS = 6
-"""Real models that the table names; the plane shows more."""
-
 _HELD = {"body": "body parameters", "total": "total parameters", "flops": "forward FLOPs a token"}
 _GIVES_UP = {
     "body": "",
@@ -169,32 +161,6 @@ def details_table(report: CandidateReport) -> Table:
     )
 
 
-def predictions_table(report: CandidateReport) -> Table:
-    """What each study alone predicts of the candidate, and how far it is extrapolated for that."""
-    rows = []
-    for one in report.predictions:
-        optimum, excess = one.optimum, one.excess.scaled(100)
-        rows.append(
-            (
-                one.study,
-                f"{one.interval.low:.4f} to {one.interval.high:.4f}",
-                f"{optimum.value:.4f} [{optimum.low:.4f}, {optimum.high:.4f}]",
-                f"{excess.value:.2f}% [{excess.low:.2f}, {excess.high:.2f}]",
-            )
-        )
-    return table(
-        "Excess loss over the best shape of this budget by each study alone, with 95% bootstrap intervals",
-        ("Study", "Within 1%: R", "Best R [95%]", "Excess [95%]"),
-        rows,
-    )
-
-
-def reach_sentence(report: CandidateReport) -> str:
-    """How far each study is extrapolated."""
-    said = [f"{one.study}: {extrapolation_words(one.extrapolation)}" for one in report.predictions]
-    return f"Extrapolation. {'. '.join(said)}."
-
-
 def facts_table(report: CandidateReport) -> Table:
     """The shape and what it costs, as label and value."""
     shape, away = report.shape, report.verdict.distance
@@ -234,64 +200,6 @@ def flops_text(number: float) -> str:
     """Operations in scientific notation: "3.49e9"."""
     mantissa, _, power = f"{number:.2e}".partition("e")
     return f"{mantissa}e{int(power)}"
-
-
-def laws_table(laws: Sequence[Reading]) -> Table:
-    """What other published laws say of the candidate."""
-    verbs = {"deeper": "go deeper", "wider": "go wider", "agrees": "agrees", "silent": "silent"}
-    rows = [
-        (one.name, verbs[one.direction] + ("" if one.optimum is None else f", R {one.optimum:.3f}"), one.words)
-        for one in laws
-    ]
-    return table("What other published laws say of this shape", ("Law", "Would", "Says of this shape"), rows, left=3)
-
-
-def disagreement_words(laws: Sequence[Reading]) -> str:
-    """Which laws would go deeper, which wider, and how far their optima lie apart."""
-    sides = {"would go deeper": "deeper", "would go wider": "wider", "would leave it": "agrees"}
-    named = {words: [one.name for one in laws if one.direction == side] for words, side in sides.items()}
-    optima = [one.optimum for one in laws if one.optimum is not None]
-    parts = [f"{', '.join(names)} {words}" for words, names in named.items() if names]
-    words = "; ".join(parts) or "none of them speaks of this shape"
-    if len(optima) < 2:
-        return words
-    return f"{words}; the optima they name at this budget run from R = {min(optima):.2g} to {max(optima):.2g}"
-
-
-def origin_words(one: Reading) -> str:
-    """A law's formula, and where it comes from."""
-    outside = "" if one.in_range else " (this budget is outside)"
-    return f"{one.name}: {one.formula}. {one.source}; {one.validity}{outside}."
-
-
-def neighbours_table(neighbours: Sequence[Neighbour]) -> Table:
-    """The nearest real models, with published scores; of one that guessing could reach it is said."""
-    rows = []
-    for one in neighbours[:NEIGHBOURS]:
-        score = MISSING if one.accuracy is None else f"{one.accuracy:.3f}"
-        score += f" ± {one.stderr:.3f}" if one.stderr is not None else ""
-        rows.append(
-            (
-                one.model + (" (uncertain)" if one.uncertain else ""),
-                count(one.parameters),
-                f"{one.depth} x {one.width}",
-                f"{one.ratio:.4f}",
-                count(one.tokens),
-                score + (", at chance" if at_chance(one) else ""),
-            )
-        )
-    return table(
-        "Nearest real models in parameters and ratio, with published MMLU-Pro (leaderboard protocol, raw)",
-        ("Model", "Params", "L x d", "R", "Tokens", "MMLU-Pro"),
-        rows,
-        note=f"Guessing scores {MMLU_PRO_CHANCE:.3f}, and naming the most frequent letter {MMLU_PRO_FLOOR:.3f}: a score"
-        " whose 95% interval reaches down to that is at chance.",
-    )
-
-
-def at_chance(one: Neighbour) -> bool:
-    """Whether a model's score is not above what can be had without reading a question."""
-    return one.accuracy is not None and one.accuracy - 1.96 * (one.stderr or 0.0) <= MMLU_PRO_FLOOR
 
 
 def _shapes_note(report: CandidateReport, itself: Option) -> str:
