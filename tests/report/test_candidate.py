@@ -26,7 +26,7 @@ from nil_audit.report.candidate.answer import (
     option_name,
     study_words,
 )
-from nil_audit.report.candidate.evidence import at_chance, disagreement_words, neighbours_table
+from nil_audit.report.candidate.evidence import at_chance, disagreement_words, neighbours_table, origin_words
 from nil_audit.report.candidate.figures import regret_plot, trade_plot
 from nil_audit.report.candidate.page import candidate_files, candidate_page
 from nil_audit.report.candidate.several import candidates_document, candidates_page
@@ -253,6 +253,11 @@ def test_disagreement_names_both_sides_and_averages_nothing() -> None:
     assert "would go deeper" in deeper and "Morph" in deeper
     assert "would go wider" in wider and "Superposition" in wider
     assert disagreement_words(()) == "none of them speaks of this shape"
+
+
+def test_a_confidence_is_ours_and_has_its_grounds() -> None:
+    for one in readings(16, 2048, 9.7e8):
+        assert f"Our confidence: {one.confidence} ({one.grounds})." in origin_words(one)
 
 
 def test_a_score_that_guessing_reaches_is_said_to_be_at_chance(report: CandidateReport) -> None:

@@ -64,9 +64,10 @@ def disagreement_words(laws: Sequence[Reading]) -> str:
 
 
 def origin_words(one: Reading) -> str:
-    """A law's formula, and where it comes from."""
+    """A law's formula, where it comes from, and how far we trust it on what grounds."""
     outside = "" if one.in_range else " (this budget is outside)"
-    return f"{one.name}: {one.formula}. {one.source}; {one.validity}{outside}."
+    trust = f"Our confidence: {one.confidence} ({one.grounds})."
+    return f"{one.name}: {one.formula}. {one.source}; {one.validity}{outside}. {trust}"
 
 
 def neighbours_table(neighbours: Sequence[Neighbour]) -> Table:
