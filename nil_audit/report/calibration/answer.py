@@ -58,10 +58,11 @@ def _sample(calibration: Calibration) -> str:
     runs = counted(int(calibration.runs["used"].sum()), "run", "runs")
     held = f"{HELD_EQUAL[calibration.match]} held equal"
     if calibration.repeated:
-        text = f"From {runs} in {counted(len(calibration.budgets), 'budget', 'budgets')}"
-        text = f"{text} ({size_range(calibration)}), {held}."
+        budgets = counted(len(calibration.budgets), "budget", "budgets")
+        text = f"From {runs} in {budgets} ({size_range(calibration)}), {held}"
     else:
-        text = f"From {runs} of {size_range(calibration)} that share no budget, {held} by a smooth curve in size."
+        text = f"From {runs} of {size_range(calibration)} that share no budget, {held} by a smooth curve in size"
+    text += "; brackets: 95% intervals."
     first, last = calibration.study.ratio_range
     beyond = [
         f"{which} end ({words} is R {ratio_text(end)})"

@@ -76,13 +76,12 @@ def _sections(calibration: Calibration, figures: Mapping[str, Figure], command: 
         return Section(name=name, title=title, blocks=kept, detail=detail, folded=folded)
 
     test = calibration.held_out
-    yield section("optima", "Budget by budget", first_table(calibration), detail=False)
+    title = "Budget by budget" if calibration.repeated else "Under other choices"
+    yield section("optima", title, first_table(calibration), detail=False)
     yield section(
         "drift", "Does the optimum move?", figures.get("optimum"), budget_table(calibration), drift_table(calibration)
     )
-    yield section(
-        "held-out", "On budgets that it was not fitted on", held_out_table(calibration, test) if test else None
-    )
+    yield section("held-out", "On runs that it was not fitted on", held_out_table(calibration, test) if test else None)
     yield section("choices", "Does the answer depend on a choice?", variant_table(calibration), form_table(calibration))
     yield section(
         "metrics",

@@ -24,7 +24,7 @@ from nil_audit.report.render.text import MISSING, count, interval_text, percent
 from nil_audit.stats.estimate import Estimate
 
 Item = TypeVar("Item")
-FEW = 7
+FEW = 10
 """Rows of a table that stands in the first screen."""
 
 
@@ -33,9 +33,7 @@ def first_table(calibration: Calibration) -> Table:
     if not calibration.repeated:
         return _variant_table(calibration, "The fit under other choices", _main_choices(calibration))
     some = _few(calibration.budgets)
-    rest = (
-        f" ({len(some)} of {len(calibration.budgets)}; all: --details)" if len(some) < len(calibration.budgets) else ""
-    )
+    rest = f" ({len(some)} of {len(calibration.budgets)})" if len(some) < len(calibration.budgets) else ""
     return _budgets(calibration, some, f"Each budget's own optimum with its 95% interval{rest}.")
 
 

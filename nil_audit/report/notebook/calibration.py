@@ -45,10 +45,10 @@ class CalibrationView:
         """A row a fit: all runs, then each budget alone, then one choice made otherwise at a time; see ``kind``."""
         import pandas as pd
 
-        rows = [
-            _row("answer", f"{found.match} held equal", found.optimum, found.curvature, int(found.runs["used"].sum()))
-        ]
-        rows[0] |= {"low": found.low.value, "high": found.high.value}
+        runs = int(found.runs["used"].sum())
+        low, high = interval_ends(found)
+        rows = [_row("answer", f"answer: {found.match} held equal", found.optimum, found.curvature, runs)]
+        rows[0] |= {"low": low, "high": high}
         if found.repeated:
             rows += [
                 _row("budget alone", with_short_numbers(one.budget), one.optimum, None, one.runs)
@@ -61,7 +61,7 @@ class CalibrationView:
         ]
         numbers = ["optimum", "optimum_low", "optimum_high", "curvature", "low", "high", "parameters", "tokens"]
         frame = pd.DataFrame(rows, columns=["kind", "what", "runs", *numbers, "bound"])
-        return frame.astype(dict.fromkeys(numbers, float)).fillna({"bound": ""}).set_index("what")
+        return frame.astype(dict.fromkeys(numbers, float)).set_index("what")
 
     def plot(self, found: Calibration) -> "Figure":
         """Loss over R by budget, the fitted valley, and the interval."""
@@ -75,6 +75,7 @@ def _row(kind: str, what: str, optimum: Estimate | None, curvature: Estimate | N
         "kind": kind,
         "what": what,
         "runs": runs,
+        "bound": "",
         **ends("optimum", optimum),
         "curvature": None if curvature is None else curvature.value,
     }

@@ -59,7 +59,9 @@ def optimum_plot(
         axes = figure.add_subplot()
         axes.set(xscale="log", yscale="log")
         sizes = np.array([one.size for one in points])
-        axes.set_xlim(sizes.min() / 1.35, sizes.max() * (2.0 if phone else 1.5))
+        # Room at the right for what the line is called.
+        span = 0.3 + math.log(sizes.max() / sizes.min())
+        axes.set_xlim(sizes.min() / 1.35, sizes.max() * math.exp((0.45 if phone else 0.22) * span))
         axes.set_ylim(*_limits(points, pooled))
         for axis, most in ((axes.xaxis, 6 if phone else 9), (axes.yaxis, 7)):
             axis.set_major_locator(FixedLocator(_ticks(axis.get_view_interval(), most)))

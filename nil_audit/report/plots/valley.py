@@ -221,19 +221,26 @@ def name_curves(axes: Axes, curves: Sequence[Curve], colours: Sequence[str], *, 
         places = height - _LINE * (0.5 + order)
     for rank, place in zip(order, places, strict=True):
         colour = colours[chosen[rank]]
-        line = {"lw": 0.5, "alpha": 0.7, "shrinkA": 1.0, "shrinkB": 2.5, "relpos": (0.0, 0.5)}
         axes.annotate(
             clean(curves[chosen[rank]].label),
-            last[rank],
-            xytext=(width + (14.0 if beside else 6.0), place),
-            textcoords="axes points",
+            (width + (14.0 if beside else 6.0), place),
+            xycoords="axes points",
             va="center",
             fontsize=_LABEL,
             color=colour,
-            arrowprops={"arrowstyle": "-", "color": colour, **line} if beside else None,
             annotation_clip=False,
             parse_math=False,
         )
+        if beside:
+            line = {"arrowstyle": "-", "lw": 0.5, "color": colour, "alpha": 0.7, "shrinkA": 0.0, "shrinkB": 2.5}
+            axes.annotate(
+                "",
+                last[rank],
+                xytext=(width + 13.0, place),
+                textcoords="axes points",
+                arrowprops=line,
+                annotation_clip=False,
+            )
 
 
 def _apart(wanted: NDArray[np.float64], height: float) -> NDArray[np.float64]:
