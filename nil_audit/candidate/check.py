@@ -167,7 +167,7 @@ def _notes(shape: Shape, counts: BlockCounts | None, raw: Mapping[str, Any]) -> 
     notes = list(shape.notes)
     if counts is None:
         notes.append(
-            "Costs and alternatives need a type that transformers can build; the studies are read at 1B parameters."
+            "Costs, times and alternatives need a type that transformers builds; the studies are read at 1B parameters."
         )
     else:
         if counts.parameters(shape.depth) != shape.parameters:

@@ -74,7 +74,7 @@ def candidate(
             autocompletion=lambda: ["body", "total", "flops"],
         ),
     ] = "body",
-    tolerance: Annotated[float, value("SHARE", BUDGET, "How far their budget may differ, as a share.")] = 0.02,
+    tolerance: Annotated[str, value("SHARE", BUDGET, "How far their budget may differ: 2%, 0.02.")] = "2%",
     interval: Annotated[str, value("STUDY", BUDGET, _INTERVAL, autocompletion=_studies)] = "law",
     devices: Annotated[
         list[str] | None,
@@ -141,7 +141,8 @@ def candidate(
     check_models(context, asked)
     _check_source(asked, flags)
     refuse_together(context, "--details", "--json", "--quiet", because="shows more")
-    settings: dict[str, Any] = {"match": match, "tolerance": tolerance, "context": length, "interval": interval}
+    settings: dict[str, Any] = {"match": match, "context": length, "interval": interval}
+    settings["tolerance"] = check_share(tolerance, "--tolerance")
     settings["tokens"] = None if tokens is None else check_count(tokens)
     most = None if max_regret is None else check_share(max_regret, "--max-regret")
     if measure and len(asked) > 1:

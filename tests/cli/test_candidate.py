@@ -90,28 +90,32 @@ def test_quiet_prints_the_sentences_of_the_answer_alone(run_here: Here, wide: Pa
     assert run_here("candidate", wide).stdout.startswith(done.stdout.strip())
 
 
-def test_writes_a_config_that_transformers_loads_with_the_exact_count(
+def test_writes_a_report_and_a_config_that_transformers_loads_with_the_exact_count(
     run_here: Here, wide: Path, tmp_path: Path
 ) -> None:
-    done = run_here("candidate", wide, "--json", "--write", tmp_path / "best", "--out", tmp_path / "report")
+    folder, best_folder, report = tmp_path / "my configs (new)", tmp_path / "best", tmp_path / "report"
+    folder.mkdir()
+    wide.rename(folder / "config.json")
+    done = run_here("candidate", folder, "--json", "--write", best_folder, "--out", report)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert (document["kind"], document["schema"]) == ("candidate", 3)
     best = document["options"][document["recommendation"]["best"]]
-    written = json.loads((tmp_path / "best" / "config.json").read_text(encoding="utf-8"))
+    written = json.loads((best_folder / "config.json").read_text(encoding="utf-8"))
     assert written == best["config"]
-    loaded = AutoConfig.from_pretrained(tmp_path / "best")
+    loaded = AutoConfig.from_pretrained(best_folder)
     assert (loaded.num_hidden_layers, loaded.hidden_size) == (best["shape"]["depth"], best["shape"]["width"])
     parameters = shape_from_config(written).parameters
     assert parameters is not None
     assert parameters.total == best["shape"]["parameters"]["total"]
-    assert {path.name for path in (tmp_path / "report").iterdir()} == {
-        "candidate.html",
-        "candidate.md",
-        "candidate.json",
-        "plots",
-    }
-    assert json.loads((tmp_path / "report" / "candidate.json").read_text())["command"].startswith("nil-audit candidate")
+    assert {path.name for path in report.iterdir()} == {"candidate.html", "candidate.md", "candidate.json", "plots"}
+    # the command is printed so that a shell takes it again
+    again = json.loads((report / "candidate.json").read_text(encoding="utf-8"))["command"]
+    flags = ["--json", "--write", str(best_folder), "--out", str(report)]
+    assert shlex.split(again) == ["nil-audit", "candidate", str(folder), *flags]
+    assert again in (report / "candidate.md").read_text(encoding="utf-8")
+    refused = run_here("candidate", folder, "--write", folder)
+    assert f"--write '{folder}' would replace" in refused.stderr
 
 
 def test_never_replaces_the_config_that_it_checks(run_here: Here, wide: Path) -> None:
@@ -195,7 +199,7 @@ def test_it_is_held_against_the_study_or_file_that_is_named(run_here: Here) -> N
         ((*SMALL, "--type", "lama"), 2, "no model type 'lama'"),
         ((*SMALL, "--type", "mixtral"), 1, "mixture of experts"),
         ((*SMALL, "--tokens", "-5"), 2, "must be above zero"),
-        ((*SMALL, "--tolerance", "3"), 2, "between 0 and 0.5"),
+        ((*SMALL, "--tolerance", "3"), 2, "--tolerance 3 is 3 of the whole, but must be above 0 and at most 0.5; 0.01"),
         ((*SMALL, "--match", "layers"), 2, "choose body, total, flops"),
         ((*SMALL, "--out", "/dev/null/x"), 2, "name a folder that can be written to"),
         ((*SMALL, "--tokens", "2x"), 2, "--tokens '2x' is not a number; write it as 131072, 131k"),
@@ -204,7 +208,7 @@ def test_it_is_held_against_the_study_or_file_that_is_named(run_here: Here) -> N
         (("a/config.json,b/config.json",), 2, "apart by spaces, not by commas; write a/config.json b/config.json."),
         (("one", "two", "--write", "best"), 2, "--write takes the best alternative of one config, and 2 are given"),
         (("one", "two", "--depth", "3"), 2, "not both"),
-        (("one", "two", "--tolerance", "3"), 2, "between 0 and 0.5"),
+        (("one", "two", "--tolerance", "60%"), 2, "--tolerance 60% is 0.6 of the whole"),
         ((*SMALL, "--max-regret", "much"), 2, "--max-regret 'much' is not a share; write it as 1% or 0.01."),
         ((*SMALL, "--max-regret", "1"), 2, "--max-regret 1 is 1 of the whole, but must be above 0 and at most 0.5"),
         ((*SMALL, "--device", "l4,h900"), 2, "no figures of an accelerator 'h900'; choose h200, h100"),
@@ -306,19 +310,6 @@ def test_layers_and_tokens_as_people_write_them(run_here: Here) -> None:
     spelt = run_here("candidate", *flags, "--tokens", "2B", "--json")
     assert spelt.returncode == 0, spelt.stderr
     assert spelt.stdout == run_here("candidate", *SMALL, "--tokens", "2e9", "--json").stdout
-
-
-def test_the_command_is_printed_so_that_a_shell_takes_it_again(run_here: Here, wide: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "my configs (new)"
-    folder.mkdir()
-    wide.rename(folder / "config.json")
-    done = run_here("candidate", folder, "--out", tmp_path / "report")
-    assert done.returncode == 0, done.stderr
-    again = json.loads((tmp_path / "report" / "candidate.json").read_text(encoding="utf-8"))["command"]
-    assert shlex.split(again) == ["nil-audit", "candidate", str(folder), "--out", str(tmp_path / "report")]
-    assert again in (tmp_path / "report" / "candidate.md").read_text(encoding="utf-8")
-    refused = run_here("candidate", folder, "--write", folder)
-    assert f"--write '{folder}' would replace" in refused.stderr
 
 
 def test_a_7b_config_takes_seconds_and_json_is_one_document(run_command: Run, tmp_path: Path) -> None:

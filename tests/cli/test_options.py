@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from nil_audit.cli.options import check_count, check_dtype
+from nil_audit.cli.options import check_count, check_dtype, check_share
 from nil_audit.cli.output import arriving
 from nil_audit.errors import NilAuditError, UsageError
 
@@ -65,6 +65,31 @@ def test_numbers_of_tokens(text: str, number: int) -> None:
 def test_what_is_no_number_of_tokens(text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         check_count(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("1%", 0.01), ("0.5 %", 0.005), (".02", 0.02), ("0.01", 0.01), ("50%", 0.5), (" 2% ", 0.02)]
+)
+def test_shares(text: str, share: float) -> None:
+    assert check_share(text, "--within") == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is not a share"),
+        ("much", "is not a share"),
+        ("-1%", "is not a share"),
+        ("1%%", "is not a share"),
+        ("nan", "is not a share"),
+        ("0", "0 of the whole"),
+        ("1", "1 of the whole"),
+        ("51%", "0.51 of the whole"),
+    ],
+)
+def test_what_is_no_share(text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=f"--within .*{words}"):
+        check_share(text, "--within")
 
 
 def test_types_have_the_names_that_people_use() -> None:
@@ -235,7 +260,7 @@ def test_help_is_grouped_and_begins_with_examples(run_here: Here) -> None:
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        ("nil-audit ca", ["candidate"]),
+        ("nil-audit cand", ["candidate"]),
         ("nil-audit candidate --lay", ["--layers"]),
         ("nil-audit Qwen/Qwen2.5-0.5B --dty", ["--dtype"]),
         ("nil-audit audit some-model --dtype b", ["bfloat16"]),
