@@ -30,7 +30,7 @@ def main() -> None:
     for name in ("law", "morph", "chinchilla", "gemstones"):
         parser.add_argument(name, type=Path)
     options = parser.parse_args()
-    pairs = [study_evidence(name, runs) for name, runs in pool_runs(**vars(options)).items()]
+    pairs = [study_evidence(name, runs) for name, runs in pool_runs(vars(options)).items()]
     found = [one for one, _ in pairs]
     print_posterior(found)
     print("\n| left out | predicted by | runs | 95% interval holds | error, % of loss | bias | mean measured |")

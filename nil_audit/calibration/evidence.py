@@ -126,8 +126,9 @@ def _evidence(study: str, fit: _Fitted, variance: float) -> Evidence:
 
 
 def _budgets(runs: "pd.DataFrame") -> Iterator[_Fitted]:
-    for budget, group in comparable_runs(runs).groupby("budget"):
-        yield _least_squares(str(budget), group, np.ones((len(group), 1)))
+    groups = [(str(budget), group) for budget, group in comparable_runs(runs).groupby("budget")]
+    for budget, group in sorted(groups, key=lambda one: one[1]["parameters"].mean()):
+        yield _least_squares(budget, group, np.ones((len(group), 1)))
 
 
 def _scattered(study: str, runs: "pd.DataFrame") -> Iterator[_Fitted]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from nil_audit.calibration.study import significant
 from nil_audit.displayed import Displayed
 from nil_audit.files import plain
 from nil_audit.law.studies import Study
@@ -211,7 +212,11 @@ class Calibration(Displayed):
             "history": list(self.history),
             "rule": self.rule,
             "match": self.match,
-            "fit": {name: one.to_dict() for name, one in fit.items() if one is not None},
+            "fit": {
+                name: {part: significant(number) for part, number in one.to_dict().items()}
+                for name, one in fit.items()
+                if one is not None
+            },
             "runs": int(self.runs["used"].sum()),
             "draws": draws,
         }
