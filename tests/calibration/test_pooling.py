@@ -142,7 +142,7 @@ def test_the_shipped_pool_is_that_of_its_evidence(monkeypatch: pytest.MonkeyPatc
         for ratio in (0.004, 0.025, 0.1):
             again, kept = made.regret(ratio, size), pool().regret(ratio, size)
             # two samplings of 2,000 draws, where another machine's arithmetic takes another path
-            assert again.expected == pytest.approx(kept.expected, rel=0.15)
+            assert again.expected == pytest.approx(kept.expected, rel=0.15, abs=5e-4)
             assert again.within == pytest.approx(kept.within, abs=0.05)
 
 
