@@ -145,7 +145,8 @@ def held_out_sentence(calibration: Calibration) -> str:
     """What a fit on the smaller budgets says of the larger ones, and what following it would have forgone."""
     test = calibration.held_out
     if test is None or not test.budgets:
-        return "There are too few budgets to test it on budgets that it was not fitted on."
+        lack = "There are too few budgets for a test" if calibration.repeated else "There is no test"
+        return f"{lack} on runs that it was not fitted on."
     forgone = [one.forgone for one in test.budgets]
     larger = len(test.budgets)
     average, most = _loss(float(np.mean(forgone))), _loss(max(forgone))

@@ -28,10 +28,11 @@ FEW = 10
 """Rows of a table that stands in the first screen."""
 
 
-def first_table(calibration: Calibration) -> Table:
-    """Each budget's optimum in a few rows; of runs that share no budget the choices that move the answer most."""
+def first_table(calibration: Calibration) -> Table | None:
+    """Each budget's optimum in a few rows; of runs that share no budget the choices that move the answer, if any."""
     if not calibration.repeated:
-        return _variant_table(calibration, "The fit under other choices", _main_choices(calibration))
+        others = _main_choices(calibration)
+        return _variant_table(calibration, "The fit under other choices", others) if others else None
     some = _few(calibration.budgets)
     rest = f" ({len(some)} of {len(calibration.budgets)})" if len(some) < len(calibration.budgets) else ""
     return _budgets(calibration, some, f"Each budget's own optimum with its 95% interval{rest}.")

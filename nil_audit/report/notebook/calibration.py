@@ -33,10 +33,11 @@ class CalibrationView:
 
     def html(self, found: Calibration) -> str:
         """The answer, and each budget's own optimum, or the fit under other choices where no budget is shared."""
+        first = first_table(found)
         return render_fragment(
             (headline(found), *sentences(found)),
-            first_table(found),
-            spans=[span(one) for one in first_rows(found)],
+            first,
+            spans=[span(one) for one in first_rows(found)] if first else (),
             heading="R*, 95%",
             notes=found.notes,
         )

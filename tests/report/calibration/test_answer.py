@@ -109,7 +109,9 @@ def test_one_budget_has_neither_drift_nor_test():
     one = calibrate(sweep().query("budget == @name", local_dict={"name": name}), name="one", draws=200)
     text = sentences(one)
     assert text[0].startswith("From 8 runs in 1 budget (30.0M parameters)")
-    assert text[1].startswith("Too few budgets have an optimum") and text[2].startswith("There are too few budgets")
+    assert text[1].startswith("Too few budgets have an optimum") and text[2] == (
+        "There are too few budgets for a test on runs that it was not fitted on."
+    )
 
 
 def test_the_test_out_of_sample_says_how_many_are_right_and_what_is_forgone(found):
