@@ -22,22 +22,9 @@ from nil_audit.calibration.sweep import read_sweep
 from nil_audit.errors import DataError
 from nil_audit.files import plain
 from nil_audit.stats.estimate import Estimate
+from tests.calibration.sweeps import sweep
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def sweep(optimum: float, curvature: float, *, noise: float = 0.0, budgets: int = 6, seed: int = 0) -> pd.DataFrame:
-    """Runs that follow the rule's law, with an offset a budget of its own."""
-    random = np.random.default_rng(seed)
-    rows = []
-    for budget in range(budgets):
-        for depth in (3, 4, 6, 8, 12, 16, 20):
-            parameters = 1e6 * (1 + budget)
-            width = math.sqrt(parameters / (12 * depth))
-            away = math.log(depth / width / optimum)
-            loss = (3 - 0.1 * budget) * math.exp(curvature * away**2 + noise * random.standard_normal())
-            rows.append((depth, width, parameters, loss, budget))
-    return pd.DataFrame(rows, columns=["depth", "width", "parameters", "loss", "budget"])
 
 
 @settings(max_examples=20, deadline=None)
