@@ -62,7 +62,8 @@ class Displayed:
         Of a record: a row a metric; columns value, se, low and high (unbiased), and the same of the plug-in estimate
         (``plugin_value``, ...). Of several records: a row a model, ranked, with the difference to the next. Of a
         comparison: a row a predictor, what was held against score, raw and with size held fixed. Of a candidate: a row
-        for itself and for each alternative of the same budget.
+        for itself and for each alternative of the same budget. Of a calibration: a row a fit, of all runs, of each
+        budget alone, and with one choice made otherwise.
 
         Raises:
             DataError: There is nothing to tabulate.
@@ -75,6 +76,7 @@ class Displayed:
         Of one record or several: typical efficiency with its interval, among models that were measured alike; of one
         alone the depth-width plane. Of a comparison: score with size held fixed against distance from the law's
         optimum. Of a candidate: the depth-width plane with its alternatives and the nearest real models.
+        Of a calibration: loss over the ratio with the fitted valley.
 
         Raises:
             DataError: There is nothing to draw.
