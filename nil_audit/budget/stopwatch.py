@@ -48,7 +48,7 @@ def measure_all(
 
     Args:
         configs: Raw configs.
-        context: n, in tokens; at least 2.
+        context: n, in tokens.
         device: "auto", or a torch device.
         names: What the shapes are called; depth x width by default.
         progress: Shows how far it is.
@@ -155,7 +155,8 @@ class Run:
         import torch
 
         place = self.model.device
-        ids = torch.randint(0, self.shape.vocab_size, (self.sequences, tokens), device=place)
+        # any token but those at the ends of the vocabulary, where padding is, which transformers warns of
+        ids = torch.full((self.sequences, tokens), self.shape.vocab_size // 2, device=place)
         try:
             return seconds_of(
                 lambda: self.model(input_ids=ids, past_key_values=self.cache, use_cache=True, logits_to_keep=1), place
