@@ -83,7 +83,6 @@ class _Calibration:
         group = max(1, shape.heads // shape.kv_heads)
         template = Template(config, shape)
         pool = Pool(place, max(STREAMED // 4, rows * max(width, group * shape.head_size) + 2**22))
-
         short = min(SHORT, context // 2)
 
         def small(depth: int, tokens: int) -> Run:
