@@ -12,6 +12,7 @@ from nil_audit.budget.cost import cost
 from nil_audit.budget.counts import BlockCounts, Match, count_blocks
 from nil_audit.budget.stopwatch import measure_all
 from nil_audit.budget.template import Template
+from nil_audit.budget.this_machine import this_machine
 from nil_audit.candidate.options import shapes_of_budget, timed
 from nil_audit.candidate.recommendation import recommend
 from nil_audit.candidate.result import CandidateReport, Option, Prediction
@@ -30,6 +31,10 @@ DEVICES = ("h100",)
 """The accelerator that times are predicted for unless others are named: what such models are trained and first served
 on, and, since it reads weights so fast, one of those where blocks in sequence cost the most. The price of depth is not
 understated."""
+
+
+HERE = "here"
+"""The device name of the machine that this runs on, whose roofline is calibrated on the spot."""
 
 
 def check_candidate(
@@ -57,8 +62,9 @@ def check_candidate(
         tolerance: How far their budget may differ, as a share.
         context: Window length that FLOPs and times are taken at; 4096, or the model's own where that is shorter.
         interval: What it is held against: a study's name, an interval file, or the file of a pool.
-        devices: Accelerators that times are predicted for; by the first it is told which shapes are dominated, and
-            which of equally good ones decodes fastest.
+        devices: Accelerators that times are predicted for, or "here": this machine, calibrated on the candidate's own
+            matrices; by the first it is told which shapes are dominated, and which of equally good ones decodes
+            fastest.
         measure: Time the shapes on this machine too, with random weights.
         neighbours: Look up the nearest real models in the shipped list.
         notes: Sentences to add to the report's own.
@@ -82,7 +88,13 @@ def check_candidate(
         context = context or min(DEFAULT_CONTEXT, shape.context or DEFAULT_CONTEXT)
         spent = cost(shape, counts, tokens=tokens or TOKENS_PER_PARAMETER * shape.parameters.total, context=context)
         itself, options = shapes_of_budget(
-            template, counts, spent, match=match, tolerance=tolerance, reference=reference, machines=machines
+            template,
+            counts,
+            spent,
+            match=match,
+            tolerance=tolerance,
+            reference=reference,
+            machines=[one or this_machine(raw, context=context) for one in machines],
         )
         if measure:
             itself, options = timed(itself, options, partial(measure_all, context=context, progress=progress))
@@ -119,11 +131,11 @@ def check_settings(
     match: str,
     interval: str | Path,
     devices: Sequence[str],
-) -> tuple[Reference, tuple[Accelerator, ...]]:
+) -> tuple[Reference, tuple[Accelerator | None, ...]]:
     """Refuse settings of `check_candidate` that are out of range, before any config is read.
 
     Returns:
-        What a shape is held against, and the accelerators by their names.
+        What a shape is held against, and the accelerators by their names; None for `HERE`.
 
     Raises:
         UsageError: One of them is out of range, or names no accelerator.
@@ -139,7 +151,7 @@ def check_settings(
         raise UsageError(f"Alternatives cannot match {match!r}; choose {', '.join(get_args(Match))}.")
     if not devices:
         raise UsageError("Name at least one accelerator to predict times for, as h100.")
-    return find_reference(interval), tuple(accelerator(one) for one in dict.fromkeys(devices))
+    return find_reference(interval), tuple(None if one == HERE else accelerator(one) for one in dict.fromkeys(devices))
 
 
 def _read(config: str | Path | Mapping[str, Any], name: str | None) -> tuple[dict[str, Any], Shape]:

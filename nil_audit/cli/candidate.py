@@ -46,7 +46,7 @@ def _studies() -> list[str]:
 def _devices() -> list[str]:
     from nil_audit.budget.accelerators import accelerators
 
-    return [one.name for one in accelerators()]
+    return [*(one.name for one in accelerators()), "here"]
 
 
 def candidate(
@@ -81,7 +81,7 @@ def candidate(
         value(
             "NAME",
             SERVING,
-            "Accelerators that times are predicted for, as h200,l4 (default: h100).",
+            "Accelerators that times are predicted for, as h200,l4; here: this machine (default: h100).",
             "--device",
             autocompletion=_devices,
         ),
