@@ -42,11 +42,14 @@ def test_the_notebook_shows_each_result_by_itself(fresh: nbformat.NotebookNode) 
         "is more efficient than",
         "The data cannot tell whether shape matters",
         "Nothing can be said: 2 models with a usable score, and at least 10 models with known size are needed",
-        "my-lab/next: outside",
+        "my-lab/next",
+        "Loss is lowest at a depth-width ratio R of",
     ):
         assert any(words in shown for shown in by_themselves), words
     drawn = [cell for cell in fresh.cells if _shown(cell, "image/png")]
-    assert [cell.source for cell in drawn] == [f"{name}.plot()" for name in ("record", "audits", "found", "report")]
+    assert [cell.source for cell in drawn] == [
+        f"{name}.plot()" for name in ("record", "audits", "found", "report", "calibration")
+    ]
 
 
 def test_the_stored_outputs_are_fresh(fresh: nbformat.NotebookNode, stored: nbformat.NotebookNode) -> None:
