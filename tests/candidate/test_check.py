@@ -304,3 +304,12 @@ def test_neighbours_are_nearest_first_and_has_published_scores(team: CandidateRe
     assert (qwen.depth, qwen.width) == (24, 896)
     assert qwen.accuracy == pytest.approx(0.172, abs=5e-4)
     assert qwen.source
+
+
+def test_times_are_predicted_for_this_machine_by_what_it_does() -> None:
+    report = check_candidate(TINY, devices=("here", "l4"), context=64, neighbours=False)
+    assert report.itself is not None
+    mine, other = report.itself.serving
+    assert (mine.device, other.device) == ("this machine", "l4")
+    assert mine.decode_seconds > 0 and mine.prompt_seconds > 0
+    assert mine.intensity < other.intensity  # float32 moves more bytes for the same arithmetic
