@@ -207,7 +207,9 @@ def _shapes_note(report: CandidateReport, itself: Option) -> str:
     if any(one.better_in_all for one in report.options):
         words.append("+ less loss by each study alone.")
     words.append("Regret: expected, with 95% predictive interval.")
-    words.append(f"ms: of a token decoded behind {itself.cost.context:,} tokens.")
+    assumed = [time.device for time in itself.serving[:TIMES] if time.decode_bound == "blocks"]
+    fixed = f", mostly an assumed fixed cost a block on {listing(assumed)}" if assumed else ""
+    words.append(f"ms: of a token decoded behind {itself.cost.context:,} tokens{fixed}.")
     efficient = undominated(report)
     if len(efficient) > 1:
         device = efficient[0].serving[0].device
