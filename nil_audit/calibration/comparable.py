@@ -221,7 +221,7 @@ def _refuse_duplicates(sweep: Sweep, runs: "pd.DataFrame", key: list[str]) -> No
 def _apart(sweep: Sweep, twice: "pd.DataFrame") -> str:
     """What to do about rows of one shape and budget: name the column that sets them apart, if there is one."""
     for column in sweep.others:
-        values = [str(value) for value in sweep.others[column].loc[twice.index[:2]]]
+        values = sweep.others[column].loc[twice.index[:2]].tolist()
         if values[0] != values[1] and sweep.others[column].nunique() <= 12:
             return (
                 f'they differ in {column}: select with --where "{column} == {values[0]!r}", or name it with --budget'
@@ -233,6 +233,8 @@ def _apart(sweep: Sweep, twice: "pd.DataFrame") -> str:
 def _refuse_units(runs: "pd.DataFrame") -> None:
     """Refuse losses of one budget that shape alone cannot set so far apart."""
     deep = runs[runs["depth"] >= FEWEST_BLOCKS]
+    if deep.empty:
+        return
     for _, group in deep.groupby("label") if (deep["label"] != "").any() else [("", deep)]:
         logs = np.log(group["loss"].to_numpy(float))
         rest = logs - _trend(group, logs)
@@ -262,7 +264,7 @@ def _trend(group: "pd.DataFrame", logs: Array) -> Array:
         for name in ("parameters", "tokens")
         if name in group and _spread(group[name]) > 2 * PARAMETER_SPREAD
     ]
-    if len(columns) == 1 or len(group) < FEWEST_SCATTERED:
+    if len(columns) == 1 or len(group) < len(columns) + 2:
         return np.zeros(len(group))
     design = np.column_stack(columns)
     return np.asarray(design @ np.linalg.lstsq(design, logs, rcond=None)[0])

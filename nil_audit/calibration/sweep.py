@@ -208,16 +208,18 @@ def _numbers(values: "pd.Series") -> "pd.Series":
 
 
 def _selected(table: "pd.DataFrame", condition: str) -> "pd.DataFrame":
+    import pandas as pd
+
     try:
-        chosen = table.query(condition, local_dict={}, global_dict={}, engine="python")
+        holds = table.eval(condition, local_dict={}, global_dict={}, engine="python")
     except Exception as error:  # whatever Python's and pandas's parsers say of a text
         raise UsageError(
             f"--where {condition!r} cannot be read ({first_line(error)}); write a condition on the columns"
             f' {_listing(list(table.columns))}, as "depth >= 3".'
         ) from None
-    if not hasattr(chosen, "columns"):
+    if not isinstance(holds, pd.Series) or holds.dtype.kind != "b":
         raise UsageError(f'--where {condition!r} is no condition; write one, as "depth >= 3".')
-    return chosen
+    return table.loc[holds]
 
 
 def _check_cells(runs: "pd.DataFrame", table: "pd.DataFrame", found: Mapping[str, tuple[str, ...]]) -> None:
