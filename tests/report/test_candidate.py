@@ -212,7 +212,7 @@ def test_the_table_holds_the_candidate_and_its_alternatives(report: CandidateRep
         assert row[0].text.endswith("+") == option.better_in_all
         assert row[5].value == option.shape.parameters.total
     names = listing([option_name(one) for one in undominated(report)])
-    assert f"Undominated in loss and time on h100: {names}." in found.note
+    assert f"Undominated on h100: {names}." in found.note
     many = measured(report)
     assert many.itself is not None
     labels = [one.label for one in shapes_table(many, many.itself).columns]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from nil_audit.budget.inference import ServingTime
 from nil_audit.candidate.result import CandidateReport, Option
 from nil_audit.law.pooled import Regret, Verdict
 from nil_audit.law.studies import DEFAULT
@@ -23,7 +24,7 @@ _GIVES_UP = {
 
 def shapes_table(report: CandidateReport, itself: Option) -> Table:
     """The candidate and its alternatives: regret, time, cache, parameters."""
-    machines = [time.device for time in itself.serving][: TIMES - (itself.measured is not None)]
+    machines = [time.device for time in _predicted(itself)]
     measured = () if itself.measured is None else ("here, ms",)
     rows = []
     for option in (itself, *report.options):
@@ -202,22 +203,27 @@ def flops_text(number: float) -> str:
     return f"{mantissa}e{int(power)}"
 
 
+def _predicted(itself: Option) -> tuple[ServingTime, ...]:
+    """The predicted times that the first table has room for."""
+    return itself.serving[: TIMES - (itself.measured is not None)]
+
+
 def _shapes_note(report: CandidateReport, itself: Option) -> str:
     words = ["* yours."]
     if any(one.better_in_all for one in report.options):
-        words.append("+ less loss by each study alone.")
-    words.append("Regret: expected, with 95% predictive interval.")
-    assumed = [time.device for time in itself.serving[:TIMES] if time.decode_bound == "blocks"]
-    fixed = f", mostly an assumed fixed cost a block on {listing(assumed)}" if assumed else ""
-    words.append(f"ms: of a token decoded behind {itself.cost.context:,} tokens{fixed}.")
+        words.append("+ better in each study.")
+    words.append("Regret: expected, 95% predictive.")
+    assumed = [time.device for time in _predicted(itself) if time.decode_bound == "blocks"]
+    fixed = f" (on {listing(assumed)} mostly an assumed cost a block)" if assumed else ""
+    words.append(f"ms: a token behind {itself.cost.context:,} others{fixed}.")
     efficient = undominated(report)
     if len(efficient) > 1:
         device = efficient[0].serving[0].device
         names = listing([option_name(one) for one in efficient])
-        words.append(f"Undominated in loss and time on {device}: {names}.")
+        words.append(f"Undominated on {device}: {names}.")
     totals = [one.shape.parameters.total for one in (itself, *report.options) if one.shape.parameters]
     if report.match == "body" and max(totals) > 1.1 * min(totals):
-        words.append("Totals differ by the embedding; --match total holds them equal.")
+        words.append("--match total holds totals equal.")
     return " ".join(words)
 
 
