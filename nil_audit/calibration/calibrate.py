@@ -148,7 +148,7 @@ def calibrate(
         budgets=budget_optima(one),
         repeated=one.repeated,
         drifts=drifts(one, choice, draws=min(draws, 500), seed=seed),
-        variants=variants(one, choice, found, within=within, context=context, vocabulary=vocabulary, seed=seed),
+        variants=variants(one, choice, found, edge, within=within, context=context, vocabulary=vocabulary, seed=seed),
         held_out=held_out(one, within=within, seed=seed),
         runs=_runs(one, found, sweep.metrics),
         metrics=sweep.metrics,

@@ -7,7 +7,7 @@ import pandas as pd
 from nil_audit.calibration.budgets import at_checkpoint, checkpoints
 from nil_audit.calibration.comparable import MATCHES, Choice, Comparable, comparable, held_equal, without
 from nil_audit.calibration.quadratic import QuadraticFit
-from nil_audit.calibration.result import Variant
+from nil_audit.calibration.result import Bound, Variant
 from nil_audit.calibration.valley import fit_valley, optimum
 from nil_audit.errors import DataError
 from nil_audit.law.loss_curves import FEWEST_BLOCKS
@@ -21,6 +21,7 @@ def variants(
     one: Comparable,
     choice: Choice,
     found: QuadraticFit,
+    edge: Bound,
     *,
     within: float,
     context: int,
@@ -33,6 +34,7 @@ def variants(
         one: The runs of the fit.
         choice: The sweep that they are from.
         found: The fit.
+        edge: Which side its optimum lies beyond.
         within: The tolerance of the interval.
         context: Tokens of a window that FLOPs are counted at.
         vocabulary: Rows of the vocabulary; None where not known.
@@ -69,7 +71,7 @@ def variants(
             then = at_checkpoint(one, choice, tokens)
             if then is not None:
                 add("tokens", f"at {tokens:.2g} tokens", then)
-    made += [_tolerance(found, tolerance) for tolerance in sorted({*_TOLERANCES, within})]
+    made += [_tolerance(found, edge, tolerance) for tolerance in sorted({*_TOLERANCES, within})]
     return tuple(made)
 
 
@@ -106,14 +108,14 @@ def _variant(kind: str, what: str, runs: Comparable, within: float, seed: int) -
     )
 
 
-def _tolerance(found: QuadraticFit, tolerance: float) -> Variant:
+def _tolerance(found: QuadraticFit, edge: Bound, tolerance: float) -> Variant:
     low, high = found.curve.bounds(1.0, tolerance)
     return Variant(
         kind="tolerance",
         what=f"{100 * tolerance:g}%",
         runs=found.runs,
-        optimum=found.estimate("optimum"),
-        curvature=found.estimate("curvature"),
-        low=low,
-        high=high,
+        optimum=optimum(found, edge),
+        curvature=None if edge else found.estimate("curvature"),
+        low=None if edge == "wider" else low,
+        high=None if edge == "deeper" else high,
     )

@@ -83,6 +83,7 @@ def test_an_optimum_beyond_the_shapes_is_a_bound(optimum: float, edge: str) -> N
     assert found.optimum.value == pytest.approx(ratio.max() if edge == "deeper" else ratio.min())
     assert (found.optimum.low is None) == (edge == "wider") and (found.optimum.high is None) == (edge == "deeper")
     assert all(one.optimum is None and one.bound == edge for one in found.budgets)
+    assert all((one.high if edge == "deeper" else one.low) is None for one in found.variants)
 
 
 def test_losses_that_fall_to_both_ends_have_no_answer() -> None:
