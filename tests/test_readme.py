@@ -41,6 +41,7 @@ def test_the_readme_gives_the_numbers_of_the_report() -> None:
         r"For (\d+) public base models of (\d+) families that comes to (\d+\.\d) points of MMLU-Pro on average, and to"
         r" (\d+\.\d)",
         r"no effect below (\d\.\d) times",
+        r"call (\d+ )of these \d+ shapes (inside, \d+ disputed and \d+ outside)",
     ):
         (found,) = re.findall(words, section)
         for number in (found,) if isinstance(found, str) else found:

@@ -9,6 +9,7 @@ from nil_audit.comparison.findings import Answer, Association, Effect, Mapping
 from nil_audit.comparison.outcome import LOSS, Outcome
 from nil_audit.comparison.result import Comparison, Findings, Options
 from nil_audit.comparison.rules import verdict
+from nil_audit.law.pooled import pool
 from nil_audit.report.comparison.answer import claim, control_sentence, headline, sentences
 from nil_audit.report.comparison.words import effect_label
 from nil_audit.stats.estimate import Estimate
@@ -130,6 +131,15 @@ def test_the_claim_says_what_the_law_says_in_numbers_and_what_that_comes_to(comp
 def test_a_study_whose_optimum_depends_on_the_budget_says_at_which(comparison):
     other = replace(comparison, study="chinchilla", options=Options(interval="chinchilla"))
     assert claim(other).startswith("The chinchilla study says: ") and ") at 1B parameters; R from" in claim(other)
+
+
+def test_the_claim_of_the_pool_is_one_of_probability(comparison):
+    text = claim(replace(comparison, study="pooled", options=Options(interval="pooled")))
+    within = pool().interval()
+    assert (
+        text.startswith("The pool of studies says: ") and f"near {within.optimum:.3f} at 1B parameters; R from" in text
+    )
+    assert f"{within.low:.3f} to {within.high:.3f} costs at most 1% of loss with a probability of 80% or more" in text
 
 
 def test_a_loss_is_worded_as_one(comparison):

@@ -101,6 +101,16 @@ def test_each_studys_prediction_stands_beside_what_could_be_seen_of_it(compariso
     assert [cell.text for cell in choices.prediction_table(none).rows[0][4:]] == ["–", "–"]
 
 
+def test_what_the_pool_predicts_is_said_with_what_could_be_seen_of_it(comparison):
+    (one,) = [found for found in comparison.findings.predictions if found.study == "pooled"]
+    said, labels = choices.pooled_sentence(comparison), comparison.usable["verdict"].tolist()
+    for label in set(labels):
+        assert f"{labels.count(label)} {label}" in said
+    assert f"costs {one.mean:.1f} points of MMLU-Pro on average, {one.largest:.1f} at most, with a spread of" in said
+    assert said.endswith(f"such data mostly miss an effect below {one.effect.detectable:.1f} times that.")
+    assert choices.pooled_sentence(_with(comparison, predictions=())) == ""
+
+
 def test_out_of_sample_errors_stand_beside_what_the_cost_saves(comparison):
     skill = Skill(
         split="release", cutoff="2024-02", splits=1, train=50, test=60, error_size=7.4, error_with=7.1,
