@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nil_audit.calibration.quadratic import FEWEST_SCATTERED, comparable_runs
+from nil_audit.calibration.regression import TOKEN_SPREAD
 from nil_audit.errors import DataError
 from nil_audit.law.loss_curves import FEWEST_BLOCKS
 from nil_audit.stats.estimate import Array
@@ -135,7 +136,7 @@ def _scattered(study: str, runs: "pd.DataFrame") -> Iterator[_Fitted]:
     deep = runs[runs["depth"] >= FEWEST_BLOCKS]
     size = _standardised(deep["held_equal"].to_numpy(float))
     surface = np.column_stack([size**power for power in range(3)])
-    if "tokens" in deep and deep["tokens"].nunique() > 1:
+    if "tokens" in deep and deep["tokens"].max() > TOKEN_SPREAD * deep["tokens"].min():
         tokens = _standardised(deep["tokens"].to_numpy(float))
         powers = [(one, two) for one in range(_SURFACE + 1) for two in range(_SURFACE + 1 - one)]
         surface = np.column_stack([size**one * tokens**two for one, two in powers])
