@@ -17,8 +17,7 @@ from nil_audit.displayed import Displayed
 from nil_audit.errors import DataError, UsageError
 from nil_audit.files import cache_folder, json_text, plain, write_atomically
 from nil_audit.interaction.metrics import HEADLINE, LOSSES, METRICS, Kind
-from nil_audit.law.pooled import verdict
-from nil_audit.law.studies import studies
+from nil_audit.law.pooled import Reference, reference
 from nil_audit.processes import is_first
 from nil_audit.shape.architecture import Parameters, Shape
 from nil_audit.stats.estimate import Estimate
@@ -87,6 +86,14 @@ class Record(Displayed):
         document: dict[str, Any] = plain({"schema": SCHEMA, **sections})
         document["shape"]["ratio"] = self.shape.ratio
         return document
+
+    def against(self, interval: str | Path) -> "Record":
+        """The same record with its shape held against another study, interval file or pool's file.
+
+        Raises:
+            DataError: There is no such study or file, or a field of it is missing or not what it should be.
+        """
+        return replace(self, verdict=verdict_document(self.shape, reference(interval)))
 
     def to_json(self) -> str:
         """The document as text."""
@@ -173,13 +180,19 @@ def record_from(document: Any, source: str = "the document") -> Record:
         raise DataError(f"{source} is a damaged record ({error!r}); measure the model again.") from error
 
 
-def verdict_document(shape: Shape) -> dict[str, Any]:
+def verdict_document(shape: Shape, against: Reference | None = None) -> dict[str, Any]:
     """What the studies say of a shape, in keys and numbers.
 
+    Args:
+        shape: The architecture.
+        against: The study that the distance is to, and the pool; the law and the shipped pool by default.
+
     Returns:
-        "label", "distance" and "regret" (see `nil_audit.law.pooled.Verdict`), and under "studies" each study's
-        interval, predicted excess loss, and how far it had to extrapolate.
+        "label", "distance" and "regret" (see `nil_audit.law.pooled.Verdict`), the names of the study ("interval") and
+        the "pool" that they are by, how far that pool had to extrapolate, and under "studies" each study's interval,
+        predicted excess loss, and how far it had to extrapolate.
     """
+    against = against or reference()
     size = float(shape.parameters.total) if shape.parameters else None
     said = {
         study.name: {
@@ -187,9 +200,17 @@ def verdict_document(shape: Shape) -> dict[str, Any]:
             "predicted_excess_loss": study.excess(shape.ratio, size),
             "extrapolation": study.extrapolation(shape.ratio, size),
         }
-        for study in studies()
+        for study in against.studies
     }
-    found: dict[str, Any] = plain({**plain(verdict(shape.ratio, size)), "studies": said})
+    found: dict[str, Any] = plain(
+        {
+            **plain(against.verdict(shape.ratio, size)),
+            "interval": against.study.name,
+            "pool": against.pool.name,
+            "extrapolation": against.pool.extrapolation(shape.ratio, size),
+            "studies": said,
+        }
+    )
     return found
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nil_audit.cli.options import (
+    INTERVAL,
     MMLU_PRO,
     SETTINGS,
     AllowPickle,
@@ -27,6 +28,7 @@ from nil_audit.cli.options import (
     check_dtype,
     check_models,
     flag,
+    intervals,
     refuse_together,
     refuse_without,
     value,
@@ -76,6 +78,7 @@ def audit(
     ] = None,
     shape_only: Annotated[bool, flag("--shape-only", SETTINGS, "Depth, width and verdict alone: no weights.")] = False,
     fresh: Fresh = False,
+    interval: Annotated[str, value("STUDY", SETTINGS, INTERVAL, autocompletion=intervals)] = "law",
     mmlu_pro: Annotated[bool, flag("--mmlu-pro", MMLU_PRO, "Also run MMLU-Pro on the loaded model.")] = False,
     protocol: Protocol = DEFAULT,
     questions: Questions = None,
@@ -110,6 +113,11 @@ def audit(
     refuse_together(context, "--details", "--json", "--quiet", because="shows more")
     check_models(context, models)
     wanted, weights = check_count(tokens), check_dtype(dtype)
+
+    from nil_audit.law.pooled import reference
+    from nil_audit.law.studies import DEFAULT as LAW
+
+    reference(interval)  # a file that cannot be read is refused before anything is measured
 
     from nil_audit.auditing.audit import Settings, Subject, audit_subject, score_subject, shape_record
 
@@ -154,6 +162,8 @@ def audit(
             record = shape_record(name, _shape(subject, asked[name], unchecked))
         else:
             record = audit_subject(subject, progress=output.progress)
+        if interval != LAW:
+            record = record.against(interval)
         for note in record.notes:
             output.note(note)
         if plan is None:

@@ -11,6 +11,7 @@ import typer
 
 from nil_audit.budget import DEFAULT_CONTEXT
 from nil_audit.cli.options import (
+    INTERVAL,
     RESULTS,
     AsJson,
     Debug,
@@ -19,6 +20,7 @@ from nil_audit.cli.options import (
     check_models,
     check_share,
     flag,
+    intervals,
     refuse_together,
     value,
 )
@@ -34,13 +36,6 @@ if TYPE_CHECKING:
 SHAPE, BUDGET, SERVING = "Shape from flags", "Budget and alternatives", "Inference"
 _CONFIGS = "A config.json, a folder, a GGUF file, a Hub id or id@revision; several give a table."
 _CONTEXT = f"Window length of FLOPs and times (default: {DEFAULT_CONTEXT}, or the model's own where shorter)."
-_INTERVAL = "What it is held against: law, morph, chinchilla, gemstones, an interval file or a pool's file (.json)."
-
-
-def _studies() -> list[str]:
-    from nil_audit.law.studies import studies
-
-    return [study.name for study in studies()]
 
 
 def _devices() -> list[str]:
@@ -75,7 +70,7 @@ def candidate(
         ),
     ] = "body",
     tolerance: Annotated[str, value("SHARE", BUDGET, "How far their budget may differ: 2%, 0.02.")] = "2%",
-    interval: Annotated[str, value("STUDY", BUDGET, _INTERVAL, autocompletion=_studies)] = "law",
+    interval: Annotated[str, value("STUDY", BUDGET, INTERVAL, autocompletion=intervals)] = "law",
     devices: Annotated[
         list[str] | None,
         value(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nil_audit.cli.options import RESULTS, AsJson, Debug, Quiet, flag, refuse_together, refuse_without, value
+from nil_audit.cli.options import RESULTS, AsJson, Debug, Quiet, flag, intervals, refuse_together, refuse_without, value
 from nil_audit.cli.output import Output
 from nil_audit.cli.results import command_line, deliver
 from nil_audit.errors import UsageError
@@ -27,13 +27,6 @@ _INTERVAL = (
 _FLOOR = "A score at or below it is at the chance floor (default: of MMLU-Pro by its error, of an --outcome none)."
 
 
-def _studies() -> list[str]:
-    from nil_audit.law.pooled import NAME
-    from nil_audit.law.studies import studies
-
-    return [*(one.name for one in studies()), NAME]
-
-
 def compare(
     context: typer.Context,
     paths: Annotated[list[Path] | None, typer.Argument(metavar="PATH...", help=_PATHS)] = None,
@@ -48,7 +41,7 @@ def compare(
         str,
         value("COLUMN", ANALYSIS, "Size to hold fixed: parameters, body_parameters, or any column of a model list."),
     ] = "parameters",
-    interval: Annotated[str, value("STUDY", ANALYSIS, _INTERVAL, autocompletion=_studies)] = "law",
+    interval: Annotated[str, value("STUDY", ANALYSIS, _INTERVAL, autocompletion=intervals)] = "law",
     quick: Annotated[
         bool, flag("--quick", ANALYSIS, "Without the specification curve, and without what the answer hangs on.")
     ] = False,

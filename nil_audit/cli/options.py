@@ -55,6 +55,16 @@ def _protocols() -> list[str]:
     return list(PROTOCOLS)
 
 
+def intervals() -> list[str]:
+    """What ``--interval`` takes by name: the shipped studies, and all of them pooled."""
+    from nil_audit.law.pooled import NAME
+    from nil_audit.law.studies import studies
+
+    return [*(one.name for one in studies()), NAME]
+
+
+INTERVAL = "What shapes are held against: law, morph, chinchilla, gemstones, or a file of 'nil-audit calibrate'."
+
 _TYPES = f"Type of the weights: {', '.join(weights.DTYPES)} (or bf16, fp16, fp32, fp64)."
 
 MODELS = "Hub id, id@revision, local folder, GGUF file, or a model list (.csv)."

@@ -8,7 +8,7 @@ from typing import Any
 from nil_audit.auditing.record import Difference
 from nil_audit.report.audit.ranking import Entry, Ranking
 from nil_audit.report.audit.scores import standing
-from nil_audit.report.audit.words import TYPICAL, stands
+from nil_audit.report.audit.words import TYPICAL, interval_words, stands
 from nil_audit.report.render.cells import error_cell, verdict_cell
 from nil_audit.report.render.page import Cell, Column, Table, table
 from nil_audit.report.render.text import MISSING, count, error_text, interval_text, percent, signed
@@ -40,7 +40,7 @@ def _rows(entry: Entry) -> Iterator[tuple[str, Cell | str]]:
     said = stands(record)
     away = said.distance
     yield "Expected cost", f"{regret_words(said.regret)} of loss; {chance_words(said.regret.within)} likely under 1%"
-    yield "Distance", f"{distance_words(away)}{' for' if away else ''} the law's interval"
+    yield "Distance", f"{distance_words(away)}{' for' if away else ''} {interval_words([record])}"
     found = record.interaction
     if found is not None:
         if entry.efficiency is not None:
@@ -143,7 +143,8 @@ def _shape_table(ranking: Ranking) -> Table:
             )
         )
     return table(
-        "Shapes, R = L/d; distance to the law's interval in nats of ratio, 0 within",
+        f"Shapes, R = L/d; distance to {interval_words([one.record for one in ranking.entries])} in nats of ratio,"
+        " 0 within",
         ("Model", "Parameters", "L x d", "R", "Distance", Column(label="Shape"), *_score_columns(scores)),
         rows,
     )
@@ -211,6 +212,7 @@ def loss_table(ranking: Ranking) -> Table:
 
 def every_model_table(ranking: Ranking) -> Table:
     """Every model with all that a row holds, to be sorted and narrowed."""
+    measured_to = interval_words([entry.record for entry in ranking.entries])
     rows: list[tuple[Cell | str, ...]] = []
     for entry in ranking.entries:
         record, shape = entry.record, entry.record.shape
@@ -234,7 +236,7 @@ def every_model_table(ranking: Ranking) -> Table:
             "Model",
             *map(_numbers, ("Parameters", "L x d", "R")),
             Column(label="Verdict"),
-            Column(label="Distance", numeric=True, help="to the law's interval, in nats of ratio, 0 inside it"),
+            Column(label="Distance", numeric=True, help=f"to {measured_to}, in nats of ratio, 0 inside it"),
             *map(_numbers, (*TYPICAL.values(), *_MEAN.values(), "Loss/byte", "MMLU-Pro")),
         ),
         rows,

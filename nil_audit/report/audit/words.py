@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nil_audit.auditing.record import Record
-from nil_audit.law.pooled import Regret, Verdict, pool
-from nil_audit.law.studies import Extrapolation
+from nil_audit.law.pooled import Regret, Verdict
+from nil_audit.law.studies import DEFAULT, Extrapolation
 from nil_audit.report.render.characters import visible
 from nil_audit.report.render.text import display_names
 
@@ -78,8 +78,14 @@ def stands(record: Record) -> Verdict:
 
 def pool_reach(record: Record) -> Extrapolation:
     """How far a record's shape lies beyond the runs that are pooled."""
-    size = float(record.shape.parameters.total) if record.shape.parameters else None
-    return pool().extrapolation(record.shape.ratio, size)
+    return Extrapolation(**record.verdict["extrapolation"])
+
+
+def interval_words(records: Sequence[Record]) -> str:
+    """Whose interval the distances of records are to: "the law's interval", "morph's interval"."""
+    named = [record.verdict["interval"] for record in records]
+    names = dict.fromkeys("the law" if name == DEFAULT else str(name) for name in named)
+    return f"{' or '.join(names)}'s interval"
 
 
 def quoted(text: str) -> str:
