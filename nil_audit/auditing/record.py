@@ -176,7 +176,7 @@ def record_from(document: Any, source: str = "the document") -> Record:
             environment=document.get("environment", {}),
             notes=tuple(document.get("notes", ())),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise DataError(f"{source} is a damaged record ({error!r}); measure the model again.") from error
 
 
@@ -193,7 +193,7 @@ def verdict_document(shape: Shape, against: Reference | None = None) -> dict[str
         predicted excess loss, and how far it had to extrapolate.
     """
     against = against or reference()
-    size = float(shape.parameters.total) if shape.parameters else None
+    size = float(shape.parameters.total) if shape.parameters and shape.parameters.total > 0 else None
     said = {
         study.name: {
             **plain(study.interval(size)),

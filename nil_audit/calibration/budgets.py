@@ -93,8 +93,10 @@ def _optimum(fit: Solution, variance: float, quantile: float) -> tuple[Estimate,
         slope**2 - quantile**2 * bb,
     )
     under = b**2 - 4 * a * c
+    if a > 0:  # where the losses have no noise, rounding takes it below zero
+        under = max(under, 0.0)
     low = high = None
-    if under > 0 and a != 0:
+    if (under > 0 or a > 0) and a != 0:
         first, second = sorted(((-b - np.sqrt(under)) / (2 * a), (-b + np.sqrt(under)) / (2 * a)))
         if a > 0:
             low, high = first, second

@@ -1,5 +1,6 @@
 """From a sweep of shapes to an interval: everything that it says of where the best depth-width ratio lies."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,12 +21,16 @@ from nil_audit.calibration.valley import fit_valley, optimum
 from nil_audit.calibration.variants import variants
 from nil_audit.errors import UsageError
 from nil_audit.law.loss_curves import FEWEST_BLOCKS
+from nil_audit.stats.estimate import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DRAWS = 2000
+FEWEST_BUDGETS = 5
+"""From which on the spread of optima between budgets is in the intervals (docs/calibrate.md)."""
 FORMS = ("quadratic", "depth-width")
+_UNKNOWN = Estimate(value=math.nan)
 _HELD = {
     "body": "parameters without vocabulary matrices",
     "total": "parameters",
@@ -140,8 +145,8 @@ def calibrate(
         match=match,
         optimum=best,
         curvature=None if edge else found.estimate("curvature"),
-        low=found.estimate("low", within),
-        high=found.estimate("high", within),
+        low=_UNKNOWN if edge else found.estimate("low", within),
+        high=_UNKNOWN if edge else found.estimate("high", within),
         flat_draws=found.flat_draws / (found.flat_draws + len(found.draws)),
         edge=edge,
         forms=form_fits(one, None if edge else best, draws=min(draws, 500), seed=seed),
@@ -218,10 +223,13 @@ def _left_out(one: Comparable) -> list[str]:
         found.append(f"{_runs_words(shallow)} of depth under {FEWEST_BLOCKS} left out: another regime.")
     if rest > 0:
         found.append(f"{_runs_words(rest)} of budgets with fewer than four shapes that agree within 15% left out.")
-    if one.repeated and one.used["budget"].nunique() == 1:
+    budgets = one.used["budget"].nunique() if one.repeated else 0
+    if budgets == 1:
         found.append(
             "One budget says nothing of a drift, nor can it be tested on another; add runs of a second budget."
         )
+    elif 1 < budgets < FEWEST_BUDGETS:
+        found.append(f"From {budgets} budgets alone, the intervals take it that budgets have one optimum in common.")
     return found
 
 

@@ -171,7 +171,8 @@ def _budgets(runs: "pd.DataFrame") -> "list[str]":
     named = [""] * len(runs)
     places = {line: place for place, line in enumerate(runs.index)}
     for label, group in runs.groupby(runs["label"].astype(str), sort=False):
-        parts = [group] if label and _spread(group["held_equal"]) <= PARAMETER_SPREAD else _clusters(group)
+        alike = all(_spread(group[one]) <= PARAMETER_SPREAD for one in ("held_equal", "tokens") if one in group)
+        parts = [group] if label and alike else _clusters(group)
         for part in parts:
             size = f"{math.exp(np.log(part['held_equal']).mean()):.3g}"
             name = (label if len(parts) == 1 else f"{label} ({size})") if label else size
@@ -222,7 +223,7 @@ def _apart(sweep: Sweep, twice: "pd.DataFrame") -> str:
     """What to do about rows of one shape and budget: name the column that sets them apart, if there is one."""
     for column in sweep.others:
         values = sweep.others[column].loc[twice.index[:2]].tolist()
-        if values[0] != values[1] and sweep.others[column].nunique() <= 12:
+        if values[0] != values[1] and values[0] == values[0] and sweep.others[column].nunique() <= 12:
             return (
                 f'they differ in {column}: select with --where "{column} == {values[0]!r}", or name it with --budget'
                 " or --rate"

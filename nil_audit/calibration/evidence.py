@@ -90,8 +90,9 @@ def study_evidence(study: str, runs: "pd.DataFrame") -> tuple[StudyEvidence, Run
 
     Args:
         study: What it is called.
-        runs: One row a run: ``depth``, ``width``, ``parameters``, ``loss``; and ``budget`` where budgets repeat, or
-            ``held_equal`` and perhaps ``tokens`` where they do not. Depths under three are left out.
+        runs: One row a run: ``depth``, ``width``, ``parameters``, ``loss``; and ``budget`` where budgets repeat (their
+            runs agree in ``held_equal``, else in parameters), or ``held_equal`` and perhaps ``tokens`` where they do
+            not. Depths under three are left out.
 
     Raises:
         DataError: A column is missing, a number is not above zero, or there are too few runs.
@@ -127,7 +128,10 @@ def _evidence(study: str, fit: _Fitted, variance: float) -> Evidence:
 
 
 def _budgets(runs: "pd.DataFrame") -> Iterator[_Fitted]:
-    groups = [(str(budget), group) for budget, group in comparable_runs(runs).groupby("budget")]
+    runs = runs.reset_index(drop=True)
+    equal = runs["held_equal"] if "held_equal" in runs else runs["parameters"]
+    alike = runs.loc[comparable_runs(runs.assign(parameters=equal)).index]
+    groups = [(str(budget), group) for budget, group in alike.groupby("budget")]
     for budget, group in sorted(groups, key=lambda one: one[1]["parameters"].mean()):
         yield _least_squares(budget, group, np.ones((len(group), 1)))
 

@@ -6,6 +6,8 @@ from dataclasses import asdict
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nil_audit.calibration.evidence import Evidence, StudyEvidence, study_evidence
 from nil_audit.calibration.pooling import PRIOR, predictive_pool
 from nil_audit.errors import DataError
@@ -54,15 +56,30 @@ def with_sweep(name: str, runs: "pd.DataFrame", *, seed: int = 0) -> tuple[dict[
         The file of the pool, and the pool itself.
 
     Raises:
-        DataError: The runs are too few, or the study is in the pool already.
+        DataError: The runs are too few, or the study or one of its budgets is in the pool already.
     """
     shipped = shipped_evidence()
     if name in {one.study for one in shipped}:
         raise DataError(f"The pool has a study {name!r} already; give the sweep another name with --name.")
     added, _ = study_evidence(name, runs)
-    document = pool_document([*shipped, added], name=f"{NAME}-{name}"[:40], seed=seed)
+    known = np.array([one.coefficients for study in shipped for one in study.evidence])
+    for one in added.evidence:
+        if np.isclose(known, one.coefficients, rtol=1e-3, atol=0).all(axis=1).any():
+            raise DataError(
+                f"The budget {one.budget!r} of the sweep is in the pool already; add only runs that are not."
+            )
+    # what two runs differ by is not read off a small sweep
+    noise = min(one.residual for one in shipped)
+    document = pool_document([*shipped, added], name=f"{NAME}-{name}"[:40], seed=seed) | {"residual": noise}
     shown = {one: document[one] for one in Pool.__dataclass_fields__}
-    return document, Pool(**{**shown, "studies": tuple(shown["studies"]), "draws": tuple(map(tuple, shown["draws"]))})
+    return document, Pool(
+        **{
+            **shown,
+            "studies": tuple(shown["studies"]),
+            "reach": tuple(map(tuple, shown["reach"])),
+            "draws": tuple(map(tuple, shown["draws"])),
+        }
+    )
 
 
 def shipped_evidence() -> tuple[StudyEvidence, ...]:

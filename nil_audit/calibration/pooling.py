@@ -130,6 +130,7 @@ def predictive_pool(studies: Sequence[StudyEvidence], *, name: str = NAME, prior
         title=f"{len(names)} studies pooled: {', '.join(names)}",
         studies=names,
         reference=REFERENCE,
+        reach=tuple((*one.parameters_range, *one.ratio_range) for one in studies),
         residual=min(one.residual for one in studies),
         draws=tuple(tuple(float(f"{number:.5g}") for number in draw) for draw in draws.tolist()),
         **ranges,

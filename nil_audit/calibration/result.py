@@ -165,8 +165,9 @@ class Calibration(Displayed):
         match: What is held equal: "body", "total" or "flops".
         optimum: R*, with its bootstrap interval.
         curvature: c.
-        low: Lower end of the interval (ratios within the tolerance), with its uncertainty.
-        high: Upper end.
+        low: Lower end of the interval (ratios within the tolerance), with its uncertainty; NaN where the optimum is
+            but a bound.
+        high: Upper end; likewise.
         flat_draws: Share of bootstrap refits that have no optimum.
         edge: Which side the optimum lies beyond the sweep's own ratios: then it is a bound; "" where it lies within.
         forms: The form used first, then the others that were fitted beside it.
@@ -224,5 +225,7 @@ class Calibration(Displayed):
     def evidence_runs(self) -> "pd.DataFrame":
         """The runs used, as `nil_audit.calibration.evidence` takes them: with budgets where these repeat."""
         used = self.runs[self.runs["used"]]
-        columns = ["depth", "width", "parameters", "loss", "budget" if self.repeated else "held_equal"]
-        return used[columns if self.repeated or used["tokens"].isna().any() else [*columns, "tokens"]]
+        columns = ["depth", "width", "parameters", "loss", "held_equal"]
+        if self.repeated:
+            return used[[*columns, "budget"]]
+        return used[columns if used["tokens"].isna().any() else [*columns, "tokens"]]

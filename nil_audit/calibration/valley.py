@@ -54,7 +54,7 @@ def beyond(coefficients: Array, ends: tuple[float, float]) -> Bound:
     if slopes[0] > 0 > slopes[1]:
         raise DataError(
             "The sweep has no optimum: loss falls towards both its shallowest and its deepest shapes; check its losses,"
-            " or add shapes."
+            " add shapes, or, where depth and width hardly vary apart, fit --form depth-width."
         )
     return "deeper" if slopes[0] + slopes[1] < 0 else "wider"
 

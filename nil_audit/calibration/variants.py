@@ -103,8 +103,8 @@ def _variant(kind: str, what: str, runs: Comparable, within: float, seed: int) -
         runs=count,
         optimum=optimum(found, edge),
         curvature=None if edge else found.estimate("curvature"),
-        low=None if edge == "wider" else low,
-        high=None if edge == "deeper" else high,
+        low=None if edge else low,
+        high=None if edge else high,
     )
 
 
@@ -116,6 +116,6 @@ def _tolerance(found: QuadraticFit, edge: Bound, tolerance: float) -> Variant:
         runs=found.runs,
         optimum=optimum(found, edge),
         curvature=None if edge else found.estimate("curvature"),
-        low=None if edge == "wider" else low,
-        high=None if edge == "deeper" else high,
+        low=None if edge else low,
+        high=None if edge else high,
     )

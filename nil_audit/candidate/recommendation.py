@@ -4,8 +4,8 @@ What is gained is expected under the pooled studies, a difference of body parame
 model is. Two runs of one shape differ by the noise, so a smaller gain is worth no change: the candidate is kept. Of
 the alternatives that gain more, and come within the noise of the one that gains most, those are taken that every study
 alone predicts less loss of (all of them where there is none), and of these the one that decodes fastest. With its 95%
-predictive interval above zero the advice is to change; else, where every study says so, to consider it; else the
-studies differ, and which shape is better cannot be told.
+predictive interval above the noise the advice is to change; where it is above zero, or every study says so, to consider
+it; else the studies differ, and which shape is better cannot be told.
 """
 
 import math
@@ -39,9 +39,10 @@ def recommend(
     sure = [index for index in level if agreed[index]]
     best = min(sure or level, key=lambda index: (seconds[index], -gains[index].value))
     low = gains[best].low
-    action: Action = "change" if low is not None and low > 0 else "consider" if sure else "cannot_tell"
-    reasons: dict[Action, Reason] = {"change": "better", "consider": "agreed", "cannot_tell": "studies_differ"}
-    return Recommendation(action=action, reason=reasons[action], best=best, gain=gains[best], noise=noise)
+    above = low is not None and low > 0
+    action: Action = "change" if low is not None and low > noise else "consider" if above or sure else "cannot_tell"
+    told: Reason = "better" if above else "agreed" if sure else "studies_differ"
+    return Recommendation(action=action, reason=told, best=best, gain=gains[best], noise=noise)
 
 
 def growth(shape: Shape, other: Shape) -> float:

@@ -25,9 +25,10 @@ class Recommendation:
     """What to do about a candidate; see `nil_audit.candidate.recommendation`.
 
     Attributes:
-        action: "keep" it; "consider" the best alternative, or "change" to it where its gain excludes zero;
+        action: "keep" it; "consider" the best alternative, or "change" to it where its gain is surely above the noise;
             "cannot_tell" which is better; "none" where there is no alternative.
-        reason: "none_better" or "below_noise" (keep), "agreed" (consider: every study says so), "better" (change),
+        reason: "none_better" or "below_noise" (keep), "agreed" (consider: every study says so), "better" (the gain
+            excludes zero: change where it exceeds the noise too, else consider),
             "studies_differ" (cannot tell), "no_alternative" or "uncounted" (none).
         best: Position of the best alternative by the rule, whatever the action: within the noise of the smallest
             expected loss; None where there is none.

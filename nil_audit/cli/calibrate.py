@@ -1,5 +1,6 @@
 """``nil-audit calibrate SWEEP.csv``: from a sweep of shapes to an interval that every command takes."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -123,13 +124,17 @@ def calibrate(
         output.note(sentence)
     page, files = None, {}
     if out is not None or not as_json:
-        from nil_audit.report.calibration.page import calibration_files, calibration_page
+        from nil_audit.report.calibration.page import calibration_files, calibration_page, interval_file
 
         page = calibration_page(found, command=command_line(), draw=out is not None)
         files = calibration_files(found, command_line())
     if add:
         files = {**files, **_added(found, seed, output)}
-    then = f"Every command takes --interval {out / f'{found.study.name}.json'}." if out is not None else ""
+    then = ""
+    if out is not None and not found.edge:
+        files_made = [out / interval_file(found), *([out / f"{POOL}.json"] if add else [])]
+        either = " or ".join(shlex.quote(str(one)) for one in files_made)
+        then = f"The audit, candidate and compare take --interval {either}."
     deliver(output, "calibration", page, files, plain(found), out=out, details=details, then=then)
 
 

@@ -1,10 +1,11 @@
 """What a comparison puts to the test: one study, or all of them pooled, and which others stand beside it."""
 
+import math
 from pathlib import Path
 from typing import TypeAlias
 
 from nil_audit.law.loss_curves import UNKNOWN_BUDGET
-from nil_audit.law.pooled import NAME, Pool, pool, reference
+from nil_audit.law.pooled import NAME, Pool, holds_pool, pool, reference
 from nil_audit.law.studies import Study, studies, study
 
 Tested: TypeAlias = Study | Pool
@@ -24,8 +25,9 @@ def find_tested(name_or_path: str | Path) -> Tested:
     Raises:
         DataError: There is no such study or file, or it does not hold one.
     """
-    named = reference(name_or_path)
-    return named.pool if str(name_or_path) == NAME or named.pool != pool() else named.study
+    if str(name_or_path) == NAME or holds_pool(Path(name_or_path)):
+        return reference(name_or_path).pool
+    return study(name_or_path)
 
 
 def predicting(one: Tested) -> tuple[Tested, ...]:
@@ -41,7 +43,7 @@ def contrasted(one: Tested) -> tuple[Tested, ...]:
 def predicted_excess(one: Tested, ratio: float, parameters: float | None) -> float:
     """Relative excess loss of a ratio over the best shape of its budget (at 1B where that is not known)."""
     if isinstance(one, Pool):
-        return one.excess(ratio, parameters)
+        return math.expm1(one.excess(ratio, parameters))
     return one.curve.excess(ratio, parameters or UNKNOWN_BUDGET)
 
 

@@ -94,6 +94,7 @@ class Pool:
         reference: The budget that the draws are given at, in parameters.
         parameters_range: Smallest and largest budget of the studies, in parameters.
         ratio_range: Smallest and largest ratio of them.
+        reach: Both ranges of each study, (smallest and largest budget, smallest and largest ratio).
         residual: The smallest standard deviation of ln loss about a study's fit: what two runs of one shape differ by.
         draws: (ln R*, ln c) at ``reference``, and what an e-fold of parameters adds to each; one tuple a draw.
     """
@@ -104,6 +105,7 @@ class Pool:
     reference: float
     parameters_range: tuple[float, float]
     ratio_range: tuple[float, float]
+    reach: tuple[tuple[float, float, float, float], ...]
     residual: float
     draws: Draws
 
@@ -176,12 +178,14 @@ class Pool:
         return float(curvature.mean() * (math.log(ratio) - best) ** 2)
 
     def extrapolation(self, ratio: float, parameters: float | None = None) -> Extrapolation:
-        """By which factors a budget and a ratio lie outside the runs of all its studies."""
-        return Extrapolation(
-            parameters=None if parameters is None else factor_outside(parameters, self.parameters_range),
-            ratio=factor_outside(ratio, self.ratio_range),
-            under_three_blocks=False,
-        )
+        """By which factors a budget and a ratio lie outside the runs of the study that comes nearest to both."""
+        size = parameters or UNKNOWN_BUDGET
+        factors = [
+            (factor_outside(size, (least, most)), factor_outside(ratio, (low, high)))
+            for least, most, low, high in self.reach
+        ]
+        budget, shape = min(factors, key=lambda two: max(max(one, 1 / one) for one in two))
+        return Extrapolation(parameters=parameters and budget, ratio=shape, under_three_blocks=False)
 
 
 @lru_cache(maxsize=8)
@@ -217,12 +221,15 @@ def _sound(made: Pool) -> bool:
     """Whether a pool's numbers are ones that a predictive distribution can be made of."""
     draws = np.array(made.draws, dtype=float)
     ends = np.array([*made.parameters_range, *made.ratio_range, made.reference, made.residual], dtype=float)
+    reach = np.array(made.reach, dtype=float)
     return bool(
         draws.ndim == 2
         and draws.shape[1] == 4
         and len(draws) >= FEWEST_DRAWS
         and np.all(np.abs(draws) < _LARGEST_DRAW)
         and ends.shape == (6,)
+        and reach.shape == (len(made.studies), 4)
+        and np.all((reach > 0) & np.isfinite(reach))
         and np.all((ends > 0) & np.isfinite(ends))
         and all(isinstance(one, str) and one.isprintable() and one for one in (made.name, made.title, *made.studies))
     )
@@ -266,7 +273,7 @@ def reference(name_or_path: str | Path = DEFAULT) -> Reference:
     Raises:
         DataError: There is no such study or file, or a field of it is missing or not what it should be.
     """
-    if str(name_or_path) == NAME or _holds_pool(Path(name_or_path)):
+    if str(name_or_path) == NAME or holds_pool(Path(name_or_path)):
         path = None if str(name_or_path) == NAME else name_or_path
         return Reference(study=study(DEFAULT), pool=pool(path))
     return Reference(study=study(name_or_path), pool=pool())
@@ -277,7 +284,7 @@ def verdict(ratio: float, parameters: float | None = None) -> Verdict:
     return reference().verdict(ratio, parameters)
 
 
-def _holds_pool(path: Path) -> bool:
+def holds_pool(path: Path) -> bool:
     """Whether a file is that of a pool, and not of one study."""
     try:
         document = json.loads(path.read_bytes())

@@ -32,19 +32,23 @@ def likely_words(within: float) -> str:
     return f"{chance_words(within)} likely under 1%" if within >= 0.01 else "over 99% likely above 1%"
 
 
-def pool_reach_words(extrapolation: Extrapolation) -> str:
-    """How far a budget and a ratio lie beyond all runs of the pool.
+def pool_reach_words(extrapolation: Extrapolation, whose: str = "its") -> str:
+    """How far a budget and a ratio lie beyond the runs of the study of a pool that comes nearest to both.
 
-    "its budget is 3.5 times the largest of the runs pooled".
+    "its budget is 3.5 times the largest of the nearest study's".
+
+    Args:
+        extrapolation: From `nil_audit.law.pooled.Pool.extrapolation`.
+        whose: Budget and ratio.
     """
     parts = []
     if extrapolation.parameters is None:
-        parts.append("its size is not known and is taken as 1B parameters")
+        parts.append(f"{whose} size is not known and is taken as 1B parameters")
     elif extrapolation.parameters != 1:
-        parts.append(f"its budget is {_beyond(extrapolation.parameters)} of the runs pooled")
+        parts.append(f"{whose} budget is {_beyond(extrapolation.parameters)} of the nearest study's")
     if extrapolation.ratio != 1:
-        parts.append(f"its ratio is {_beyond(extrapolation.ratio)} of the runs pooled")
-    return " and ".join(parts) or "its budget and ratio are within the runs pooled"
+        parts.append(f"{whose} ratio is {_beyond(extrapolation.ratio)} of the nearest study's")
+    return " and ".join(parts) or f"{whose} budget and ratio are within the runs pooled"
 
 
 def times_beyond(extrapolation: Extrapolation) -> float:
@@ -77,6 +81,8 @@ def _outside(factor: float, those: str, what: str) -> str:
 def _beyond(factor: float) -> str:
     """A factor against the limit that it is of: "3.5 times the largest", "1/12 of the smallest"."""
     times = max(factor, 1 / factor)
+    if times < 1.1:
+        return f"just {'above the largest' if factor > 1 else 'below the smallest'}"
     shown = f"{times:.{0 if times >= 10 else 1}f}"
     return f"{shown} times the largest" if factor > 1 else f"1/{shown} of the smallest"
 

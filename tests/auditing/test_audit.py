@@ -66,7 +66,7 @@ def test_a_verdict_is_keys_and_numbers() -> None:
     said = verdict(shape.ratio, shape.parameters.total)
     assert (found["label"], found["distance"]) == (said.label, said.distance)
     assert found["regret"] == asdict(said.regret)
-    assert set(found) == {"label", "distance", "regret", "studies"}
+    assert set(found) == {*("label", "distance", "regret", "interval", "pool", "extrapolation", "studies")}
     assert list(found["studies"]) == ["law", "morph", "chinchilla", "gemstones"]
     for study in studies():
         said = found["studies"][study.name]

@@ -42,7 +42,7 @@ def name_of(option: Option | None) -> str:
     [
         ("mlc_qwen2_0_5b", 494_032_768, "inside", "keep", "19 x 1024"),
         ("mlc_smollm_135m", 134_515_008, "inside", "consider", "24 x 640"),
-        ("mlc_llama3_2_1b", 1_235_814_400, "inside", "change", "22 x 1728"),
+        ("mlc_llama3_2_1b", 1_235_814_400, "inside", "consider", "22 x 1728"),
         ("mlc_gemma2_9b", 9_241_705_984, "inside", "keep", "59 x 3072"),
     ],
 )
@@ -57,9 +57,8 @@ def test_real_configs_have_their_published_parameters_and_this_advice(
     assert report.itself is not None and report.itself.cost.tokens == 20 * total
     assert not report.tokens_stated
     if action == "consider":
-        assert report.best is not None and report.best.better_in_all and not report.best.gain.excludes_zero
-    if action == "change":
-        assert report.recommendation.gain is not None and report.recommendation.gain.excludes_zero
+        assert report.best is not None and report.best.better_in_all
+        assert report.best.gain.low is not None and report.best.gain.low <= report.recommendation.noise
 
 
 def test_every_shape_of_the_budget_is_compared_with_the_candidate(team: CandidateReport) -> None:

@@ -46,7 +46,7 @@ def test_prints_the_answer_and_one_table_and_the_rest_behind_details(run_here: H
     assert all("%" in row for row in rows)
     assert rows[0].startswith("8 x 1024 *")
     for words in (
-        "Change to 14 x 768 from",
+        "Consider 14 x 768 instead of",
         "which excludes zero",
         "is expected to lower the loss by",
         "blocks in sequence",
@@ -70,7 +70,7 @@ def test_prints_the_answer_and_one_table_and_the_rest_behind_details(run_here: H
     ("name", "first"),
     [
         ("mlc_smollm_135m", "Consider 24 x 640 instead of"),
-        ("mlc_llama3_2_1b", "Change to 22 x 1728 from"),
+        ("mlc_llama3_2_1b", "Consider 22 x 1728 instead of"),
         ("mlc_qwen2_0_5b", "Keep "),
     ],
 )

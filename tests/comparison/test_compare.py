@@ -1,6 +1,7 @@
 """The whole comparison on made-up models: an effect, none, the opposite; thin data; what goes in and what comes out."""
 
 import json
+import math
 import time
 from functools import cache
 from pathlib import Path
@@ -429,7 +430,9 @@ def test_the_pool_of_studies_can_be_tested_and_gives_the_verdicts() -> None:
     found = compare(made_frame(90, 30, effect=1.0), interval="pooled", **QUICK)
     assert found.study == primary(found).study == "pooled"
     shapes = list(zip(found.models["ratio"], found.models["parameters"], strict=True))
-    assert found.models["excess_pooled"].tolist() == pytest.approx([pool().excess(*shape) for shape in shapes])
+    assert found.models["excess_pooled"].tolist() == pytest.approx(
+        [math.expm1(pool().excess(*shape)) for shape in shapes]
+    )
     assert found.models["verdict"].tolist() == [pool().regret(*shape).label for shape in shapes]
     assert found.models["verdict"].tolist() == by_law.models["verdict"].tolist()
     beside = {one.study: one.effect for one in found.findings.predictions if one.effect}

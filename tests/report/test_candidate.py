@@ -116,7 +116,7 @@ def test_every_action_and_reason_has_its_words(
     assert sentences[0].startswith(first.format(option_name(best)))
     assert f"{report.verdict.label}: expected to cost" in sentences[0]
     assert second in sentences[1] and option_name(best) in sentences[1]
-    assert sentences[1].endswith("; its budget and ratio are within the runs pooled.")
+    assert sentences[1].endswith("; the candidate's budget and ratio are within the runs pooled.")
     assert ("Change" in " ".join(sentences)) == (action == "change")
     assert advice_words(said) == {
         "keep": "keep",

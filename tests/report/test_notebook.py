@@ -143,7 +143,7 @@ def test_the_line_gives_the_headline_number_with_its_interval(comparison, candid
     assert best is not None
     assert repr(candidate) == (
         f"<CandidateReport of my-lab/next, 12 x 1536: {candidate.verdict.label}, expected regret {regret.expected:.1%}"
-        f" [{100 * regret.low:.1f}, {100 * regret.high:.1f}], change to {best.shape.depth} x {best.shape.width}>"
+        f" [{100 * regret.low:.1f}, {100 * regret.high:.1f}], consider {best.shape.depth} x {best.shape.width}>"
     )
 
 
@@ -166,7 +166,7 @@ def test_html_says_the_answer_and_shows_the_main_table(comparison, candidate) ->
     assert "The data contradict the law: shape costs" in text and "The law says: of models of one size" in text
     assert "month of release, as a curve" in text and "The answer would be" in text and "Effect, 95%" in text
     text = Tags(candidate._repr_html_()).text
-    assert "Change to" in text and "my-lab/next (12 x 1536), which is disputed: expected to cost" in text
+    assert "Consider" in text and "my-lab/next (12 x 1536), which is disputed: expected to cost" in text
     assert "12 x 1536 *" in text and "gain, %" in text
     text = Tags(record_of("org/model")._repr_html_()).text
     assert "org/model (30 x 576" in text and "Its typical efficiency is" in text and "Typical spread" in text

@@ -52,14 +52,20 @@ def test_nothing_is_said_to_be_certain(probability: float, words: str) -> None:
     ("parameters", "ratio", "words"),
     [
         (1.0, 1.0, "its budget and ratio are within the runs pooled"),
-        (5.57, 1.0, "its budget is 5.6 times the largest of the runs pooled"),
-        (1.0, 1 / 12, "its ratio is 1/12 of the smallest of the runs pooled"),
+        (5.57, 1.0, "its budget is 5.6 times the largest of the nearest study's"),
+        (1.0, 1 / 12, "its ratio is 1/12 of the smallest of the nearest study's"),
         (None, 1.0, "its size is not known and is taken as 1B parameters"),
         (
             0.5,
             2.0,
-            "its budget is 1/2.0 of the smallest of the runs pooled and its ratio is 2.0 times the largest of the runs"
-            " pooled",
+            "its budget is 1/2.0 of the smallest of the nearest study's and its ratio is 2.0 times the largest of the"
+            " nearest study's",
+        ),
+        (
+            1.04,
+            0.96,
+            "its budget is just above the largest of the nearest study's and its ratio is just below the smallest of"
+            " the nearest study's",
         ),
     ],
 )

@@ -33,11 +33,10 @@ def headline(calibration: Calibration) -> str:
             f"Loss is lowest at a depth-width ratio R of {ratio_interval(calibration.optimum)}; R from"
             f" {ratio_interval(low)} to {ratio_interval(high)} costs at most {tolerance} of loss."
         )
-    within = {"deeper": f"from {ratio_interval(low)} up", "wider": f"up to {ratio_interval(high)}"}[calibration.edge]
     return (
         f"The best shape lies beyond this sweep's: loss still falls at its {last_shape(calibration.edge)}, so the"
-        f" optimum is only bounded, R* {ratio_interval(calibration.optimum)}; R {within} costs at most {tolerance} more"
-        " than that shape."
+        f" optimum is only bounded, R* {ratio_interval(calibration.optimum)}, and no interval can be given; add"
+        f" {'deeper' if calibration.edge == 'deeper' else 'wider'} shapes."
     )
 
 

@@ -22,6 +22,7 @@ from nil_audit.report.plots.valley import Curve, Valley, valley_plot
 from nil_audit.report.render.characters import clean
 from nil_audit.report.render.page import Figure
 from nil_audit.report.render.text import count, signed
+from nil_audit.stats.estimate import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,14 +78,21 @@ def _valley_plot(calibration: Calibration, *, phone: bool = False) -> Drawing:
             excess=excess,
             band=band,
             optimum=calibration.optimum,
-            low=None if calibration.edge == "wider" else calibration.low,
-            high=None if calibration.edge == "deeper" else calibration.high,
+            low=_end(calibration, "wider"),
+            high=_end(calibration, "deeper"),
             tolerance=study.tolerance,
         ),
         left_out=[(float(one), float(np.expm1(y))) for one, y in zip(rest["ratio"], rest["excess"], strict=True)],
         joined=calibration.repeated,
         phone=phone,
     )
+
+
+def _end(calibration: Calibration, side: str) -> Estimate | None:
+    """An end of the interval; where the optimum is a bound, none beyond it, and the bound itself before it."""
+    if not calibration.edge:
+        return calibration.low if side == "wider" else calibration.high
+    return None if calibration.edge == side else calibration.optimum
 
 
 def _used(calibration: Calibration) -> "pd.DataFrame":
@@ -183,8 +191,8 @@ def _metric(calibration: Calibration, metric: str) -> Figure | None:
         metric_plot(
             metric,
             curves,
-            low=None if calibration.edge == "wider" else calibration.low,
-            high=None if calibration.edge == "deeper" else calibration.high,
+            low=_end(calibration, "wider"),
+            high=_end(calibration, "deeper"),
             optimum=calibration.optimum,
             phone=phone,
         )

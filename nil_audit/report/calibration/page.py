@@ -40,21 +40,25 @@ def calibration_page(calibration: Calibration, *, command: str, draw: bool = Tru
         sections=tuple(section for section in _sections(calibration, figures, command) if section.blocks),
         footer=(
             f"{calibration.study.title}; source: {calibration.study.source}.",
-            f"Beside this page: {name} (the interval, for --interval), calibration.json (every number), runs.csv (every"
-            f" run), plots/. nil-audit {__version__}.",
+            "Beside this page: "
+            + ("" if calibration.edge else f"{name} (the interval, for --interval), ")
+            + f"calibration.json (every number), runs.csv (every run), plots/. nil-audit {__version__}.",
         ),
-        closing=f"--out DIR writes the report and DIR/{name}, which 'nil-audit compare --interval' takes. More:"
-        " --details.",
+        closing="--out DIR writes the report"
+        + ("" if calibration.edge else f" and DIR/{name}, which every command takes as --interval")
+        + ". More: --details.",
     )
 
 
 def calibration_files(calibration: Calibration, command: str) -> dict[str, Any]:
-    """What lies beside the page: every number with the command that made it, the interval file, and a row a run."""
-    return {
-        "calibration.json": {**plain(calibration), "command": command},
-        interval_file(calibration): interval_text(calibration.interval_document()),
-        "runs.csv": calibration.runs,
-    }
+    """What lies beside the page: every number with the command that made it, a row a run, and the interval file.
+
+    Where the optimum is but a bound there is no interval, and no file of one.
+    """
+    files = {"calibration.json": {**plain(calibration), "command": command}, "runs.csv": calibration.runs}
+    if calibration.edge:  # a bound is not an interval that shapes can be held against
+        return files
+    return {**files, interval_file(calibration): interval_text(calibration.interval_document())}
 
 
 def interval_file(calibration: Calibration) -> str:

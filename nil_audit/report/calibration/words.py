@@ -64,9 +64,8 @@ def span_text(low: float | None, high: float | None) -> str:
 
 
 def interval_ends(calibration: Calibration) -> tuple[float | None, float | None]:
-    """Both ends of the interval; None for one beyond an optimum that is but a bound."""
-    low, high, edge = calibration.low.value, calibration.high.value, calibration.edge
-    return None if edge == "wider" else low, None if edge == "deeper" else high
+    """Both ends of the interval; None where the optimum is but a bound."""
+    return (None, None) if calibration.edge else (calibration.low.value, calibration.high.value)
 
 
 def tolerance_text(calibration: Calibration) -> str:

@@ -12,8 +12,8 @@ PUBLIC_MODELS = "On 113 public models the law's effect cannot be told from none:
 
 def answer(report: CandidateReport) -> tuple[str, ...]:
     """What to do about a candidate, what is expected of it and how far that is extrapolated, and what serving takes."""
-    standing, reach = verdict_words(report.verdict), pool_reach_words(report.extrapolation)
-    sentences = [f"{_what_to_do(report)}, which is {standing}.", f"{_why(report)}; {reach}."]
+    reach = "; " + pool_reach_words(report.extrapolation, "the candidate's") if report.best else ""
+    sentences = [f"{_what_to_do(report)}, which is {verdict_words(report.verdict)}.", f"{_why(report)}{reach}."]
     if report.itself is not None:
         sentences.append(f"{_serving(report, report.itself)}.")
     return tuple(map(with_minus_signs, sentences))
@@ -89,7 +89,8 @@ def _why(report: CandidateReport) -> str:
     untold = f"{name} {lower}, which cannot be told from none"
     match found.reason:
         case "better":
-            return f"{name} {lower}, which excludes zero"
+            noise = "" if found.action == "change" else f" but not the {found.noise:.2%} that two runs differ by"
+            return f"{name} {lower}, which excludes zero{noise}"
         case "agreed":
             return f"{untold}, though all {len(best.change)} studies predict less loss"
         case "studies_differ":

@@ -28,7 +28,7 @@ class CalibrationView:
     def line(self, found: Calibration) -> str:
         """The optimum with its interval, and the efficient interval."""
         runs, best = int(found.runs["used"].sum()), ratio_interval(found.optimum)
-        within = f"within {tolerance_text(found)} {span_text(*interval_ends(found))}"
+        within = "no interval" if found.edge else f"within {tolerance_text(found)} {span_text(*interval_ends(found))}"
         return f"<Calibration {short_name(found.study.name)} of {runs} runs: R* {best}, {within}>"
 
     def html(self, found: Calibration) -> str:

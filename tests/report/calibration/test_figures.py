@@ -88,7 +88,7 @@ def test_an_optimum_that_is_a_bound_has_one_end_and_says_so(bounded):
         found = bounded(side)
         figure = main_plot(found)
         (end,) = lines(figure, marker="D")
-        assert end[0, 0] == (found.low if side == "deeper" else found.high).value
+        assert end[0, 0] == found.optimum.value
         assert f"optimum R* {sign} {found.optimum.value:.2g}" in words(figure)
 
 

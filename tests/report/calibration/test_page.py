@@ -29,7 +29,7 @@ def test_a_terminal_shows_the_answer_first_in_about_thirty_lines(found, scattere
         text = printed(calibration_page(calibration, command=COMMAND, draw=False))
         assert " ".join(text.split()).startswith(headline(calibration)[:60])
         assert len(text.splitlines()) <= 32
-        assert "compare --interval" in " ".join(text.split()) and "AIC" in text
+        assert "as --interval" in " ".join(text.split()) and "AIC" in text
         assert max(map(len, text.splitlines())) <= 80
 
 
@@ -58,7 +58,7 @@ def test_names_from_outside_are_escaped(found):
 
 def test_the_files_hold_every_number_and_the_interval_is_read_back(found, tmp_path):
     files = calibration_files(found, COMMAND)
-    assert list(files) == ["calibration.json", "mine.json", "runs.csv"]
+    assert list(files) == ["calibration.json", "runs.csv", "mine.json"]
     document = json.loads(json.dumps(files["calibration.json"], allow_nan=False))
     assert document["command"] == COMMAND and document["optimum"] == found.optimum.to_dict()
     assert len(document["runs"]["ratio"]) == len(files["runs.csv"]) == 32
@@ -73,7 +73,7 @@ def test_the_files_hold_every_number_and_the_interval_is_read_back(found, tmp_pa
 
 def test_the_interval_never_takes_the_place_of_the_reports_own_file(found):
     named = replace(found, study=replace(found.study, name="Calibration"))
-    assert list(calibration_files(named, COMMAND))[:2] == ["calibration.json", "Calibration-interval.json"]
+    assert list(calibration_files(named, COMMAND)) == ["calibration.json", "runs.csv", "Calibration-interval.json"]
 
 
 def test_a_notebook_shows_a_line_a_fragment_a_frame_and_a_figure(found, scattered):
@@ -93,8 +93,9 @@ def test_a_notebook_shows_a_line_a_fragment_a_frame_and_a_figure(found, scattere
 
 def test_a_bound_is_one_in_every_form(bounded):
     found = bounded("deeper")
-    assert "R* at least 0.0200, within 1% from" in repr(found)
+    assert "R* at least 0.0200, no interval>" in repr(found)
     frame = found.table()
     assert np.isnan(frame.iloc[0]["high"]) and set(frame.loc[frame["kind"] == "budget alone", "bound"]) == {"deeper"}
     text = printed(calibration_page(found, command=COMMAND, draw=False))
     assert "only bounded" in text and text.count("none: falls to its deepest") == 4
+    assert list(calibration_files(found, COMMAND)) == ["calibration.json", "runs.csv"] and "--interval" not in text
