@@ -1,4 +1,4 @@
-"""``nil-audit calibrate SWEEP.csv``: from a sweep of shapes to an interval that every command takes."""
+"""``nil-audit calibrate SWEEP.csv``: from a sweep of shapes to an interval that others take."""
 
 import shlex
 from pathlib import Path
@@ -69,8 +69,8 @@ def calibrate(
 ) -> None:
     """Derive the efficient interval from a sweep of shapes: which depth-width ratios lose at most 1%, and how sure.
 
-    The sweep has runs of several depths and widths at one or more budgets, in any order. What --out holds as NAME.json
-    every command takes as --interval.
+    The sweep has runs of several depths and widths at one or more budgets, in any order. The audit, candidate and
+    compare take what --out holds as NAME.json as --interval.
 
     Examples:
 

@@ -45,7 +45,7 @@ def calibration_page(calibration: Calibration, *, command: str, draw: bool = Tru
             + f"calibration.json (every number), runs.csv (every run), plots/. nil-audit {__version__}.",
         ),
         closing="--out DIR writes the report"
-        + ("" if calibration.edge else f" and DIR/{name}, which every command takes as --interval")
+        + ("" if calibration.edge else f" and DIR/{name}, which audit, candidate and compare take as --interval")
         + ". More: --details.",
     )
 
