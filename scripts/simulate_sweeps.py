@@ -59,6 +59,8 @@ KINDS = (
     replace(_LAW, budgets=4),
     replace(_LAW, budgets=2),
     replace(_LAW, budgets=1),
+    replace(_LAW, budgets=4, between=0.14),
+    replace(_LAW, budgets=2, between=0.14),
     _MORPH,
     replace(_MORPH, between=0.1),
     Kind("gemstones", "gemstones.csv", ("run == 'main'",), 0.0218, 0.0041, 0.002),

@@ -130,6 +130,10 @@ def _table(source: "str | Path | pd.DataFrame") -> "tuple[str, pd.DataFrame]":
             raise DataError(f"There is no file {str(source)!r}; name a CSV file with one row a run.") from None
         except pd.errors.EmptyDataError:
             raise DataError(f"The file {str(source)!r} is empty; a sweep has a header and one row a run.") from None
+        except IsADirectoryError:
+            raise DataError(f"{str(source)!r} is a folder; name a CSV file with one row a run.") from None
+        except UnicodeDecodeError:
+            raise DataError(f"The file {str(source)!r} is not UTF-8 text; save it as CSV in UTF-8.") from None
         except (OSError, ValueError) as error:
             raise DataError(f"The file {str(source)!r} cannot be read as CSV ({first_line(error)}).") from None
     table.index = pd.RangeIndex(2, len(table) + 2)

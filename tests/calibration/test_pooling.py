@@ -119,11 +119,15 @@ def test_evidence_without_noise_gives_the_regret_exactly_where_budgets_do_not_re
     assert regrets.regret == pytest.approx(0.006 * (np.log(ratio[deep]) - math.log(0.02)) ** 2, abs=1e-9)
 
 
-def test_too_little_is_refused() -> None:
+def test_too_little_and_the_same_again_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="at least two studies"):
         sample([known("a", -3.2, -4.3)])
     with pytest.raises(DataError, match="another name"):
         with_sweep("law", budget("b", 1e8, noise=0.001, seed=0))
+    twice = pd.concat([budget(f"b{i}", 10.0 ** (8 + i), noise=0.003, seed=i) for i in range(2)])
+    monkeypatch.setattr("nil_audit.calibration.pool_file.shipped_evidence", lambda: (study_evidence("a", twice)[0],))
+    with pytest.raises(DataError, match="The budget 'b1' of the sweep is in the pool already"):
+        with_sweep("again", twice[twice["budget"] == "b1"])
     with pytest.raises(DataError, match="too few"):
         study_evidence("mine", budget("b", 1e8, noise=0.001, seed=0).drop(columns="budget").assign(held_equal=1e8))
 

@@ -144,6 +144,14 @@ def test_shape_only_reads_no_weights(run_here: Here, model: Path, tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert "2 x 24" in done.stdout
     assert "Typical efficiency" not in done.stdout
+    # held against another study, which is no matter of weights
+    assert "the law's interval" in done.stdout
+    other = run_here(bare, "--shape-only", "--interval", "morph", "--json")
+    said = json.loads(other.stdout)["records"][0]["verdict"]
+    assert (said["interval"], said["pool"]) == ("morph", "pooled")
+    assert "morph's interval" in run_here(bare, "--shape-only", "--interval", "morph").stdout
+    refused = run_here(bare, "--shape-only", "--interval", "none.json")
+    assert refused.returncode != 0 and "There is no study or file 'none.json'" in refused.stderr
 
 
 def broken(model: Path, folder: Path) -> dict[str, tuple[Path, str]]:

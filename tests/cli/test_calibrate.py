@@ -71,7 +71,9 @@ def test_what_is_wrong_is_said_in_one_line(
     assert done.stderr.startswith("Error: ") and sentence in done.stderr and done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(("content", "sentence"), [(b"", "is empty"), (bytes(range(256)), "cannot be read as CSV")])
+@pytest.mark.parametrize(
+    ("content", "sentence"), [(b"", "is empty"), (bytes(range(256)), "is not UTF-8 text; save it as CSV in UTF-8")]
+)
 def test_a_file_that_is_no_table_is_refused(run_here: Here, tmp_path: Path, content: bytes, sentence: str) -> None:
     path = tmp_path / "odd.csv"
     path.write_bytes(content)

@@ -228,7 +228,8 @@ def test_what_is_held_equal_is_said(report: CandidateReport) -> None:
 
     assert caption("body") == "Shapes of the same budget: body parameters within 2%"
     assert caption("total").endswith(
-        "total parameters within 2%, so that a wider shape pays for its wider embedding with a smaller body"
+        "total parameters within 2%, so that a wider shape pays for its wider embedding with a smaller body;"
+        " regret is at an equal body"
     )
     assert "forward FLOPs a token within 2%, so that a wider shape pays for its wider output matrix" in caption("flops")
 

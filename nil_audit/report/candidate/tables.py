@@ -17,8 +17,8 @@ TIMES = 3
 _HELD = {"body": "body parameters", "total": "total parameters", "flops": "forward FLOPs a token"}
 _GIVES_UP = {
     "body": "",
-    "total": ", so that a wider shape pays for its wider embedding with a smaller body",
-    "flops": ", so that a wider shape pays for its wider output matrix with a smaller body",
+    "total": ", so that a wider shape pays for its wider embedding with a smaller body; regret is at an equal body",
+    "flops": ", so that a wider shape pays for its wider output matrix with a smaller body; regret is at an equal body",
 }
 
 
