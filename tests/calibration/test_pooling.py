@@ -37,7 +37,10 @@ VALLEYS = [("a", -3.2, -4.3, 1e6), ("b", -3.6, -5.0, 2e8), ("c", -3.9, -5.4, 2e9
 
 @pytest.fixture(scope="module")
 def posterior() -> Posterior:
-    return sample([known(*one) for one in VALLEYS])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nil_audit.calibration.pooling.WARM_UP", 500)
+        patch.setattr("nil_audit.calibration.pooling.EVERY", 60)
+        return sample([known(*one) for one in VALLEYS])
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from nil_audit import check_candidate
+from nil_audit.budget.accelerators import Accelerator, accelerator
 from nil_audit.budget.template import config_from_flags
 from nil_audit.candidate.check import DEVICES
 from nil_audit.candidate.options import choose
@@ -305,10 +307,17 @@ def test_neighbours_are_nearest_first_and_has_published_scores(team: CandidateRe
     assert qwen.source
 
 
-def test_times_are_predicted_for_this_machine_by_what_it_does() -> None:
+def test_times_are_predicted_for_this_machine_by_what_is_found_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Mapping[str, Any], int]] = []
+
+    def found(config: Mapping[str, Any], *, context: int) -> Accelerator:
+        asked.append((config, context))
+        return replace(accelerator("l4"), name="this machine", number_bytes=4)
+
+    monkeypatch.setattr("nil_audit.candidate.check.this_machine", found)
     report = check_candidate(TINY, devices=("here", "l4"), context=64, neighbours=False)
-    assert report.itself is not None
-    mine, other = report.itself.serving
-    assert (mine.device, other.device) == ("this machine", "l4")
-    assert mine.decode_seconds > 0 and mine.prompt_seconds > 0
-    assert mine.intensity < other.intensity  # float32 moves more bytes for the same arithmetic
+    assert asked == [(TINY, 64)] and report.itself is not None
+    for option in (report.itself, *report.options):
+        mine, other = option.serving
+        assert (mine.device, other.device) == ("this machine", "l4")
+        assert mine.intensity < other.intensity  # float32 moves more bytes for the same arithmetic
