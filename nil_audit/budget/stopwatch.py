@@ -65,9 +65,9 @@ def measure_all(
     shapes = [replace(shape, name=name) for shape, name in zip(shapes, called, strict=True)]
     _require_memory(shapes, context, place)
     with torch.inference_mode():
-        pool = Pool(place, max(_parameters(shape) for shape in shapes))
+        random_weights = RandomWeights(place, max(_parameters(shape) for shape in shapes))
         runs = [
-            Run(shape, count_blocks(Template(config, shape)), model_of(config, shape.name, pool), context)
+            Run(shape, count_blocks(Template(config, shape)), model_of(config, shape.name, random_weights), context)
             for config, shape in zip(configs, shapes, strict=True)
         ]
         with progress("Timing shapes", (ROUNDS + PROMPTS) * len(runs), unit="passes") as task:
@@ -168,7 +168,7 @@ class Run:
             ) from error
 
 
-class Pool:
+class RandomWeights:
     """Memory of random numbers from which the weights of every model are taken, each from its start."""
 
     def __init__(self, place: Any, size: int) -> None:
@@ -199,8 +199,8 @@ class Pool:
         return model.to(device=self.numbers.device, dtype=self.numbers.dtype).eval()
 
 
-def model_of(config: Mapping[str, Any], name: str, pool: Pool) -> Any:
-    """The language model of a config, with weights from the pool."""
+def model_of(config: Mapping[str, Any], name: str, random_weights: RandomWeights) -> Any:
+    """The language model of a config, with random weights."""
     from accelerate import init_empty_weights
     from transformers import AutoModelForCausalLM
 
@@ -210,7 +210,7 @@ def model_of(config: Mapping[str, Any], name: str, pool: Pool) -> Any:
         with quiet_libraries(), init_empty_weights(include_buffers=False):
             model = AutoModelForCausalLM.from_config(transformers_config(config, name).text)
         model.tie_weights()  # which creating on the meta device undid
-        return pool.fill(model)
+        return random_weights.fill(model)
     except NilAuditError:
         raise
     except Exception as error:  # a model class raises whatever its first impossible shape raises

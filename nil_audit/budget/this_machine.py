@@ -11,7 +11,16 @@ from typing import Any
 from nil_audit.budget.accelerators import Accelerator
 from nil_audit.budget.counts import count_blocks
 from nil_audit.budget.inference import decode_work, prompt_work
-from nil_audit.budget.stopwatch import THIS_MACHINE, Pool, Run, free_memory, model_of, place_of, seconds_of, typical
+from nil_audit.budget.stopwatch import (
+    THIS_MACHINE,
+    RandomWeights,
+    Run,
+    free_memory,
+    model_of,
+    place_of,
+    seconds_of,
+    typical,
+)
 from nil_audit.budget.template import Template
 from nil_audit.shape.architecture import Shape, shape_from_config
 from nil_audit.shape.hf_config import transformers_config
@@ -64,7 +73,7 @@ class _Calibration:
     shape: Shape
     block: tuple[tuple[int, int], ...]
     output: tuple[int, int]
-    pool: Pool
+    random_weights: RandomWeights
     few: Run
     many: Run
     full_few: Run
@@ -82,7 +91,7 @@ class _Calibration:
         rows, width = model.model.get_output_embeddings().weight.shape
         group = max(1, shape.heads // shape.kv_heads)
         template = Template(config, shape)
-        pool = Pool(place, max(STREAMED // 4, rows * max(width, group * shape.head_size) + 2**22))
+        random_weights = RandomWeights(place, max(STREAMED // 4, rows * max(width, group * shape.head_size) + 2**22))
         short = min(SHORT, context // 2)
 
         def small(depth: int, tokens: int) -> Run:
@@ -91,13 +100,13 @@ class _Calibration:
             )
             found = shape_from_config(raw)
             counts = count_blocks(Template(raw, found))
-            return Run(found, counts, model_of(raw, shape.name, pool), tokens, sequences=shape.kv_heads or 1)
+            return Run(found, counts, model_of(raw, shape.name, random_weights), tokens, sequences=shape.kv_heads or 1)
 
         return cls(
             shape=shape,
             block=block,
             output=(rows, width),
-            pool=pool,
+            random_weights=random_weights,
             few=small(FEW, short),
             many=small(MANY, short),
             full_few=small(FEW, context),
@@ -111,7 +120,7 @@ class _Calibration:
 
         self._run()
         t = {name: typical(times) for name, times in self.times.items()}
-        size = self.pool.numbers.element_size()
+        size = self.random_weights.numbers.element_size()
         block_bytes, output_bytes = size * sum(map(prod, self.block)), size * prod(self.output)
         depth = self.shape.depth
         peak = 2.0 * TOKENS * sum(map(prod, self.block)) / t["products"]
@@ -162,9 +171,9 @@ class _Calibration:
             self._add("output", self._vectors([self.output]))
             self._add("products", self._products())
             for name, run in runs.items():
-                self.pool.numbers.sum()  # so that no weights are left in a cache
+                self.random_weights.numbers.sum()  # so that no weights are left in a cache
                 self._add(name, run.decode())
-            self.pool.numbers.sum()
+            self.random_weights.numbers.sum()
             self._add("head", self._head())
 
     def _add(self, name: str, seconds: float) -> None:
@@ -175,11 +184,11 @@ class _Calibration:
         from torch.nn.functional import linear
 
         size = sum(map(prod, matrices))
-        repeats = max(1, min(self.pool.numbers.numel() // size, MOST_PRODUCTS // len(matrices)))
+        repeats = max(1, min(self.random_weights.numbers.numel() // size, MOST_PRODUCTS // len(matrices)))
         pairs = []
         for start in range(0, repeats * size, size):
             for rows, width in matrices:
-                pairs.append((self.pool.numbers[:width], self.pool.matrix(start, rows, width)))
+                pairs.append((self.random_weights.numbers[:width], self.random_weights.matrix(start, rows, width)))
                 start += rows * width
         return seconds_of(lambda: [linear(vector, weight) for vector, weight in pairs], self.place) / repeats
 
@@ -188,7 +197,7 @@ class _Calibration:
         from torch.nn.functional import linear
 
         pairs = [
-            (self.pool.matrix(0, TOKENS, width), self.pool.matrix(TOKENS * width, rows, width))
+            (self.random_weights.matrix(0, TOKENS, width), self.random_weights.matrix(TOKENS * width, rows, width))
             for rows, width in self.block
         ]
         return seconds_of(lambda: [linear(tokens, weight) for tokens, weight in pairs], self.place)
@@ -198,5 +207,5 @@ class _Calibration:
         from torch.nn.functional import linear
 
         weight = self.few.model.get_output_embeddings().weight
-        tokens = self.pool.matrix(0, self.few.sequences, weight.shape[1])
+        tokens = self.random_weights.matrix(0, self.few.sequences, weight.shape[1])
         return seconds_of(lambda: linear(tokens, weight), self.place)

@@ -7,7 +7,7 @@ import torch
 
 from nil_audit.budget import stopwatch, this_machine
 from nil_audit.budget.inference import decode_work
-from nil_audit.budget.stopwatch import Pool, measure, measure_all, model_of
+from nil_audit.budget.stopwatch import RandomWeights, measure, measure_all, model_of
 from nil_audit.budget.template import config_from_flags
 from nil_audit.errors import ConfigError, MeasurementError, UsageError
 from nil_audit.progress import Task
@@ -61,11 +61,11 @@ def test_types_with_caches_masks_and_positions_of_their_own(model_type: str) -> 
 
 
 def test_models_share_one_memory_and_keep_what_is_tied() -> None:
-    pool = Pool(CPU, 10_000)
-    one, two = (model_of(config, "x", pool) for config in (CONFIG, {**CONFIG, "tie_word_embeddings": False}))
+    random_weights = RandomWeights(CPU, 10_000)
+    one, two = (model_of(config, "x", random_weights) for config in (CONFIG, {**CONFIG, "tie_word_embeddings": False}))
     assert one.get_output_embeddings().weight is one.get_input_embeddings().weight
     assert two.get_output_embeddings().weight is not two.get_input_embeddings().weight
-    held = pool.numbers.untyped_storage().data_ptr()
+    held = random_weights.numbers.untyped_storage().data_ptr()
     for model in (one, two):
         starts = [weight.data_ptr() for weight in model.parameters()]
         assert {weight.untyped_storage().data_ptr() for weight in model.parameters()} == {held}
@@ -76,7 +76,7 @@ def test_models_share_one_memory_and_keep_what_is_tied() -> None:
 
 def test_what_is_timed_is_the_model_with_a_full_cache() -> None:
     """The last token behind the others in the cache has the logits of the whole prompt."""
-    model = model_of(CONFIG, "x", Pool(CPU, 10_000))
+    model = model_of(CONFIG, "x", RandomWeights(CPU, 10_000))
     run = stopwatch.Run(SHAPE, COUNTS, model, 12)
     with torch.inference_mode():
         run.read(12)
