@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nil_audit.calibration.quadratic import FEWEST_SCATTERED, comparable_runs
-from nil_audit.calibration.regression import TOKEN_SPREAD
+from nil_audit.calibration.regression import Regression, Solution, surface
 from nil_audit.errors import DataError
 from nil_audit.law.loss_curves import FEWEST_BLOCKS
 from nil_audit.stats.estimate import Array
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 CENTRE = math.log(0.03)
 """Ratios are read as ln R - ln 0.03, about which the coefficients are given."""
-_SURFACE = 3  # degree in ln N and ln tokens where both vary; a parabola in ln N alone otherwise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +78,7 @@ class _Fitted:
     budget: str
     parameters: Array
     x: Array
-    coefficients: Array
-    covariance: Array  # for noise of variance 1
-    residuals: Array
-    freedom: int
+    solution: Solution
 
 
 def study_evidence(study: str, runs: "pd.DataFrame") -> tuple[StudyEvidence, RunRegrets]:
@@ -98,10 +94,8 @@ def study_evidence(study: str, runs: "pd.DataFrame") -> tuple[StudyEvidence, Run
         DataError: A column is missing, a number is not above zero, or there are too few runs.
     """
     fits = list(_budgets(runs) if "budget" in runs else _scattered(study, runs))
-    freedom = sum(one.freedom for one in fits)
-    if freedom < 1:
-        raise DataError(f"The runs of {study!r} leave nothing to tell noise from; add shapes to its budgets.")
-    variance = sum(float(one.residuals @ one.residuals) for one in fits) / freedom
+    freedom = sum(one.solution.freedom for one in fits)
+    variance = sum(float(one.solution.residuals @ one.solution.residuals) for one in fits) / freedom
     parameters, x = (np.concatenate([getattr(one, name) for one in fits]) for name in ("parameters", "x"))
     ratio = np.exp(x + CENTRE)
     found = StudyEvidence(
@@ -116,8 +110,8 @@ def study_evidence(study: str, runs: "pd.DataFrame") -> tuple[StudyEvidence, Run
 
 
 def _evidence(study: str, fit: _Fitted, variance: float) -> Evidence:
-    slope, curvature = fit.coefficients.tolist()
-    (a, b), (c, d) = (variance * fit.covariance).tolist()
+    slope, curvature = fit.solution.coefficients.tolist()
+    (a, b), (c, d) = (variance * fit.solution.covariance).tolist()
     return Evidence(
         study=study,
         budget=fit.budget,
@@ -138,43 +132,24 @@ def _budgets(runs: "pd.DataFrame") -> Iterator[_Fitted]:
 
 def _scattered(study: str, runs: "pd.DataFrame") -> Iterator[_Fitted]:
     deep = runs[runs["depth"] >= FEWEST_BLOCKS]
-    size = _standardised(deep["held_equal"].to_numpy(float))
-    surface = np.column_stack([size**power for power in range(3)])
-    if "tokens" in deep and deep["tokens"].max() > TOKEN_SPREAD * deep["tokens"].min():
-        tokens = _standardised(deep["tokens"].to_numpy(float))
-        powers = [(one, two) for one in range(_SURFACE + 1) for two in range(_SURFACE + 1 - one)]
-        surface = np.column_stack([size**one * tokens**two for one, two in powers])
-    if len(deep) < max(FEWEST_SCATTERED, surface.shape[1] + 3):
+    tokens = deep["tokens"].to_numpy(float) if "tokens" in deep else None
+    size = surface(deep["held_equal"].to_numpy(float), tokens)
+    if len(deep) < max(FEWEST_SCATTERED, size.shape[1] + 3):
         raise DataError(f"The {len(deep)} runs of {study!r} are too few for a surface of size and shape; add runs.")
-    yield _least_squares("all", deep, surface)
+    yield _least_squares("all", deep, size)
 
 
-def _standardised(values: Array) -> Array:
-    logs = np.log(values)
-    return np.asarray((logs - logs.mean()) / (logs.std() or 1.0))
-
-
-def _least_squares(budget: str, runs: "pd.DataFrame", surface: Array) -> _Fitted:
+def _least_squares(budget: str, runs: "pd.DataFrame", size: Array) -> _Fitted:
     x = np.log((runs["depth"] / runs["width"]).to_numpy(float)) - CENTRE
     target = np.log(runs["loss"].to_numpy(float))
-    design = np.column_stack([surface, x, x**2])
-    covariance = np.linalg.inv(design.T @ design)
-    solution = covariance @ design.T @ target
-    return _Fitted(
-        budget=budget,
-        parameters=runs["parameters"].to_numpy(float),
-        x=x,
-        coefficients=solution[-2:],
-        covariance=covariance[-2:, -2:],
-        residuals=target - design @ solution,
-        freedom=len(target) - design.shape[1],
-    )
+    regression = Regression(shape=np.column_stack([x, x**2]), target=target, size=size, budgets=None)
+    return _Fitted(budget=budget, parameters=runs["parameters"].to_numpy(float), x=x, solution=regression.solve())
 
 
 def _above_floor(fit: _Fitted) -> Array:
     """What each run lost over the smallest loss of its fit among the ratios tried, a third of a nat to either side."""
-    slope, curvature = fit.coefficients
+    slope, curvature = fit.solution.coefficients
     floor = np.clip(-slope / (2 * curvature), fit.x.min() - 1 / 3, fit.x.max() + 1 / 3) if curvature > 0 else None
     ends = [fit.x.min(), fit.x.max()] if floor is None else [floor]
     lowest = min(slope * end + curvature * end**2 for end in ends)
-    return np.asarray(slope * fit.x + curvature * fit.x**2 - lowest + fit.residuals)
+    return np.asarray(slope * fit.x + curvature * fit.x**2 - lowest + fit.solution.residuals)
