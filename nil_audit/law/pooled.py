@@ -188,7 +188,6 @@ class Pool:
         return Extrapolation(parameters=parameters and budget, ratio=shape, under_three_blocks=False)
 
 
-@lru_cache(maxsize=8)
 def pool(path: str | Path | None = None) -> Pool:
     """The shipped pool, or one of one's own from a file of the same format.
 
@@ -198,18 +197,24 @@ def pool(path: str | Path | None = None) -> Pool:
     Raises:
         DataError: There is no such file, or it does not hold a pool.
     """
-    again = "write it again with 'nil-audit calibrate --add SWEEP.csv --out DIR'"
-    if path is None:
-        text: str | bytes = (resources.files("nil_audit.law") / "intervals" / f"{NAME}.json").read_text("utf-8")
-    else:
-        try:
-            text = Path(path).read_bytes()
-        except OSError:
-            raise DataError(f"The pool {str(path)!r} cannot be read; {again}.") from None
+    return _shipped() if path is None else _read(Path(path))
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Pool:
+    """Read once: everything asks for it. A file of one's own may have been written again."""
+    with resources.as_file(resources.files("nil_audit.law") / "intervals" / f"{NAME}.json") as path:
+        return _read(path)
+
+
+def _read(path: Path) -> Pool:
+    again = "write it again with 'nil-audit calibrate SWEEP.csv --add --out DIR'"
     try:
-        document = json.loads(text)
+        document = json.loads(path.read_bytes())
         made = Pool(**{one.name: _frozen(document[one.name]) for one in fields(Pool)})
         sound = _sound(made)
+    except OSError:
+        raise DataError(f"The pool {str(path)!r} cannot be read; {again}.") from None
     except (KeyError, TypeError, ValueError, RecursionError):
         sound = False
     if not sound:
@@ -285,7 +290,9 @@ def verdict(ratio: float, parameters: float | None = None) -> Verdict:
 
 
 def holds_pool(path: Path) -> bool:
-    """Whether a file is that of a pool, and not of one study."""
+    """Whether a name is that of a pool's file, and not of one study; a shipped study's name is never a file's."""
+    if str(path) in {one.name for one in studies()}:
+        return False
     try:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

@@ -121,6 +121,16 @@ def test_what_shapes_are_held_against(tmp_path: Path) -> None:
     assert [one.name for one in reference(own).studies] == ["law", "morph", "chinchilla", "gemstones", "own"]
 
 
+def test_a_file_is_read_anew_and_none_takes_the_place_of_a_shipped_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for optimum in (-3.0, -4.0):
+        Path("law").write_text(json.dumps(document(draws=[[optimum, -4.0, 0.0, 0.0]] * 40)), encoding="utf-8")
+        assert pool("law").best(1e8) == pytest.approx(math.exp(optimum))
+    assert reference("law") == reference()
+
+
 def document(**changes: Any) -> dict[str, Any]:
     """The fields of the shipped pool, changed; a field given as `...` is left out."""
     kept = {one.name: json.loads(SHIPPED.read_text(encoding="utf-8"))[one.name] for one in fields(Pool)} | changes
