@@ -17,7 +17,7 @@ from nil_audit.errors import UsageError
 from nil_audit.processes import Team, shared_fate
 from nil_audit.progress import Progress, silent
 from nil_audit.runner import resolve_together
-from nil_audit.score.answers import kept_scores
+from nil_audit.score.kept import kept_scores
 from nil_audit.shape.architecture import Shape, read_shape
 from nil_audit.source import Source
 from nil_audit.weights import DTYPES, Dtype

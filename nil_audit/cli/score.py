@@ -47,7 +47,17 @@ if TYPE_CHECKING:
     from nil_audit.source import Source
 
 _RUNNING = (
-    *("--protocol", "--questions", "--data", "--data-revision", "--batch-size", "--backend", "--dtype", "--device"),
+    *(
+        "--protocol",
+        "--questions",
+        "--precision",
+        "--data",
+        "--data-revision",
+        "--batch-size",
+        "--engine",
+        "--dtype",
+        "--device",
+    ),
     *("--fresh", "--allow-pickle", "--trust-remote-code"),
 )
 """Options that say what is asked, and of what."""
@@ -69,7 +79,12 @@ def score(
     batch_size: Annotated[
         int | None, value("N", SETTINGS, "Questions a forward pass; part of the result (default 8).", min=1)
     ] = None,
-    backend: Annotated[str, value("NAME", SETTINGS, "hf, or vllm where that is installed.")] = "hf",
+    precision: Annotated[
+        str | None, value("SE", SETTINGS, "Ask until the standard error is this, such as 1%, in place of --questions.")
+    ] = None,
+    engine: Annotated[
+        str, value("NAME", SETTINGS, "shared (worked examples read once), plain, or vllm where that is installed.")
+    ] = "shared",
     dtype: Dtype = "float32",
     device: Device = "auto",
     fresh: Fresh = False,
@@ -97,9 +112,9 @@ def score(
     """
     refuse_together(context, "--published", *_RUNNING, because="runs nothing")
     refuse_together(context, "--data", "--data-revision", because="reads a folder")
-    if backend == "vllm" and (idle := sorted(given(context) & {"--batch-size", "--device", "--allow-pickle"})):
+    if engine == "vllm" and (idle := sorted(given(context) & {"--batch-size", "--device", "--allow-pickle"})):
         raise UsageError(
-            f"vLLM decides for itself, so {' and '.join(idle)} cannot go with --backend vllm; leave it out."
+            f"vLLM decides for itself, so {' and '.join(idle)} cannot go with --engine vllm; leave it out."
         )
     check_models(context, models or [])
     weights = check_dtype(dtype)
@@ -130,7 +145,7 @@ def score(
         data_revision=data_revision,
         questions=questions,
         batch_size=batch_size,
-        backend=backend,
+        engine=engine,
     )
     for note in plan.notes:
         output.note(note)
@@ -159,8 +174,8 @@ def score(
         if result.kept_until and not result.kept:
             now = datetime.now().astimezone()
             time = when(datetime.fromisoformat(result.kept_until).astimezone(), now)
-            of = f"{result.reused} of {len(result.categories)} categories"
-            output.note(f"{name}: {of} were measured {time}; --fresh measures all again.")
+            of = f"{result.reused:,} of {len(result.answers):,} answers"
+            output.note(f"{name}: {of} were given {time}; --fresh asks all again.")
         if result.unkept:
             output.note(result.unkept)
         return replace(result, shape=_shape(source, trust_remote_code))

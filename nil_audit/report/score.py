@@ -163,14 +163,11 @@ def _categories(score: Row, name: str, answers: Sequence[Answer]) -> Block:
 
 def _together(score: Row, few: Sequence[str], answers: Sequence[Answer]) -> Row:
     """Several categories as one row, with accuracy, error and chance of their answers."""
-    names = [row["category"] for row in score["categories"] for _ in range(row["questions"])]
-    chosen = [(answer, name) for answer, name in zip(answers, names, strict=True) if name in few]
+    chosen = [answer for answer in answers if answer.category in few]
     return {
         "category": f"others ({len(few)} categories)",
         "questions_available": sum(row["questions_available"] for row in score["categories"] if row["category"] in few),
-        **answer_numbers(
-            [answer for answer, _ in chosen], [name for _, name in chosen], generated=score["unparsed"] is not None
-        ),
+        **answer_numbers(chosen, generated=score["unparsed"] is not None),
     }
 
 
@@ -204,7 +201,7 @@ def _provenance(score: Row) -> str:
     parts = [
         f"{task['group']} {task['version']}",
         f"lm-eval {score['versions']['lm_eval']}",
-        f"backend {score['backend']}",
+        *(f"engine {name}" for name in score["engines"]),
         *([f"batch size {score['batch_size']}"] if score["batch_size"] else []),
         score["dtype"],
         f"context {score['context']:,}",

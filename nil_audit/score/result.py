@@ -10,8 +10,9 @@ from typing import Any
 
 from nil_audit import __version__
 from nil_audit.catalog.scores import NORMALISED_FLOOR, normalised
-from nil_audit.score.answers import Answer, CategoryResult
+from nil_audit.score.answers import Answer
 from nil_audit.score.plan import Plan
+from nil_audit.score.protocols import generation_length
 from nil_audit.stats.proportion import proportion
 
 
@@ -24,9 +25,10 @@ class ScoreResult:
         name: The model's name as asked for.
         identity: Hash of the checkpoint.
         dtype: Of the weights.
-        categories: The answers by category, in MMLU-Pro's order.
-        reused: Categories whose answers were kept from an earlier run.
+        answers: By category and question id.
+        reused: Answers that were kept from an earlier run.
         processes: Processes of the run that finished it.
+        said: What the run has to say of how it went, in sentences: an engine that was given up, a smaller batch.
         unkept: Why the answers could not be kept, in a sentence; None where they are.
         shape: Depth, width and parameters, by which a comparison places the score; None where they are not known.
     """
@@ -35,31 +37,35 @@ class ScoreResult:
     name: str
     identity: str
     dtype: str
-    categories: tuple[CategoryResult, ...]
+    answers: tuple[Answer, ...]
     reused: int = 0
     processes: int = 1
+    said: tuple[str, ...] = ()
     unkept: str | None = None
     shape: Mapping[str, int | None] | None = None
 
     @property
-    def answers(self) -> tuple[Answer, ...]:
-        """Every answer, by category and question id."""
-        return tuple(answer for category in self.categories for answer in category.answers)
+    def categories(self) -> dict[str, tuple[Answer, ...]]:
+        """The answers by category."""
+        return {
+            category: tuple(answer for answer in self.answers if answer.category == category)
+            for category in self.plan.questions
+        }
 
     @property
     def created(self) -> str:
         """When the last question was answered, ISO 8601 in UTC."""
-        return max(part.created for part in self.categories)
+        return max(answer.created for answer in self.answers)
 
     @property
     def kept(self) -> bool:
         """Whether every answer was found rather than given just now."""
-        return self.reused == len(self.categories)
+        return self.reused == len(self.answers)
 
     @property
     def kept_until(self) -> str | None:
         """When the last of the answers that an earlier run had given was given; None where there are none."""
-        return sorted(part.created for part in self.categories)[self.reused - 1] if self.reused else None
+        return sorted(answer.created for answer in self.answers)[self.reused - 1] if self.reused else None
 
     @property
     def letters(self) -> dict[str, int]:
@@ -70,10 +76,10 @@ class ScoreResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences without which the accuracy would be misread: cut prompts, one letter for all, unread answers."""
-        n, context = len(self.answers), self.categories[0].context
+        n, context = len(self.answers), self.answers[0].context
         cut, lost = (sum(getattr(answer, name) for answer in self.answers) for name in ("cut", "question_cut"))
         unread = sum(answer.chosen is None for answer in self.answers)
-        sentences = list(self.plan.notes)
+        sentences = [*self.plan.notes, *self.said]
         if cut:
             sentences.append(
                 f"{cut:,} of {n:,} prompts were longer than the context of {context:,} tokens and lost their beginning"
@@ -89,9 +95,8 @@ class ScoreResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The score row of a record: plain numbers, texts, lists and None."""
-        plan, protocol, first = self.plan, self.plan.protocol, self.categories[0]
-        strata = [part.category for part in self.categories for _ in part.answers]
-        whole = answer_numbers(self.answers, strata, generated=protocol.generates)
+        plan, protocol, context = self.plan, self.plan.protocol, self.answers[0].context
+        whole = answer_numbers(self.answers, generated=protocol.generates)
         normal = protocol.name == "leaderboard"
         error = whole["stderr"]
         available = {category: len(plan.benchmark.of(category)) for category in plan.questions}
@@ -111,8 +116,8 @@ class ScoreResult:
             "shape": self.shape and dict(self.shape),
             "questions_available": sum(available.values()),
             "sample": self._sample(),
-            "context": first.context,
-            "generated": first.generated,
+            "context": context,
+            "generated": generation_length(context) if protocol.generates else None,
             "letters": self.letters,
             "notes": list(self.notes),
             "task": {
@@ -127,20 +132,20 @@ class ScoreResult:
                 "sha256": plan.benchmark.digest,
                 "edition": plan.benchmark.edition,
             },
-            "backend": plan.backend,
+            "engines": dict(Counter(answer.engine for answer in self.answers)),
             "batch_size": plan.batch_size,
             "versions": {"nil_audit": __version__, **versions},
             "processes": self.processes,
-            "seconds": round(sum(part.seconds for part in self.categories), 3),
-            "categories_reused": self.reused,
+            "seconds": round(sum(answer.seconds for answer in self.answers), 3),
+            "answers_reused": self.reused,
             "categories": [
                 {
-                    "category": part.category,
-                    "questions_available": available[part.category],
-                    **answer_numbers(part.answers, [part.category] * len(part.answers), generated=protocol.generates),
-                    "seconds": round(part.seconds, 3),
+                    "category": category,
+                    "questions_available": available[category],
+                    **answer_numbers(answers, generated=protocol.generates),
+                    "seconds": round(sum(answer.seconds for answer in answers), 3),
                 }
-                for part in self.categories
+                for category, answers in self.categories.items()
             ],
         }
 
@@ -157,12 +162,11 @@ class ScoreResult:
         }
 
 
-def answer_numbers(answers: Sequence[Answer], categories: Sequence[str], *, generated: bool = False) -> dict[str, Any]:
+def answer_numbers(answers: Sequence[Answer], *, generated: bool = False) -> dict[str, Any]:
     """Accuracy with its error and its distance from chance, and what was cut or could not be read.
 
     Args:
-        answers: n answers, to questions of one or several categories.
-        categories: n names of categories, by which the error is stratified.
+        answers: n answers, to questions of one or several categories, by which the error is stratified.
         generated: Whether the answers were read from generated texts, some of which may hold none.
 
     Returns:
@@ -172,10 +176,10 @@ def answer_numbers(answers: Sequence[Answer], categories: Sequence[str], *, gene
         prompts_cut, questions_cut, unparsed (count and share, or None).
 
     Raises:
-        ValueError: No answers, or not as many categories.
+        ValueError: No answers.
     """
     n = len(answers)
-    accuracy = proportion([answer.correct for answer in answers], categories)
+    accuracy = proportion([answer.correct for answer in answers], [answer.category for answer in answers])
     chance = sum(1 / answer.options for answer in answers) / n
     above = accuracy.minus(chance)
     against = ("above" if above.value > 0 else "below") if above.excludes_zero else "at"

@@ -1,20 +1,27 @@
 """Run MMLU-Pro on one model: only what is not already known is asked."""
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from nil_audit.processes import Team
-from nil_audit.progress import Progress, silent
-from nil_audit.score.answers import CategoryKey, CategoryResult, find, keep, keep_score
+from nil_audit.progress import Progress, Task, silent
+from nil_audit.score.answers import Journal, in_order
+from nil_audit.score.asking import Answers, Asking, costs, groups, require_room
+from nil_audit.score.kept import keep_score
 from nil_audit.score.plan import Plan
-from nil_audit.score.protocols import CATEGORIES
+from nil_audit.score.questions import Question, as_asked
 from nil_audit.score.result import ScoreResult
+from nil_audit.score.sample import Chosen, merged, next_round
+
+if TYPE_CHECKING:
+    from nil_audit.score.engines.engine import Engine
 
 
 def run_plan(
     plan: Plan,
-    build: Callable[[], Any],
+    build: "Callable[[], Engine]",
     *,
     identity: str,
     name: str,
@@ -24,9 +31,9 @@ def run_plan(
 ) -> ScoreResult:
     """Score one model by a plan, loading it only when some answer is not kept.
 
-    Under several processes each takes whole categories, so that every question is asked once and in the same
-    batch as by one process; the first process keeps the answers after each round of categories. An error on one ends
-    the run on all, before their next batch. To be called within ``nil_audit.processes.shared_fate``.
+    Under several processes each takes every so manieth batch, so that every question is asked once; the first process
+    keeps the answers of a round of batches before the next begins. An error on one ends the run on all, before their
+    next batch. To be called within ``nil_audit.processes.shared_fate``.
 
     Args:
         plan: What to ask, and how.
@@ -43,48 +50,92 @@ def run_plan(
     """
     team = Team.join()
     team.agree(identity, name)
-    keys = plan.keys(identity, dtype)
-    team.agree(keys, "MMLU-Pro, or lm-eval,")
-    results: dict[str, CategoryResult] = {} if fresh else team.broadcast(lambda: _kept(keys))
-    reused, unkept = len(results), None
-    waiting = sorted(keys.keys() - results.keys(), key=lambda category: (-len(plan.questions[category]), category))
-    if waiting:
-        from nil_audit.score.harness import require_room, run_category
-
-        lm = build()
-        require_room(lm, plan, name)
-        with progress(f"MMLU-Pro {plan.protocol.name}, {name}", plan.size, "questions") as task:
-
-            def go_on(steps: int) -> None:
-                team.check()
-                task.advance(steps)
-
-            go_on(sum(len(result.answers) for result in results.values()))
-            for start in range(0, len(waiting), team.size):
-                mine = waiting[start + team.rank : start + team.rank + 1]
-                asked = run_category(lm, plan, mine[0], advance=go_on) if mine else None
-                for rank, result in enumerate(team.gather(asked)):
-                    if result is None:
-                        continue
-                    results[result.category] = result
-                    if rank != team.rank:
-                        task.advance(len(result.answers))
-                    if team.rank == 0:
-                        unkept = keep(keys[result.category], result) or unkept
+    run = _Run(plan, build, plan.journal(identity, dtype), team, name, progress)
+    kept: Answers = {} if fresh else team.broadcast(run.journal.read)
+    chosen: Chosen = plan.questions
+    new: Chosen | None = chosen
+    answers: Answers = {}
+    while new is not None:
+        questions = as_asked(plan.protocol, new, plan.examples())
+        team.agree([question.digest for question in questions], "MMLU-Pro, or lm-eval,")
+        answers |= run.answered(questions, kept)
+        if plan.precision is None:
+            break
+        correct = {
+            category: [one.correct for one in answers.values() if one.category == category] for category in chosen
+        }
+        new = next_round(plan.benchmark, chosen, correct, precision=plan.precision, seed=plan.seed or 0)
+        if new is not None:
+            chosen = merged(chosen, new)
     score = ScoreResult(
-        plan=plan,
+        plan=replace(plan, questions=chosen),
         name=name,
         identity=identity,
         dtype=dtype,
-        categories=tuple(results[category] for category in CATEGORIES),
-        reused=reused,
+        answers=in_order(answers.values()),
+        reused=sum(digest in kept for digest in answers),
         processes=team.size,
+        said=run.notes,
     )
+    unkept = run.unkept
     if team.rank == 0:
         unkept = keep_score(identity, score.to_dict()) or unkept
     return replace(score, unkept=unkept)
 
 
-def _kept(keys: Mapping[str, CategoryKey]) -> dict[str, CategoryResult]:
-    """The categories whose answers are on disk."""
-    return {category: result for category, key in keys.items() if (result := find(key))}
+class _Run:
+    """One model, loaded when it is first needed.
+
+    Attributes:
+        journal: Where the answers are kept.
+        unkept: Why they cannot be, in a sentence; None where they are.
+    """
+
+    def __init__(
+        self, plan: Plan, build: "Callable[[], Engine]", journal: Journal, team: Team, name: str, progress: Progress
+    ) -> None:
+        self.journal = journal
+        self.unkept: str | None = None
+        self._plan, self._build, self._team, self._name, self._progress = plan, build, team, name, progress
+        self._engine: Engine | None = None
+        self._asking: Asking | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was given up on the way, and why, in sentences."""
+        return () if self._asking is None else self._asking.notes
+
+    def answered(self, questions: Sequence[Question], kept: Answers) -> Answers:
+        """Answers to questions: those kept, and the others asked."""
+        known: Answers = {one.digest: kept[one.digest] for one in questions if one.digest in kept}
+        waiting = [question for question in questions if question.digest not in known]
+        if not waiting:
+            return known
+        plan, team = self._plan, self._team
+        if self._engine is None or self._asking is None:
+            self._engine = self._build()
+            require_room(self._engine, plan.protocol, questions, self._name)
+            self._asking = Asking(self._engine, plan.protocol, batch_size=plan.batch_size)
+        found = groups(plan.protocol, waiting, self._engine)
+        asked: Answers = dict(known)
+        with self._progress(f"MMLU-Pro {plan.protocol.name}, {self._name}", len(questions), "questions") as task:
+            task.advance(len(known))
+            for number, group in enumerate(found):
+                common = self._engine.begin(group.questions)
+                for place, batch in enumerate(self._asking.batches(group, team.rank, team.size)):
+                    team.check()
+                    start = time.perf_counter()
+                    mine = self._asking.ask(batch)
+                    if not number and not place and len(mine) * team.size < len(waiting):
+                        task.tell(costs(found, common, len(mine), time.perf_counter() - start))
+                    self._take(team.gather(mine), asked, task)
+        return asked
+
+    def _take(self, round_: Sequence[Answers], asked: Answers, task: Task) -> None:
+        """Keep the answers of one round of batches, and show how far the work is."""
+        fresh = {digest: answer for one in round_ for digest, answer in one.items()}
+        asked |= fresh
+        if self._team.rank == 0:
+            self.unkept = self.journal.append(fresh) or self.unkept
+        right = sum(answer.correct for answer in asked.values()) / len(asked)
+        task.advance(len(fresh), f"{right:.1%} right so far")

@@ -1,13 +1,18 @@
 """Ways to run MMLU-Pro on a model, one file each: what they build is a language model as lm-eval takes it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nil_audit.score.plan import Plan
 from nil_audit.source import Source
 from nil_audit.weights import Dtype
 
+if TYPE_CHECKING:
+    from nil_audit.score.engines.engine import Engine
 
-def build(plan: Plan, source: Source, *, dtype: Dtype, device: str, allow_pickle: bool, trust_remote_code: bool) -> Any:
+
+def build(
+    plan: Plan, source: Source, *, dtype: Dtype, device: str, allow_pickle: bool, trust_remote_code: bool
+) -> "Engine":
     """Load a checkpoint into the plan's engine.
 
     Args:
@@ -21,7 +26,7 @@ def build(plan: Plan, source: Source, *, dtype: Dtype, device: str, allow_pickle
     Raises:
         NilAuditError: The model cannot be loaded (see ``load_checkpoint``), or not by this engine.
     """
-    if plan.backend == "vllm":
+    if plan.engine == "vllm":
         from nil_audit.score.engines.vllm import load_vllm
 
         return load_vllm(source, dtype=dtype, trust_remote_code=trust_remote_code)
@@ -39,8 +44,12 @@ def build(plan: Plan, source: Source, *, dtype: Dtype, device: str, allow_pickle
     return wrapped(plan, checkpoint.model, checkpoint.tokenizer)
 
 
-def wrapped(plan: Plan, model: Any, tokenizer: Any) -> Any:
+def wrapped(plan: Plan, model: Any, tokenizer: Any) -> "Engine":
     """A model of transformers that is loaded already; it stays where it is, and the tokenizer as it is."""
-    from nil_audit.score.engines.hf import wrap_model
+    from nil_audit.progress import quiet_libraries
+    from nil_audit.score.engines.plain import PlainHFLM, wrapping
+    from nil_audit.score.engines.shared import SharedHFLM
 
-    return wrap_model(model, tokenizer, batch_size=plan.batch_size or 1)
+    chosen = PlainHFLM if plan.engine == "plain" else SharedHFLM
+    with quiet_libraries():
+        return chosen(**wrapping(model, tokenizer, batch_size=plan.batch_size or 1))

@@ -21,11 +21,11 @@ def load_vllm(source: Source, *, dtype: str, trust_remote_code: bool) -> Any:
     """
     if source.gguf is not None:
         raise UsageError(
-            f"{source.name} is a GGUF file, which vLLM would run as it is quantised; leave --backend vllm out, and its"
+            f"{source.name} is a GGUF file, which vLLM would run as it is quantised; leave --engine vllm out, and its"
             " weights are turned back into numbers."
         )
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UsageError("vLLM starts its own processes; run --backend vllm without accelerate launch or torchrun.")
+        raise UsageError("vLLM starts its own processes; run --engine vllm without accelerate launch or torchrun.")
     from lm_eval.models.vllm_causallms import VLLM
 
     with quiet_libraries():

@@ -1,7 +1,7 @@
-"""The engine of transformers: a loaded model behind lm-eval's wrapper."""
+"""The plain engine: a loaded model of transformers behind lm-eval's wrapper, every prompt read whole."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -11,23 +11,45 @@ from transformers import LogitsProcessor, LogitsProcessorList
 
 from nil_audit.errors import CheckpointError
 from nil_audit.progress import quiet_libraries
-from nil_audit.score.harness import not_finite
+from nil_audit.score.engines.engine import by_question, not_finite, requests_of
+from nil_audit.score.protocols import Protocol, generation_length
+from nil_audit.score.questions import Question, Response
 
 
-class QuietHFLM(HFLM):
-    """lm-eval's wrapper of a loaded model, that shows progress by question and encodes a prompt once.
+class PlainHFLM(HFLM):
+    """lm-eval's wrapper of a loaded model, that encodes a prompt once.
 
     It refuses what lm-eval makes an answer of, or fails at with an IndexError: scores that are not numbers, and tokens
     that the embedding does not have.
     """
 
-    advance: Callable[[int], object] | None = None
+    engine = "plain"
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         # lm-eval encodes the prompt anew for every option; the four last texts hold it until the question is done
         self._encoded = lru_cache(maxsize=4)(self._checked_encode)
         self._vocabulary = _vocabulary(self.model)
+        self.notes: list[str] = []
+
+    def room(self, protocol: Protocol) -> int:
+        """Tokens that a prompt may have before lm-eval cuts it from the left.
+
+        For a log-likelihood the last token of prompt and answer is only predicted, never read, so one more token than
+        the context fits; for a generation the room that is generated into is taken off.
+        """
+        return self.max_length - generation_length(self.max_length) if protocol.generates else self.max_length + 1
+
+    def begin(self, questions: Sequence[Question]) -> int:
+        """Nothing: each prompt is read whole."""
+        return 0
+
+    def respond(self, questions: Sequence[Question]) -> list[list[Response]]:
+        """One batch, by lm-eval's own forward passes."""
+        requests = requests_of(questions, self.max_length)
+        with quiet_libraries():
+            ask = self.loglikelihood if questions[0].endings else self.generate_until
+            return by_question(questions, ask(requests, disable_tqdm=True))
 
     def _checked_encode(self, *arguments: Any, **options: Any) -> list[int]:
         """The tokens of a text, each of them one that the model has."""
@@ -43,13 +65,6 @@ class QuietHFLM(HFLM):
         """The tokens of a text, as lm-eval encodes it."""
         return list(self._encoded(string, add_special_tokens, **options))
 
-    def _model_call(self, inps: Any, **kwargs: Any) -> Any:
-        """One forward pass; a row is one question, since its options share a context."""
-        logits = super()._model_call(inps, **kwargs)
-        if self.advance:
-            self.advance(inps.shape[0])
-        return logits
-
     def _select_cont_toks(self, logits: Any, *arguments: Any, **kwargs: Any) -> Any:
         """The log-probabilities of the positions that are scored, of one question."""
         chosen = super()._select_cont_toks(logits, *arguments, **kwargs)
@@ -58,12 +73,9 @@ class QuietHFLM(HFLM):
         return chosen
 
     def _model_generate(self, context: Any, *arguments: Any, **kwargs: Any) -> Any:
-        """One batch of generations; a row is one question."""
+        """One batch of generations."""
         checked = LogitsProcessorList([_RefuseNaN(self.model.dtype)])
-        tokens = super()._model_generate(context, *arguments, logits_processor=checked, **kwargs)
-        if self.advance:
-            self.advance(context.shape[0])
-        return tokens
+        return super()._model_generate(context, *arguments, logits_processor=checked, **kwargs)
 
 
 class _RefuseNaN(LogitsProcessor):
@@ -83,8 +95,8 @@ def _vocabulary(model: Any) -> int:
     return int(model.get_input_embeddings().weight.shape[0])
 
 
-def wrap_model(model: Any, tokenizer: Any, *, batch_size: int) -> QuietHFLM:
-    """A loaded model as lm-eval takes it, on the device where it is.
+def wrapping(model: Any, tokenizer: Any, *, batch_size: int) -> dict[str, Any]:
+    """What lm-eval's wrapper is given to take a loaded model on the device where it is.
 
     lm-eval may give the tokenizer a padding token; it gets a copy, so that the caller's stays as it was.
 
@@ -99,5 +111,4 @@ def wrap_model(model: Any, tokenizer: Any, *, batch_size: int) -> QuietHFLM:
     tokenizer = copy.deepcopy(tokenizer)
     if (tokenizer.pad_token_id or 0) >= _vocabulary(model):
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token  # padding is masked, so any token does
-    with quiet_libraries():
-        return QuietHFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
+    return {"pretrained": model, "tokenizer": tokenizer, "batch_size": batch_size}
