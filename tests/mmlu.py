@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 
+from nil_audit.score.answers import Answer
 from nil_audit.score.protocols import CATEGORIES, LETTERS
 from tests.tiny import byte_tokenizer
 
@@ -39,6 +40,28 @@ def mmlu_rows(each: int = 4, *, seed: int = 0) -> tuple[Rows, Rows]:
     test = [row(70 + i, category, 2 + i % 9) for i, category in enumerate(CATEGORIES * each)]
     validation = [row(i, category, 4) for i, category in enumerate(c for c in CATEGORIES for _ in range(5))]
     return sorted(test, key=lambda one: one["category"]), validation
+
+
+def answer(**known: Any) -> Answer:
+    """An answer of which only what matters is said."""
+    rest: dict[str, Any] = {
+        "question_id": 1,
+        "category": "law",
+        "options": 10,
+        "target": "A",
+        "chosen": "A",
+        "correct": True,
+        "likelihoods": (),
+        "text": None,
+        "cut": False,
+        "question_cut": False,
+        "context": 1024,
+        "engine": "shared",
+        "batch_size": 8,
+        "seconds": 0.5,
+        "created": "2026-01-01T00:00:00+00:00",
+    }
+    return Answer(**rest | known)
 
 
 def write_mmlu(folder: Path, test: Rows, validation: Rows, kind: str = "parquet") -> Path:

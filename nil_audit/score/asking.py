@@ -36,10 +36,13 @@ class Group:
 
 
 def groups(protocol: Protocol, questions: Sequence[Question], engine: "Engine") -> list[Group]:
-    """Questions grouped by the worked examples that they are asked with: by category, or all together."""
+    """Questions grouped by the worked examples that they are asked with, where the engine makes use of that.
+
+    Without, they are in one group, and in the batches that lm-eval's own run has.
+    """
     by_name: dict[str, list[tuple[int, Question]]] = {}
     for question in questions:
-        name = question.category if protocol.own_shots else "all"
+        name = question.category if protocol.own_shots and engine.shares else "all"
         by_name.setdefault(name, []).append((len(engine.tok_encode(question.prompt)), question))
     found = []
     for members in by_name.values():
@@ -109,9 +112,11 @@ class Asking:
 
     def _halve(self, error: Exception, size: int) -> None:
         """Half the batch where memory ran out; any other error goes on."""
-        from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+        from accelerate.utils.memory import clear_device_cache
 
-        if not (should_reduce_batch_size(error) or isinstance(error, MemoryError)):
+        from nil_audit.weights.memory import ran_out
+
+        if not ran_out(error):
             raise error
         if size == 1:
             raise MeasurementError(

@@ -158,9 +158,9 @@ def shrink(error: Exception, batch: int, window: int) -> int:
     Raises:
         MeasurementError: One window alone does not fit.
     """
-    from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+    from accelerate.utils.memory import clear_device_cache
 
-    if not (should_reduce_batch_size(error) or isinstance(error, MemoryError)):
+    if not ran_out(error):
         raise error
     if batch == 1:
         raise MeasurementError(
@@ -170,6 +170,13 @@ def shrink(error: Exception, batch: int, window: int) -> int:
     error.__traceback__ = None  # its frames hold the tensors that did not fit
     clear_device_cache(garbage_collection=True)
     return batch // 2
+
+
+def ran_out(error: Exception) -> bool:
+    """Whether an error means that the device's or the machine's memory ran out."""
+    from accelerate.utils.memory import should_reduce_batch_size
+
+    return should_reduce_batch_size(error) or isinstance(error, MemoryError | torch.OutOfMemoryError)
 
 
 @contextmanager

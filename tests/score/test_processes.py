@@ -23,7 +23,7 @@ from tests.mmlu import mmlu_rows, write_mmlu
 @pytest.fixture(scope="module")
 def forks() -> Iterator[Forks]:
     """A process with everything loaded that scoring loads."""
-    ours = ("cli.app", "score.engines.hf", "score.harness", "score.run", "weights.checkpoint", "report.score")
+    ours = ("cli.app", "score.engines.shared", "score.questions", "score.run", "weights.checkpoint", "report.score")
     modules = (*(f"nil_audit.{name}" for name in ours), "transformers.models.llama.modeling_llama", "datasets")
     with Forks(*modules) as loaded:
         yield loaded
@@ -37,7 +37,7 @@ def _score(process: Started) -> dict[str, Any]:
 
 def _timeless(score: dict[str, Any]) -> dict[str, Any]:
     """A score without what may differ between runs that ask the same."""
-    gone = ("created", "seconds", "categories_reused", "processes")
+    gone = ("created", "seconds", "answers_reused", "processes")
     rows = [{key: value for key, value in row.items() if key not in gone} for row in score["categories"]]
     return {key: value for key, value in score.items() if key not in gone} | {"categories": rows}
 
@@ -90,16 +90,20 @@ def test_a_run_killed_in_the_middle_and_resumed_gives_the_same(
 ) -> None:
     cache = tmp_path / "cache"
     process = forks.start(command, tmp_path, NIL_AUDIT_CACHE=str(cache))
-    kept: list[Path] = []
-    while len(kept) < 3:
+    while not (kept := _kept(cache)):
         assert not process.has_ended(), "the run ended before it could be killed"
         time.sleep(0.01)
-        kept = list(cache.rglob("leaderboard-*.json"))
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    kept = list(cache.rglob("leaderboard-*.json"))
-    assert 3 <= len(kept) < 14
+    kept = _kept(cache)
+    assert 8 <= kept < 112
 
     resumed = _score(forks.start(command, tmp_path, NIL_AUDIT_CACHE=str(cache)))
-    assert resumed["categories_reused"] == len(kept)
+    assert resumed["answers_reused"] == kept
     assert _timeless(resumed) == _timeless(alone)
+
+
+def _kept(cache: Path) -> int:
+    """Answers kept in a cache, by the lines that are whole."""
+    lines = (line for file in cache.rglob("*.jsonl") for line in file.read_bytes().splitlines(keepends=True))
+    return sum(line.endswith(b"}}\n") for line in lines)

@@ -24,6 +24,7 @@ class PlainHFLM(HFLM):
     """
 
     engine = "plain"
+    shares = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -29,6 +29,8 @@ _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3, torch.float16: 0.1, torc
 class SharedHFLM(PlainHFLM):
     """lm-eval's wrapper of a loaded model, that reads a group's common prefix once."""
 
+    shares = True
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._prefix: Prefix | None = None

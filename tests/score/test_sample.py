@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from nil_audit.errors import UsageError
 from nil_audit.score.data import Benchmark, load_benchmark
-from nil_audit.score.plan import choose_questions
 from nil_audit.score.protocols import CATEGORIES
+from nil_audit.score.sample import choose_questions
 
 
 def _benchmark(sizes: list[int], *, backwards: bool = False) -> Benchmark:
