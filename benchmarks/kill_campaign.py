@@ -1,11 +1,12 @@
 """Runs killed at random moments: every file they leave is whole, and the run that ends gives what it would have given.
 
-    python -m benchmarks.kill_campaign [--kills 100] [--seed 1] [--no-score]
+    python -m benchmarks.kill_campaign [--kills 100] [--seed 1] [--only audit|score]
 
 A list of tiny models is audited, and every fifth time one is scored on a small data set, into a cache and a folder.
 Each run is a fork of this process, so that it starts at once, and most are killed (SIGKILL) before they end. After
 each, every file in the cache and in the folder must be whole; a run that ends must have the results of one that nobody
-disturbed, apart from times, and leave no temporary file. Prints what went wrong, and counts.
+disturbed, apart from times, and leave no temporary file; and no more questions of a score may have been asked twice
+than a batch a kill. Prints what went wrong, and counts.
 """
 
 import argparse
@@ -23,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 QUIET = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
-OF_TIME = ("created", "cost", "seconds", "categories_reused")  # a run after a kill asks only what is missing
+OF_TIME = ("created", "cost", "seconds", "answers_reused")  # a run after a kill asks only what is missing
+BATCH = 8
 _ARCHITECTURES = ("llama", "gpt2", "qwen3", "gpt_neox")
 
 
@@ -33,7 +35,7 @@ class Job:
     def __init__(self, folder: Path, name: str, arguments: list[str]) -> None:
         self.out, self.cache, self.seconds = folder / f"{name}-out", folder / f"{name}-cache", 0.0
         self.arguments = [name, *arguments, "--out", str(self.out), "--quiet"]
-        self.log = folder / f"{name}.log"
+        self.log, self.asked = folder / f"{name}.log", folder / f"{name}.asked"
         begun = time.perf_counter()
         if (code := self.run(None)) != 0:
             raise SystemExit(f"The undisturbed run ended with {code}: {self.log.read_text()}")
@@ -61,6 +63,7 @@ class Job:
         from nil_audit.cli.app import main
 
         os.environ["NIL_AUDIT_CACHE"] = str(self.cache)
+        self._write_down_what_is_asked()
         sys.argv = ["nil-audit", *self.arguments]
         with self.log.open("w") as log:
             os.dup2(log.fileno(), 1)
@@ -75,6 +78,23 @@ class Job:
             sys.stderr.flush()
             os._exit(code if isinstance(code, int) else 1)
 
+    def _write_down_what_is_asked(self) -> None:
+        from nil_audit.score.engines.plain import PlainHFLM
+
+        respond = PlainHFLM.respond
+
+        def noted(engine: Any, questions: Any) -> Any:
+            with self.asked.open("a") as file:
+                file.write("".join(f"{question.row['question_id']}\n" for question in questions))
+            return respond(engine, questions)
+
+        PlainHFLM.respond = noted  # type: ignore[method-assign]
+
+    def asked_again(self) -> int:
+        """Questions asked beyond the first time since everything was forgotten."""
+        asked = self.asked.read_text().split() if self.asked.exists() else []
+        return len(asked) - len(set(asked))
+
     def results(self) -> dict[str, Any]:
         """Every JSON document of the folder of results, without what is of time."""
         return {
@@ -86,6 +106,7 @@ class Job:
         """Begin anew."""
         for folder in (self.out, self.cache):
             shutil.rmtree(folder, ignore_errors=True)
+        self.asked.unlink(missing_ok=True)
 
     def damages(self) -> Iterator[str]:
         """Every file that is not whole."""
@@ -98,6 +119,9 @@ class Job:
                     json.loads(text)
                     if path.parent.name == "records":
                         read_record(path)
+                elif path.suffix == ".jsonl":
+                    for line in text.split("\n")[:-1]:  # what follows the last end of line may be half an answer
+                        json.loads(line or "{}")
                 elif not text.strip() or (path.suffix == ".html" and not text.rstrip().endswith("</html>")):
                     yield f"{path} is cut short"
             except Exception as error:
@@ -135,15 +159,22 @@ def campaign(jobs: list[Job], kills: int, source: random.Random) -> Counter[str]
 
     Returns:
         Counts: "kills", "with files left" (of those, runs that had kept something), "temporary files left", "runs that
-        ended", and "wrong".
+        ended", "questions asked twice", and "wrong".
     """
     counts: Counter[str] = Counter(
-        {"kills": 0, "with files left": 0, "temporary files left": 0, "runs that ended": 0, "wrong": 0}
+        {
+            "kills": 0,
+            "with files left": 0,
+            "temporary files left": 0,
+            "runs that ended": 0,
+            "questions asked twice": 0,
+            "wrong": 0,
+        }
     )
     while counts["kills"] < kills:
         job = jobs[1] if len(jobs) > 1 and counts["runs that ended"] % 5 == 4 else jobs[0]
         job.forget()
-        code: int | None = None
+        code, killed = None, 0
         for attempt in range(source.randint(1, 6)):
             begun = time.perf_counter()
             code = job.run(source.uniform(0, 1.1 * job.seconds))
@@ -153,6 +184,7 @@ def campaign(jobs: list[Job], kills: int, source: random.Random) -> Counter[str]
             if code is not None:
                 break
             counts["kills"] += 1
+            killed += 1
             counts["with files left"] += any(True for _ in job.files())
             counts["temporary files left"] += len(list(job.files(temporary=True)))
         code = job.run(None) if code is None else code
@@ -160,6 +192,9 @@ def campaign(jobs: list[Job], kills: int, source: random.Random) -> Counter[str]
         wrong = [f"a run ended with {code}: {job.log.read_text()}"] if code else []
         if not code:
             wrong += [f"after kills {place} differs" for place in _differences(job.results(), job.expected)]
+        counts["questions asked twice"] += job.asked_again()
+        if job.asked_again() > killed * BATCH:
+            wrong.append(f"{job.asked_again()} questions were asked twice after {killed} kills")
         wrong += [f"{path} was not swept up" for path in job.files(temporary=True)]
         counts["wrong"] += _told([*wrong, *job.damages()])
     return counts
@@ -179,7 +214,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--models", type=int, default=len(_ARCHITECTURES))
-    parser.add_argument("--no-score", action="store_true", help="Audits alone.")
+    parser.add_argument("--only", choices=("audit", "score"), help="Runs of one kind alone.")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -197,14 +232,14 @@ def main() -> None:
             str(checkpoint_folder(folder / one, one, seed=seed))
             for seed, one in enumerate(_ARCHITECTURES[: options.models])
         ]
-        jobs = [
-            Job(
-                folder, "audit", [*models, "--probe", str(probe), "--window", "16", "--context", "4", "--tokens", "512"]
-            )
-        ]
-        if not options.no_score:
+        jobs = []
+        if options.only != "score":
+            settings = ["--probe", str(probe), "--window", "16", "--context", "4", "--tokens", "512"]
+            jobs.append(Job(folder, "audit", [*models, *settings]))
+        if options.only != "audit":
             data = write_mmlu(folder / "mmlu_pro", *mmlu_rows())
-            jobs.append(Job(folder, "score", [str(answering_checkpoint(folder / "answering")), "--data", str(data)]))
+            settings = ["--data", str(data), "--batch-size", str(BATCH)]
+            jobs.append(Job(folder, "score", [str(answering_checkpoint(folder / "answering")), *settings]))
         begun = time.perf_counter()
         counts = campaign(jobs, options.kills, random.Random(options.seed))
         print(", ".join(f"{key}: {count}" for key, count in counts.items()) + ".")
