@@ -58,7 +58,7 @@ _RUNNING = (
         "--dtype",
         "--device",
     ),
-    *("--fresh", "--allow-pickle", "--trust-remote-code"),
+    *("--fresh", "--allow-pickle", "--trust-remote-code", "--eval-results"),
 )
 """Options that say what is asked, and of what."""
 
@@ -91,6 +91,9 @@ def score(
     allow_pickle: AllowPickle = False,
     trust_remote_code: TrustRemoteCode = False,
     out: Annotated[Path | None, value("DIR", RESULTS, "Folder for scores.html, .md, .json, .csv, each answer.")] = None,
+    eval_results: Annotated[
+        bool, flag("--eval-results", RESULTS, "Also write DIR/hub/MODEL/.eval_results/mmlu_pro.yaml, for the Hub.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -116,6 +119,8 @@ def score(
         raise UsageError(
             f"vLLM decides for itself, so {' and '.join(idle)} cannot go with --engine vllm; leave it out."
         )
+    if eval_results and out is None:
+        raise UsageError("--eval-results writes files; name a folder for them with --out DIR.")
     check_models(context, models or [])
     weights = check_dtype(dtype)
     if out is not None:
@@ -134,7 +139,8 @@ def score(
         output.note(trouble)
 
     from nil_audit.catalog.scores import published_for
-    from nil_audit.report.score import score_files, score_page
+    from nil_audit.report.score import hub_files, score_files, score_page
+    from nil_audit.score.eval_results import sample_note, upload_words
     from nil_audit.score.plan import plan_score
     from nil_audit.score.run import run_plan
 
@@ -187,15 +193,24 @@ def score(
     document = with_failures({"scores": scores, "published": known}, outcome.failures)
     named = [{**row, "model": name} for name, rows in known.items() for row in rows]
     answers = {name: result.answers for name, result in results.items()}
+    files = score_files(scores, answers, document) if scores else {}
+    then = f"Next: nil-audit compare {shlex.quote(str(out))}"
+    if eval_results and out is not None and scores:
+        hub = hub_files(scores)
+        files |= hub
+        name, path = scores[0]["model"], out / next(iter(hub))
+        then = f"Next: {upload_words(name, path.parent.parent, on_hub=name in on_hub)}"
+        if note := sample_note(scores):
+            output.note(note)
     finish(
         output,
         "scores",
         score_page(scores, answers, named, command=command_line()) if scores else None,
-        score_files(scores, answers, document) if scores else {},
+        files,
         document,
         outcome=outcome,
         out=out,
-        then=f"Next: nil-audit compare {shlex.quote(str(out))}",
+        then=then,
     )
 
 

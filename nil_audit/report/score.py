@@ -8,6 +8,7 @@ from nil_audit.files import distinct_names
 from nil_audit.report.render.page import Block, Bullets, Cell, Listing, Page, Section, Table, table
 from nil_audit.report.render.text import MISSING, display_names, estimate_text, percent
 from nil_audit.score.answers import Answer
+from nil_audit.score.eval_results import FOLDER, TASK_ID, eval_results_text
 from nil_audit.score.result import answer_numbers
 from nil_audit.stats.estimate import Estimate
 
@@ -107,6 +108,15 @@ def score_files(scores: Sequence[Row], answers: Mapping[str, Sequence[Answer]], 
         "scores.json": document,
         "scores.csv": pd.json_normalize(rows, sep="_")[list(_FLAT)],
         **{f"answers/{files[shown[model]]}.csv": pd.DataFrame(list(given)) for model, given in answers.items()},
+    }
+
+
+def hub_files(scores: Sequence[Row]) -> dict[str, str]:
+    """Scores as the Hub's evaluation results, by path: a folder a model, laid out as its repository is."""
+    shown = display_names(score["model"] for score in scores)
+    folders = distinct_names(shown.values())
+    return {
+        f"hub/{folders[shown[score['model']]]}/{FOLDER}/{TASK_ID}.yaml": eval_results_text(score) for score in scores
     }
 
 
