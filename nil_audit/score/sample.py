@@ -4,12 +4,18 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
+
+import numpy as np
 
 from nil_audit.errors import UsageError
 from nil_audit.score.data import Benchmark, Row
 from nil_audit.score.protocols import CATEGORIES
+from nil_audit.stats.stratified import error_of_mean, share_variances
 
 SEED = 1234
+_MARGIN = 1.02
+_GROWTH = 4
 Chosen = Mapping[str, tuple[Row, ...]]
 """Questions by category, each category's ordered by question id."""
 
@@ -30,10 +36,11 @@ def require_sample(size: int | None) -> None:
 def choose_questions(benchmark: Benchmark, size: int | None = None, *, seed: int = SEED) -> dict[str, tuple[Row, ...]]:
     """Questions by category, all or a sample stratified by category.
 
-    Every category gets its share of the sample in proportion to its questions (largest remainders, at least
-    one), so the plain mean over the sample estimates the score on the full set. Within a category questions are
-    ranked by the sha256 of seed and question id and the first are taken: the choice depends neither on the order
-    of a file nor on any library's random numbers.
+    All questions stand in one order, and a sample is the first of them, so that a larger one holds every smaller one.
+    Each category's first question comes first; the others follow so that at every size each category has its share,
+    in proportion to its questions (Sainte-Laguë's divisors: its k-th comes at (2k - 1) / size of the category), and
+    the plain mean over the sample estimates the score on the full set. Within a category the order is that of
+    the sha256 of seed and question id: it depends neither on the order of a file nor on any library's random numbers.
 
     Args:
         benchmark: Where to choose from.
@@ -50,24 +57,14 @@ def choose_questions(benchmark: Benchmark, size: int | None = None, *, seed: int
     rows = {category: benchmark.of(category) for category in CATEGORIES}
     if size is None or size >= len(benchmark.questions):
         return rows
-    shares = _allocate({category: len(found) for category, found in rows.items()}, size)
+    shares = shares_of({category: len(found) for category, found in rows.items()}, size)
     return {category: _first_by_hash(found, shares[category], seed) for category, found in rows.items()}
 
 
-def _allocate(sizes: dict[str, int], total: int) -> Counter[str]:
-    """Split ``total`` in proportion to ``sizes`` by largest remainders, at least one and at most ``sizes`` each."""
-    population = sum(sizes.values())
-    exact = {name: total * size / population for name, size in sizes.items()}
-    shares = Counter({name: max(1, math.floor(share)) for name, share in exact.items()})
-    by_remainder = sorted(sizes, key=lambda name: (shares[name] - exact[name], name))
-    while sum(shares.values()) < total:
-        for name in by_remainder:
-            if sum(shares.values()) < total and shares[name] < sizes[name]:
-                shares[name] += 1
-    while sum(shares.values()) > total:  # the floor of one a category can overshoot: the most favoured give way
-        above_one = [name for name in shares if shares[name] > 1]
-        shares[max(above_one, key=lambda name: (shares[name] - exact[name], name))] -= 1
-    return shares
+def shares_of(sizes: Mapping[str, int], total: int) -> Counter[str]:
+    """Split ``total`` in proportion to ``sizes``, at least one each, so that a larger total lessens no share."""
+    places = sorted(((2 * k + 1) / size if k else 0, name) for name, size in sizes.items() for k in range(size))
+    return Counter(name for _, name in places[:total])
 
 
 def _first_by_hash(rows: tuple[Row, ...], count: int, seed: int) -> tuple[Row, ...]:
@@ -102,13 +99,41 @@ def next_round(
         asked: The questions asked so far, by category.
         correct: Their outcomes, by category.
         precision: Standard error to come down to, with the finite-population correction (see
-            ``nil_audit.stats.proportion.sampling_error``).
+            ``nil_audit.stats.proportion.share_of_all``).
         seed: Of the sample.
 
     Returns:
         Questions not asked yet, by category; None where the error is at most the precision, or none is left.
     """
-    raise NotImplementedError
+    there = [len(benchmark.of(category)) for category in asked]
+    right, counts = [sum(correct[category]) for category in asked], [len(correct[category]) for category in asked]
+    size = next_size(right, counts, there, precision)
+    if size is None:
+        return None
+    chosen, known = choose_questions(benchmark, size, seed=seed), {row["question_id"] for row in chain(*asked.values())}
+    return {name: tuple(row for row in rows if row["question_id"] not in known) for name, rows in chosen.items()}
+
+
+def next_size(right: Sequence[int], asked: Sequence[int], there: Sequence[int], precision: float) -> int | None:
+    """How many questions a sample should have next, or None where its accuracy is precise enough.
+
+    With the variance within categories that the answers so far show, V = Σ N_c s_c² / N, a sample in proportion needs
+    n = V / (precision² + V / N). The next has 2% more than that, so that it is mostly the last; but at least as many
+    new questions as there are categories, and at most four times as many as before, since V is a guess from few.
+
+    Args:
+        right: Right answers by category.
+        asked: Answers by category, at least one each.
+        there: Questions by category.
+        precision: Standard error to come down to.
+    """
+    spread = share_variances(right, asked)
+    if error_of_mean(spread, asked, there) <= precision:
+        return None
+    n, every = sum(asked), sum(there)
+    within = float(np.dot(there, spread)) / every
+    needed = math.ceil(_MARGIN * within / (precision**2 + within / every))
+    return min(max(needed, n + len(there)), _GROWTH * n, every)
 
 
 def merged(one: Chosen, other: Chosen) -> dict[str, tuple[Row, ...]]:
