@@ -75,7 +75,7 @@ def run_plan(
         answers=in_order(answers.values()),
         reused=sum(digest in kept for digest in answers),
         processes=team.size,
-        said=run.notes,
+        said=tuple(dict.fromkeys(note for notes in team.gather(run.notes) for note in notes)),
     )
     unkept = run.unkept
     if team.rank == 0:
