@@ -18,6 +18,10 @@ Layer = tuple[torch.Tensor, torch.Tensor]
 """Keys and values, (1, H, P, d) each."""
 
 
+_BLOCK = 256
+"""Tokens by which the room for keys and values grows where it was too small."""
+
+
 class SharingError(Exception):
     """Why a prefix cannot be read once with this model, in words that follow "because"."""
 
@@ -50,6 +54,7 @@ class RoomyLayer(DynamicLayer):
         super().__init__()
         self.dtype, self.device = keys.dtype, keys.device
         self._length = keys.shape[-2]
+        self._places: tuple[torch.Tensor, torch.Tensor] | None = None
         self._all_keys, self._all_values = (self._with_room(one, rows, room) for one in (keys, values))
         self.is_initialized = True
         self._show()
@@ -59,11 +64,35 @@ class RoomyLayer(DynamicLayer):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write what follows, (B, H, T, d), and return all keys and values so far, (B, H, P + ... + T, d)."""
         end = self._length + key_states.shape[-2]
-        self._all_keys[:, :, self._length : end] = key_states
-        self._all_values[:, :, self._length : end] = value_states
+        if end > (room := self._all_keys.shape[-2]):
+            more = max(end - room, _BLOCK)
+            self._all_keys = self._with_room(self._all_keys, len(self._all_keys), more)
+            self._all_values = self._with_room(self._all_values, len(self._all_values), more)
+        if self._places is None:
+            self._all_keys[:, :, self._length : end] = key_states
+            self._all_values[:, :, self._length : end] = value_states
+        else:
+            rows, columns = self._places
+            self._all_keys[rows, :, columns] = key_states[:, :, 0]
+            self._all_values[rows, :, columns] = value_states[:, :, 0]
+            self._places = None
         self._length = end
         self._show()
         return self._all_keys[:, :, :end], self._all_values[:, :, :end]
+
+    def expect(self, rows: torch.Tensor, columns: torch.Tensor, length: int) -> None:
+        """Have the next token of each row written after the row's own last one, over its padding.
+
+        So the text of every row is without a gap, whatever a model makes of the distance of two columns.
+
+        Args:
+            rows: 0 to B - 1.
+            columns: Tokens that each row holds, (B,).
+            length: The largest of them: columns beyond it are no longer looked at.
+        """
+        self._places = rows.to(self.device), columns.to(self.device)
+        self._length = length
+        self._show()
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:
         """Keep these rows, in this order."""
@@ -76,7 +105,7 @@ class RoomyLayer(DynamicLayer):
     @staticmethod
     def _with_room(prefix: torch.Tensor, rows: int, room: int) -> torch.Tensor:
         _, heads, length, width = prefix.shape
-        buffer = prefix.new_empty(rows, heads, length + room, width)
+        buffer = prefix.new_zeros(rows, heads, length + room, width)  # padding is read, if only to be masked
         buffer[:, :, :length] = prefix
         return buffer
 
@@ -153,7 +182,7 @@ class Prefix:
         positions: torch.Tensor,
         scored: torch.Tensor,
     ) -> torch.Tensor:
-        """One forward pass over what comes next.
+        """One forward pass over what comes next; where that is a token a row, it follows the row's own last one.
 
         Args:
             inputs: Tokens, (B, T).
@@ -165,6 +194,11 @@ class Prefix:
         Returns:
             Those logits, (B, n, V).
         """
+        if inputs.shape[1] == 1:
+            rows = torch.arange(len(inputs), device=inputs.device)
+            for layer in cache.layers:
+                if isinstance(layer, RoomyLayer):
+                    layer.expect(rows, positions[:, 0], mask.shape[1] - 1)
         given = {"position_ids": positions} if self._takes_positions else {}
         with torch.no_grad(), logits_at(self._model, scored) as was_asked:
             logits = self._model(inputs, attention_mask=mask, past_key_values=cache, use_cache=True, **given).logits

@@ -1,0 +1,179 @@
+"""Greedy decoding of a batch of answers after a shared prefix, each up to the token that decides it.
+
+Shapes: B answers that are not at their end, P tokens of the prefix, S of the longest suffix, V vocabulary.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from lm_eval.filters.extraction import RegexFilter
+from lm_eval.filters.selection import TakeFirstFilter
+from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
+
+from nil_audit.score.engines.engine import not_finite
+from nil_audit.score.engines.prefix import Prefix, SharingError, Tokens, logits_at
+
+_TAIL = 32
+"""Last tokens of an answer whose text is looked at after every step."""
+
+_FOLLOWED = 256
+"""Tokens of an answer that are checked against a plain forward pass, so that their logits take little memory."""
+
+_IRRELEVANT = {
+    *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "max_length", "max_new_tokens"),
+    *("do_sample", "temperature", "top_k", "top_p", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff"),
+    *("renormalize_logits", "length_penalty", "early_stopping", "use_cache", "cache_implementation", "cache_config"),
+    *("output_attentions", "output_hidden_states", "output_scores", "output_logits", "return_dict_in_generate"),
+    *("disable_compile", "compile_config", "transformers_version", "_from_model_config"),
+}
+"""What a generation_config may hold without changing which token greedy decoding takes, or is read here."""
+
+_NEUTRAL = {"repetition_penalty", "encoder_repetition_penalty", "guidance_scale", "num_beams", "num_return_sequences"}
+"""What changes nothing at 1; anything else changes nothing at 0, false or empty."""
+
+
+def changes_choice(generation_config: Any) -> str | None:
+    """What of a model's generation_config makes lm-eval's generation take other tokens than the likeliest, by name."""
+    given: Mapping[str, Any] = generation_config.to_diff_dict()
+    changing = [
+        name
+        for name, value in given.items()
+        if name not in _IRRELEVANT and value and not (name in _NEUTRAL and value == 1)
+    ]
+    return ", ".join(sorted(changing)) or None
+
+
+def answer_pattern(task: Any) -> re.Pattern[str] | None:
+    """The pattern whose first match in an answer is all that lm-eval's task looks at; None where it looks at more.
+
+    Args:
+        task: lm-eval's, whose first filters give the answer.
+    """
+    made = [make() for make in task._filters[0].filters]
+    if len(made) == 2 and type(made[0]) is RegexFilter and type(made[1]) is TakeFirstFilter:
+        return made[0].regex if made[0].group_select == 0 else None
+    return None
+
+
+class Stop:
+    """When an answer is at its end, and which text it then is.
+
+    Attributes:
+        limit: Tokens of the longest answer.
+    """
+
+    def __init__(self, engine: Any, options: Mapping[str, Any], pattern: re.Pattern[str] | None) -> None:
+        """Read lm-eval's options of a request and the model's own.
+
+        Args:
+            engine: lm-eval's wrapper of a model.
+            options: The request's, with lm-eval's names ("until", "max_gen_toks").
+            pattern: What decides an answer when it first occurs.
+        """
+        self._decode = engine.tok_decode
+        self._pattern = pattern
+        chosen = normalize_gen_kwargs(dict(options), engine.max_gen_toks)
+        end = engine.tok_decode(engine.eot_token_id, skip_special_tokens=False)
+        self._until = handle_stop_sequences(chosen["until"], eos=end)
+        config = engine.model.generation_config
+        own = config.eos_token_id
+        self._ends = {engine.eot_token_id, *(own if isinstance(own, (list, tuple)) else [own])}
+        # of the two lengths transformers takes the model's own
+        self.limit = int(config.max_new_tokens or chosen["max_gen_toks"])
+
+    def reached(self, tokens: list[int]) -> bool:
+        """Whether nothing that would follow these tokens can change what lm-eval reads in the answer."""
+        if tokens[-1] in self._ends or len(tokens) >= self.limit:
+            return True
+        # the tail may begin in the middle of a character, so what it seems to say is looked up in the whole
+        return self._says_end(self._decode(tokens[-_TAIL:])) and self._says_end(self._decode(tokens))
+
+    def _says_end(self, text: str) -> bool:
+        kept = self._cut(text)
+        return len(kept) < len(text) or (self._pattern is not None and self._pattern.search(kept) is not None)
+
+    def text(self, tokens: list[int]) -> str:
+        """The answer, as lm-eval would have it from these tokens."""
+        return self._cut(self._decode(tokens))
+
+    def _cut(self, text: str) -> str:
+        return postprocess_generated_text(text, stop=self._until, think_end_token=None)
+
+
+def greedy(prefix: Prefix, suffixes: Sequence[Tokens], stop: Stop) -> list[list[int]]:
+    """The likeliest next token, again and again, of a batch of prompts.
+
+    An answer at its end leaves the batch, so the last and longest ones do not carry the others along.
+
+    Args:
+        prefix: What all prompts begin with.
+        suffixes: What follows in each of them, none empty.
+        stop: When an answer is at its end.
+
+    Returns:
+        The tokens of each answer, the one that ended it included.
+
+    Raises:
+        MeasurementError: The scores of the next token are not finite.
+    """
+    written: list[list[int]] = [[] for _ in suffixes]
+    rows = list(range(len(suffixes)))
+    lengths = [len(prefix.tokens) + len(suffix) for suffix in suffixes]
+    cache = prefix.cache(len(suffixes), max(map(len, suffixes)))
+    last = torch.tensor([[len(suffix) - 1] for suffix in suffixes])
+    scores = prefix.follow(suffixes, cache, last)[:, 0]
+    while True:
+        likeliest = scores.argmax(dim=-1, keepdim=True)
+        # a score that is no number is the largest to argmax
+        if torch.isnan(scores.gather(1, likeliest)).any():
+            raise not_finite(scores.dtype)
+        for row, token in zip(rows, likeliest[:, 0].tolist(), strict=True):
+            written[row].append(token)
+        going = [place for place, row in enumerate(rows) if not stop.reached(written[row])]
+        if not going:
+            return written
+        if len(going) < len(rows):
+            kept = torch.tensor(going, device=likeliest.device)
+            cache.batch_select_indices(kept)
+            likeliest, rows, lengths = likeliest[kept], [rows[n] for n in going], [lengths[n] for n in going]
+        at = torch.tensor(lengths, device=likeliest.device)[:, None]
+        lengths = [length + 1 for length in lengths]
+        scores = prefix.step(
+            likeliest,
+            cache,
+            mask=(torch.arange(max(lengths), device=at.device)[None] <= at).long(),
+            positions=at,
+            scored=torch.zeros_like(at),
+        )[:, 0]
+
+
+def require_likeliest(model: Any, prompt: Tokens, answer: Sequence[int], tolerance: float) -> None:
+    """Read a prompt with its answer whole, in one plain forward pass, and find each token of the answer the likeliest.
+
+    Args:
+        model: A causal language model of transformers.
+        prompt: Its tokens.
+        answer: Tokens that were generated after it.
+        tolerance: By how much, in nats, rounding may make another token likelier.
+
+    Raises:
+        SharingError: Another token is likelier.
+        MeasurementError: The scores are not finite.
+    """
+    checked = list(answer[:_FOLLOWED])
+    device = model.get_input_embeddings().weight.device
+    read = torch.tensor([[*prompt, *checked[:-1]]], device=device)
+    positions = torch.arange(len(prompt) - 1, read.shape[1], device=device)[None]
+    with torch.no_grad(), logits_at(model, positions) as was_asked:
+        logits = model(read, use_cache=False).logits
+    scores = logits[0] if was_asked() else logits[0, len(prompt) - 1 :]
+    if torch.isnan(scores).any():
+        raise not_finite(scores.dtype)
+    tokens = torch.tensor(checked, device=scores.device)[:, None]
+    behind = float((scores.max(dim=-1).values - scores.gather(1, tokens)[:, 0]).max())
+    if behind > tolerance:
+        raise SharingError(
+            f"reading them once makes it write a token that is {behind:.2g} nats less likely than another"
+        )
