@@ -200,8 +200,8 @@ def score(
         files |= hub
         name, path = scores[0]["model"], out / next(iter(hub))
         then = f"Next: {upload_words(name, path.parent.parent, on_hub=name in on_hub)}"
-        if note := sample_note(scores):
-            output.note(note)
+        if said := sample_note(scores):
+            output.note(said)
     finish(
         output,
         "scores",

@@ -3,7 +3,8 @@
 They are YAML files in the folder ``.eval_results`` of a model's repository, a list of results each: data set, value,
 and, where given, task, revision of the data set, date, source and notes. Their protocols are named as
 `nil_audit.comparison.reading.open_records` says; what a source calls its model card is of the organisation whose card
-it is, so that the model cards of two are never one protocol.
+it is, so that the model cards of two are never one protocol. What ``nil-audit score --eval-results`` wrote states its
+protocol in its notes, and keeps it (see `nil_audit.score.eval_results`).
 """
 
 from collections.abc import Mapping
@@ -23,10 +24,9 @@ from nil_audit.comparison.reading.open_records import (
     protocol_name,
     utc_time,
 )
-from nil_audit.errors import DataError, first_line
+from nil_audit.errors import DataError, NilAuditError, first_line
+from nil_audit.score.eval_results import FOLDER, Stated, stated
 
-FOLDER = ".eval_results"
-"""The folder of a model's repository that holds its evaluation results."""
 SUFFIXES = (".yaml", ".yml")
 _HUB = "huggingface.co"
 _NO_ORGANISATION = ("spaces", "datasets", "papers", "blog", "docs", "collections")
@@ -53,21 +53,46 @@ def hub_result_scores(file: Path) -> list[OpenScore]:
             raise DataError(f"{where} has a result without 'dataset' and its 'id'; leave it out or complete it.")
         if data["id"].strip().lower() != DATA_SET or plain_words(data.get("task_id")) not in WHOLE:
             continue
-        model, place = _repository(file, entry)
-        accuracy, percent = as_accuracy(entry.get("value"), where)
-        source, revision = _source(model, entry), one_line(data.get("revision"))
-        scores.append(
-            OpenScore(
-                model=model,
-                place=place,
-                protocol=protocol_name("hub", source, entry.get("notes"), edition(revision)),
-                accuracy=accuracy,
-                created=utc_time(entry.get("date")),
-                source=f"{source}, by {where}" + (f", questions of revision {revision[:40]}" if revision else ""),
-                percent=percent,
-            )
-        )
+        said = stated(entry.get("notes"))
+        scores.append(_of_others(file, entry, data) if said is None else _of_nil_audit(file, entry, said))
     return scores
+
+
+def _of_nil_audit(file: Path, entry: Mapping[str, Any], said: Stated) -> OpenScore:
+    """A result that nil-audit wrote: a score as it measured it."""
+    where, on_hub = shown(file), bool(HUB_ID.fullmatch(said.model))
+    accuracy, _ = as_accuracy(entry.get("value"), where, highest=100)
+    return OpenScore(
+        model=said.model if on_hub else shown(_folder(file)),
+        place="hub" if on_hub else "local",
+        protocol=said.protocol,
+        accuracy=accuracy,
+        stderr=said.stderr,
+        questions=said.questions,
+        created=utc_time(entry.get("date")),
+        source="measured by nil-audit",
+        percent=False,
+        measured=True,
+        digest=said.checkpoint,
+        shape=_shape(file),
+    )
+
+
+def _of_others(file: Path, entry: Mapping[str, Any], data: Mapping[str, Any]) -> OpenScore:
+    """A result that somebody else published."""
+    where, (model, place) = shown(file), _repository(file, entry)
+    accuracy, percent = as_accuracy(entry.get("value"), where)
+    source, revision = _source(model, entry), one_line(data.get("revision"))
+    return OpenScore(
+        model=model,
+        place=place,
+        protocol=protocol_name("hub", source, entry.get("notes"), edition(revision)),
+        accuracy=accuracy,
+        created=utc_time(entry.get("date")),
+        source=f"{source}, by {where}" + (f", questions of revision {revision[:40]}" if revision else ""),
+        percent=percent,
+        shape=_shape(file),
+    )
 
 
 def _entries(file: Path) -> list[Any]:
@@ -88,10 +113,30 @@ def _entries(file: Path) -> list[Any]:
     return document
 
 
+def _folder(file: Path) -> Path:
+    """The folder of the repository that a file is of."""
+    return file.parent.parent if file.parent.name == FOLDER else file.parent
+
+
+def _shape(file: Path) -> dict[str, int | None] | None:
+    """The shape of the checkpoint that a file lies in; None where there is none, or none that can be read."""
+    from nil_audit.shape.architecture import read_shape
+
+    folder = _folder(file)
+    if file.parent.name != FOLDER or not (folder / "config.json").is_file():
+        return None
+    try:
+        shape = read_shape(str(folder))
+    except NilAuditError:
+        return None
+    counted = shape.parameters
+    return {"depth": shape.depth, "width": shape.width, "parameters": counted.total if counted else None}
+
+
 def _repository(file: Path, entry: Mapping[str, Any]) -> tuple[str, Literal["hub", "local"]]:
     """The model that a result is of, and where it lies."""
     if file.parent.name == FOLDER:
-        folder = file.parent.parent
+        folder = _folder(file)
         cached = [part.removeprefix("models--") for part in folder.parts if part.startswith("models--")]
         for name in (*reversed(cached), folder.name):
             if "--" in name and HUB_ID.fullmatch(name.replace("--", "/", 1)):

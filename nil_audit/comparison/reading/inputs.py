@@ -70,8 +70,11 @@ def read_inputs(paths: Sequence[Path | str], records: Sequence[Record] = (), *, 
         add(file, partial(_of_score, file, row))
     for file, row in material.lm_eval:
         add(file, partial(_of_lm_eval, file, row))
+    counted = {(one.digest, one.protocol, one.created) for one in scores if one.digest}
     for file, score in material.open_scores:
-        add(file, partial(_of_open, file, score))
+        # the folder of a run holds its scores twice: rounded for the Hub, and as they are
+        if not score.measured or (score.digest, score.protocol, score.created) not in counted:
+            add(file, partial(_of_open, file, score))
     notes += percent_notes(score for _, score in material.open_scores)
     if not facts and not scores:
         raise DataError(notes[-1].removeprefix("Passed over: ") if notes else "The files hold no model; give others.")
@@ -173,12 +176,8 @@ def _of_score(file: Path, row: Mapping[str, Any]) -> tuple[list[Facts], list[Sco
         return [], []
     name, where, digest = str(row["model"]), shown(file), str(row.get("checkpoint") or "")
     place = _PLACES.get(digest.partition(":")[0], "either")
-    shape = row.get("shape") or {}
-    facts = []
-    if shape:
-        values = _shape(where, shape["depth"], shape["width"], shape.get("parameters"))
-        facts.append(Facts(model=name, place=place, digest=digest, source=where, values=values))
-    return facts, [_score(row, where, model=name, place=place, digest=digest)]
+    said = _score(row, where, model=name, place=place, digest=digest)
+    return _facts_beside(row.get("shape"), said), [said]
 
 
 def _of_lm_eval(file: Path, row: Mapping[str, Any]) -> tuple[list[Facts], list[Score]]:
@@ -186,18 +185,26 @@ def _of_lm_eval(file: Path, row: Mapping[str, Any]) -> tuple[list[Facts], list[S
 
 
 def _of_open(file: Path, score: OpenScore) -> tuple[list[Facts], list[Score]]:
-    """A score in an open format: others have published it."""
-    values = {"protocol": score.protocol, "score": score.accuracy, "stderr": score.stderr}
-    return [], [
-        Score(
-            model=score.model,
-            place=score.place,
-            source=shown(file),
-            questions=score.questions,
-            created=score.created,
-            values=values | {"origin": "published", "source": score.source},
-        )
-    ]
+    """A score in an open format, which others have published or nil-audit measured, and the shape beside it."""
+    where, values = shown(file), {"protocol": score.protocol, "score": score.accuracy, "stderr": score.stderr}
+    said = Score(
+        model=score.model,
+        place=score.place,
+        digest=score.digest,
+        source=where,
+        questions=score.questions,
+        created=score.created,
+        values=values | {"origin": "measured" if score.measured else "published", "source": score.source},
+    )
+    return _facts_beside(score.shape, said), [said]
+
+
+def _facts_beside(shape: Mapping[str, Any] | None, said: Score) -> list[Facts]:
+    """The shape that is stated beside a score, where there is one."""
+    if not shape:
+        return []
+    values = _shape(said.source, shape["depth"], shape["width"], shape.get("parameters"))
+    return [Facts(model=said.model, place=said.place, digest=said.digest, source=said.source, values=values)]
 
 
 def _score(row: Mapping[str, Any], where: str, *, model: str, place: Place, digest: str = "") -> Score:

@@ -45,7 +45,10 @@ class OpenScore:
         questions: How many were asked; 0 where that is not stated.
         created: UTC time of the evaluation, or of its record, ISO 8601; "" where none is stated.
         source: Where it is from and which revision of the questions it names, for people.
-        percent: Whether the file gives it in per cent.
+        percent: Whether the file gives it in per cent, without saying so.
+        measured: Whether nil-audit measured it.
+        digest: Of its checkpoint; "" where that is not known.
+        shape: Depth, width and parameters, where its checkpoint's configuration lies beside the file.
     """
 
     model: str
@@ -57,6 +60,9 @@ class OpenScore:
     created: str = ""
     source: str
     percent: bool
+    measured: bool = False
+    digest: str = ""
+    shape: Mapping[str, int | None] | None = None
 
 
 def is_evaluation_record(document: Any) -> bool:

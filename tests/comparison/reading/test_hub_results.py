@@ -10,7 +10,7 @@ from nil_audit.comparison.reading.inputs import read_inputs
 from nil_audit.comparison.reading.join import read_frame
 from nil_audit.errors import DataError
 from nil_audit.score.protocols import REVISIONS
-from tests.comparison.files import put, record
+from tests.comparison.files import put, record, score_row
 
 CARD = "{url: 'https://huggingface.co/MiniMaxAI/MiniMax-M2', name: Model Card, user: someone}"
 
@@ -99,7 +99,7 @@ def test_a_folder_of_repositories_is_read_beside_everything_else(tmp_path: Path)
     [
         ("- dataset: [", "is not YAML"),
         ("- !!python/object/apply:os.system ['true']", "is not YAML"),
-        ("[" * 20_000, "is not YAML"),
+        ("[" * 2_000, "is not YAML"),
         ("- value: 2026-13-45", "is not YAML"),
         ("", "holds no list of evaluation results"),
         ("a: 1", "holds no list of evaluation results"),
@@ -130,3 +130,41 @@ def test_a_file_that_says_nothing_of_use_is_told_what_is_missing(tmp_path: Path)
             read_inputs([put(tmp_path / "alone.yaml", results(more=source))])
     with pytest.raises(DataError, match="holds no score of MMLU-Pro as a whole"):
         read_inputs([put_results(tmp_path / "org" / "name", results(data="cais/hle"))])
+
+
+def own(*, checkpoint: str, model: str = "", protocol: str = "mc", stderr: str = "; stderr=2.66") -> str:
+    """A result as nil-audit writes it."""
+    notes = f"protocol={protocol}; shots=5; questions=280 of 12032 (a sample){stderr}; checkpoint={checkpoint}"
+    notes += f"; model={model}" * bool(model) + "; nil_audit=0.1.0; lm_eval=0.4.13"
+    return results(0.71, task_id="mmlu_pro", more=f"  date: '2026-02-01T00:00:00+00:00'\n  notes: {notes}\n")
+
+
+def test_what_nil_audit_wrote_keeps_its_protocol_and_error(tmp_path: Path) -> None:
+    file = put_results(tmp_path / "hub" / "Qwen--Qwen2-7B", own(checkpoint="git:a", model="Qwen/Qwen2-7B@step1"))
+    (found,) = hub_result_scores(file)
+    assert (found.model, found.place, found.protocol, found.measured) == ("Qwen/Qwen2-7B@step1", "hub", "mc", True)
+    assert (found.accuracy, found.stderr, found.questions) == pytest.approx((0.0071, 0.0266, 280))
+    assert (found.created, found.digest, found.shape) == ("2026-02-01T00:00:00+00:00", "git:a", None)
+    (local,) = hub_result_scores(put_results(tmp_path / "hub" / "run", own(checkpoint="sha256:b", stderr="")))
+    assert (local.model, local.place, local.stderr) == (str(tmp_path / "hub" / "run"), "local", None)
+    (said,) = read_inputs([file]).scores
+    assert (said.origin, said.values["source"], said.protocol) == ("measured", "measured by nil-audit", "mc")
+
+
+def test_a_run_that_wrote_both_kinds_of_file_counts_once(tmp_path: Path) -> None:
+    row = score_row("run", 0.0070912, protocol="mc", checkpoint="sha256:b", questions=280)
+    put(tmp_path / "scores.json", {"scores": [row]})
+    put_results(tmp_path / "hub" / "run", own(checkpoint="sha256:b"))
+    frame, _, notes = read_frame([tmp_path])
+    assert frame[["model", "score", "depth"]].to_numpy().tolist() == [["run", 0.0070912, 6]]
+    assert not any("one checkpoint" in note or "scores of protocol" in note for note in notes)
+
+
+def test_the_shape_of_a_clone_is_read_beside_its_results(tmp_path: Path) -> None:
+    shape = {"num_hidden_layers": 3, "hidden_size": 48, "num_attention_heads": 4, "vocab_size": 100}
+    folder = tmp_path / "clone"
+    put(folder / "config.json", {"model_type": "llama", "architectures": ["LlamaForCausalLM"], **shape})
+    put_results(folder, results(71.5, more=f"  source: {CARD}\n"))
+    frame, excluded, _ = read_frame([folder / ".eval_results"])
+    assert frame[["model", "depth", "width", "score"]].to_numpy().tolist() == [[str(folder), 3, 48, 0.715]]
+    assert frame["protocol"].tolist() == ["hub-model-card-of-minimaxai"] and excluded == []
