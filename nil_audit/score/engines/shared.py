@@ -4,16 +4,21 @@ Tasks, prompts, encoding, metrics and answers stay lm-eval's. Whether it is righ
 questions of each run against the plain way, and where it is not the plain way is taken.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from accelerate.utils.memory import should_reduce_batch_size
 
+from nil_audit.errors import NilAuditError
 from nil_audit.progress import quiet_libraries
+from nil_audit.score.engines.decoding import Stop, answer_pattern, changes_choice, greedy, require_likeliest
 from nil_audit.score.engines.engine import not_finite, requests_of
 from nil_audit.score.engines.plain import PlainHFLM
 from nil_audit.score.engines.prefix import Prefix, SharingError, common_prefix
+from nil_audit.score.protocols import generation_length
 from nil_audit.score.questions import Question
 
 Request = tuple[tuple[str, str], list[int], list[int]]
@@ -35,6 +40,7 @@ class SharedHFLM(PlainHFLM):
         super().__init__(*arguments, **options)
         self._prefix: Prefix | None = None
         self._checked = False
+        self._pattern: re.Pattern[str] | None = None
         self._given_up = False
 
     @property
@@ -45,18 +51,27 @@ class SharedHFLM(PlainHFLM):
     def begin(self, questions: Sequence[Question]) -> int:
         """Read what a group's prompts have in common, and check on two of them, once a run, that it changes nothing."""
         self._prefix = None
-        if self._given_up or len(questions) < 2:
+        generates = not questions[0].endings
+        # one question alone is worth it where text is generated: it ends with the answer
+        fewest = 1 if generates else 2
+        if self._given_up or len(questions) < fewest:
             return 0
+        ahead = generation_length(self.max_length) if generates else 1
         prompts = [self.tok_encode(question.prompt) for question in questions]
-        fitting = [prompt for prompt in prompts if len(prompt) < self.max_length]
-        if len(fitting) < 2 or (length := common_prefix(fitting)) < _FEWEST:
+        fitting = [prompt for prompt in prompts if len(prompt) + ahead <= self.max_length]
+        if len(fitting) < fewest or (length := common_prefix(fitting)) < _FEWEST:
             return 0
+        if generates:
+            self._pattern = answer_pattern(questions[0].task)
+            if changing := changes_choice(self.model.generation_config):
+                self._give_up(f"its generation_config lets another than the likeliest token follow ({changing})")
+                return 0
         try:
-            self._prefix = Prefix(self.model, fitting[0][:length], longest=max(map(len, fitting)) + 1)
+            self._prefix = Prefix(self.model, fitting[0][:length], longest=max(map(len, fitting)) + ahead)
         except SharingError as reason:
             self._give_up(str(reason))
             return 0
-        if not self._checked:
+        if not self._checked and not generates:
             self._checked = True
             self._check(questions, prompts)
         return length if self._prefix is not None else 0
@@ -65,8 +80,6 @@ class SharedHFLM(PlainHFLM):
         """Ask the longest and the shortest prompt both ways, and give up where they differ."""
         by_length = sorted(range(len(questions)), key=lambda number: len(prompts[number]))
         pair = [questions[by_length[-1]], questions[by_length[0]]]
-        if not pair[0].endings:
-            return
         requests = requests_of(pair, self.max_length)
         with quiet_libraries():
             shared = self.loglikelihood(requests, disable_tqdm=True)
@@ -130,4 +143,49 @@ class SharedHFLM(PlainHFLM):
                 tokens = torch.tensor(ending, device=logits.device)
                 chosen = logits[row, -len(ending) :].gather(1, tokens[:, None]).sum()
                 found[place] = float(chosen), bool((likeliest[row, -len(ending) :] == tokens).all())
+        return found
+
+    def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+        """What follows each prompt, as lm-eval's own method returns it, but ended by the token that decides the answer.
+
+        Args:
+            requests: lm-eval's, of one protocol.
+            disable_tqdm: Show no progress.
+        """
+        found: dict[int, str] = {}
+        if self._prefix is not None:
+            try:
+                found = self._generated(self._prefix, requests)
+            except SharingError as reason:
+                self._give_up(str(reason))
+            except Exception as error:
+                if isinstance(error, NilAuditError | MemoryError) or should_reduce_batch_size(error):
+                    raise
+                self._give_up(f"the model cannot go on from what it has read ({type(error).__name__})")
+        whole = [number for number in range(len(requests)) if number not in found]
+        if whole:
+            rest = super().generate_until([requests[number] for number in whole], disable_tqdm)
+            found |= dict(zip(whole, rest, strict=True))
+        return [found[number] for number in range(len(requests))]
+
+    def _generated(self, prefix: Prefix, requests: Sequence[Any]) -> dict[int, str]:
+        """The answers to those prompts that begin with the prefix and fit the context with the longest answer."""
+        stop = Stop(self, requests[0].args[1], self._pattern)
+        prompts = dict(enumerate(self.tok_encode(request.args[0]) for request in requests))
+        length, longest = len(prefix.tokens), self.max_length - stop.limit
+        numbers = [
+            n for n, one in prompts.items() if tuple(one[:length]) == prefix.tokens and length < len(one) <= longest
+        ]
+        numbers.sort(key=lambda number: len(prompts[number]), reverse=True)
+        found: dict[int, str] = {}
+        for start in range(0, len(numbers), self.batch_size):
+            batch = numbers[start : start + self.batch_size]
+            answers = greedy(prefix, [prompts[number][length:] for number in batch], stop)
+            if not self._checked:
+                for number in {0, len(batch) - 1}:  # the longest prompt, and that with most padding
+                    require_likeliest(
+                        self.model, prompts[batch[number]], answers[number], _TOLERANCE.get(self.model.dtype, 1e-3)
+                    )
+                self._checked = True
+            found |= {number: stop.text(answer) for number, answer in zip(batch, answers, strict=True)}
         return found
