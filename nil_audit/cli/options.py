@@ -153,6 +153,22 @@ def check_share(text: str, option: str) -> float:
     return share
 
 
+def check_precision(text: str) -> float:
+    """A standard error that an accuracy can be brought to, as people write it: 1%, 2.5%, 0.01.
+
+    Raises:
+        UsageError: It is none, or not above 0 and below 50%.
+    """
+    found = _SHARE.fullmatch(text.strip())
+    error = float(found[1]) / (100 if found[2] else 1) if found else 0.0
+    if not 0 < error < 0.5:
+        raise UsageError(
+            f"--precision {text!r} is no standard error of an accuracy; write one above 0 and below 50%, such as 1% or"
+            " 0.01."
+        )
+    return error
+
+
 def check_models(context: typer.Context, models: Sequence[str]) -> None:
     """Refuse names that no model can have, each with what was probably meant.
 

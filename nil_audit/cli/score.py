@@ -29,6 +29,7 @@ from nil_audit.cli.options import (
     check_device,
     check_dtype,
     check_models,
+    check_precision,
     flag,
     given,
     refuse_together,
@@ -71,6 +72,9 @@ def score(
     ] = None,
     protocol: Protocol = DEFAULT,
     questions: Questions = None,
+    precision: Annotated[
+        str | None, value("SE", MMLU_PRO, "Ask a growing sample until its standard error is at most this, such as 1%.")
+    ] = None,
     data: Data = None,
     data_revision: DataRevision = None,
     published: Annotated[
@@ -78,9 +82,6 @@ def score(
     ] = False,
     batch_size: Annotated[
         int | None, value("N", SETTINGS, "Questions a forward pass; part of the result (default 8).", min=1)
-    ] = None,
-    precision: Annotated[
-        str | None, value("SE", SETTINGS, "Ask until the standard error is this, such as 1%, in place of --questions.")
     ] = None,
     engine: Annotated[
         str, value("NAME", SETTINGS, "shared (worked examples read once), plain, or vllm where that is installed.")
@@ -100,12 +101,15 @@ def score(
 ) -> None:
     """Run MMLU-Pro through lm-eval: accuracy with its error, above chance, by category.
 
-    Answers are kept by model and category: a run that was stopped goes on where it was, and none is asked twice.
+    Every answer is kept as it comes: a run that was stopped goes on where it was, and none is asked twice. Of several
+    models each is held against the first on the questions that both were asked.
     Works under 'accelerate launch' with several processes.
 
     Examples:
 
         nil-audit score Qwen/Qwen2.5-0.5B --questions 1400
+
+        nil-audit score Qwen/Qwen2.5-0.5B HuggingFaceTB/SmolLM2-360M --precision 2%
 
         nil-audit score ./my-checkpoint --data mmlu_pro/ --protocol mc
 
@@ -115,6 +119,8 @@ def score(
     """
     refuse_together(context, "--published", *_RUNNING, because="runs nothing")
     refuse_together(context, "--data", "--data-revision", because="reads a folder")
+    refuse_together(context, "--precision", "--questions", because="lets the sample grow")
+    until = None if precision is None else check_precision(precision)
     if engine == "vllm" and (idle := sorted(given(context) & {"--batch-size", "--device", "--allow-pickle"})):
         raise UsageError(
             f"vLLM decides for itself, so {' and '.join(idle)} cannot go with --engine vllm; leave it out."
@@ -141,6 +147,7 @@ def score(
     from nil_audit.catalog.scores import published_for
     from nil_audit.report.score import hub_files, score_files, score_page
     from nil_audit.score.eval_results import sample_note, upload_words
+    from nil_audit.score.paired import against_the_first
     from nil_audit.score.plan import plan_score
     from nil_audit.score.run import run_plan
 
@@ -150,6 +157,7 @@ def score(
         data=data,
         data_revision=data_revision,
         questions=questions,
+        precision=until,
         batch_size=batch_size,
         engine=engine,
     )
@@ -190,10 +198,11 @@ def score(
     results = outcome.results
     scores = [result.to_dict() for result in results.values()]
     known = {name: rows for name in results if name in on_hub and (rows := published_for(name))}
-    document = with_failures({"scores": scores, "published": known}, outcome.failures)
     named = [{**row, "model": name} for name, rows in known.items() for row in rows]
     answers = {name: result.answers for name, result in results.items()}
-    files = score_files(scores, answers, document) if scores else {}
+    paired = [pair.to_dict() for pair in against_the_first(answers)] if answers else []
+    document = with_failures({"scores": scores, "paired": paired, "published": known}, outcome.failures)
+    files = score_files(scores, answers, paired, document) if scores else {}
     then = f"Next: nil-audit compare {shlex.quote(str(out))}"
     if eval_results and out is not None and scores:
         hub = hub_files(scores)
@@ -205,7 +214,7 @@ def score(
     finish(
         output,
         "scores",
-        score_page(scores, answers, named, command=command_line()) if scores else None,
+        score_page(scores, answers, paired, named, command=command_line()) if scores else None,
         files,
         document,
         outcome=outcome,

@@ -1,6 +1,7 @@
 """MMLU-Pro scores as a page and as files: measured ones with their categories, published ones with their sources."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from nil_audit.catalog.scores import PROTOCOL_TITLES
@@ -9,11 +10,14 @@ from nil_audit.report.render.page import Block, Bullets, Cell, Listing, Page, Se
 from nil_audit.report.render.text import MISSING, display_names, estimate_text, percent
 from nil_audit.score.answers import Answer
 from nil_audit.score.eval_results import FOLDER, TASK_ID, eval_results_text
+from nil_audit.score.protocols import LETTERS
 from nil_audit.score.result import answer_numbers
 from nil_audit.stats.estimate import Estimate
 
 Row = Mapping[str, Any]
 
+_MOST_IN_WORDS = 3
+"""Comparisons that are told in sentences; more are a table."""
 FEWEST = 30
 """Questions that a category needs for a row of its own: with fewer its error is a guess."""
 
@@ -27,18 +31,24 @@ _FLAT = (
 
 
 def score_page(
-    scores: Sequence[Row], answers: Mapping[str, Sequence[Answer]], published: Sequence[Row], *, command: str
+    scores: Sequence[Row],
+    answers: Mapping[str, Sequence[Answer]],
+    paired: Sequence[Row],
+    published: Sequence[Row],
+    *,
+    command: str,
 ) -> Page:
     """All that is known of the models scored: in all, by category, and as others have published it.
 
     Args:
         scores: Score rows of one protocol (see ``ScoreResult.to_dict``), at least one.
         answers: Of each model by its name, in the order of the row's categories.
+        paired: Further models against the first (see ``nil_audit.score.paired.Paired.to_dict``).
         published: Published scores of the same models, as for ``published_page``.
         command: That made the scores.
     """
     shown = display_names(score["model"] for score in scores)
-    results: list[Block] = [_summary(scores, shown)]
+    results: list[Block] = [_summary(scores, shown), *([_paired(paired, shown)] if paired else [])]
     for score in scores:
         results.append(_categories(score, shown[score["model"]], answers[score["model"]]))
         if score["notes"]:
@@ -52,7 +62,10 @@ def score_page(
     return Page(
         title="MMLU-Pro",
         kicker="Accuracy, and what it is worth above guessing",
-        answer=tuple(_in_words(score, shown[score["model"]]) for score in scores),
+        answer=(
+            *(_in_words(score, shown[score["model"]]) for score in scores),
+            *(_pair_in_words(pair, shown) for pair in paired if len(paired) <= _MOST_IN_WORDS),
+        ),
         headlines=len(scores),
         sections=(
             Section(name="results", title="Results", blocks=tuple(results)),
@@ -87,12 +100,15 @@ def published_files(rows: Sequence[Row], document: Any) -> dict[str, Any]:
     return {"published.json": document, "published.csv": pd.DataFrame([dict(row) for row in rows])}
 
 
-def score_files(scores: Sequence[Row], answers: Mapping[str, Sequence[Answer]], document: Any) -> dict[str, Any]:
-    """The files beside the page, by path: the document, its numbers as a table, every answer.
+def score_files(
+    scores: Sequence[Row], answers: Mapping[str, Sequence[Answer]], paired: Sequence[Row], document: Any
+) -> dict[str, Any]:
+    """The files beside the page, by path: the document, its numbers as tables, every answer.
 
     Args:
         scores: Score rows.
         answers: Of each model by its name.
+        paired: Further models against the first.
         document: That ``--json`` prints.
     """
     import pandas as pd
@@ -107,8 +123,24 @@ def score_files(scores: Sequence[Row], answers: Mapping[str, Sequence[Answer]], 
     return {
         "scores.json": document,
         "scores.csv": pd.json_normalize(rows, sep="_")[list(_FLAT)],
-        **{f"answers/{files[shown[model]]}.csv": pd.DataFrame(list(given)) for model, given in answers.items()},
+        **({"paired.csv": pd.json_normalize([_by_shown(pair, shown) for pair in paired], sep="_")} if paired else {}),
+        **{
+            f"answers/{files[shown[model]]}.csv": pd.DataFrame([_flat(one) for one in given])
+            for model, given in answers.items()
+        },
     }
+
+
+def _by_shown(pair: Row, shown: Mapping[str, str]) -> dict[str, Any]:
+    return {**pair, "model": shown[pair["model"]], "against": shown[pair["against"]]}
+
+
+def _flat(answer: Answer) -> dict[str, Any]:
+    """An answer as one row of a table: the log-probability of each letter in a column, or the text generated."""
+    row = asdict(answer)
+    letters = {f"logprob_{letter}": value for letter, value in zip(LETTERS, row.pop("likelihoods"), strict=False)}
+    text = row.pop("text")
+    return {**row, **letters} if text is None else {**row, "text": text}
 
 
 def hub_files(scores: Sequence[Row]) -> dict[str, str]:
@@ -141,6 +173,38 @@ def _summary(scores: Sequence[Row], shown: Mapping[str, str]) -> Table:
             for row in scores
         ],
     )
+
+
+def _paired(paired: Sequence[Row], shown: Mapping[str, str]) -> Table:
+    """One row a further model: its distance from the first, and on how many questions they differ."""
+    return table(
+        f"Against {shown[paired[0]['against']]}, on the questions that both were asked",
+        ("Model", "Both asked", "Points [95%]", "Right alone", "Wrong alone"),
+        [
+            (
+                shown[pair["model"]],
+                str(pair["questions"]),
+                _points(pair),
+                str(pair["only_model"]),
+                str(pair["only_against"]),
+            )
+            for pair in paired
+        ],
+    )
+
+
+def _pair_in_words(pair: Row, shown: Mapping[str, str]) -> str:
+    """Whether a model is better than another, in a sentence."""
+    one, other = shown[pair["model"]], shown[pair["against"]]
+    asked = f"on the {pair['questions']:,} questions that both were asked"
+    if Estimate.from_dict(pair["difference"]).excludes_zero:
+        side = "better" if pair["difference"]["value"] > 0 else "worse"
+        return f"{one} is {side} than {other} {asked}, by {_points(pair)} points."
+    return f"{one} and {other} cannot be told apart {asked}: {_points(pair)} points."
+
+
+def _points(pair: Row) -> str:
+    return estimate_text(Estimate.from_dict(pair["difference"]), 1, factor=100)
 
 
 def _categories(score: Row, name: str, answers: Sequence[Answer]) -> Block:
@@ -211,16 +275,30 @@ def _provenance(score: Row) -> str:
     parts = [
         f"{task['group']} {task['version']}",
         f"lm-eval {score['versions']['lm_eval']}",
-        *(f"engine {name}" for name in score["engines"]),
+        _engines(score["engines"]),
         *([f"batch size {score['batch_size']}"] if score["batch_size"] else []),
         score["dtype"],
         f"context {score['context']:,}",
         *([f"at most {score['generated']:,} tokens generated"] if score["generated"] else []),
         f"{score['seconds']:.0f} s",
         f"questions of {score['data']['edition']}, {_data_source(score['data'])}",
-        *([f"sample of seed {score['sample']['seed']}"] if score["sample"] else []),
+        *([_sample(score)] if score["full_set"] else []),
     ]
     return ", ".join(parts)
+
+
+def _engines(engines: Mapping[str, int]) -> str:
+    """Which engine answered, or each of several with the number of its answers."""
+    if len(engines) == 1:
+        return f"engine {next(iter(engines))}"
+    return "engines " + " and ".join(f"{name} ({count:,} answers)" for name, count in engines.items())
+
+
+def _sample(score: Row) -> str:
+    """Which sample was asked, and how far its accuracy may be from that over all questions."""
+    sample, error = score["sample"], 100 * score["full_set"]["stderr"]
+    grown = "" if sample["precision"] is None else f" grown until that is at most {100 * sample['precision']:g}"
+    return f"sample of seed {sample['seed']}{grown}: standard error {error:.2g} points against all questions"
 
 
 def _data_source(data: Row) -> str:

@@ -13,7 +13,7 @@ from nil_audit.catalog.scores import NORMALISED_FLOOR, normalised
 from nil_audit.score.answers import Answer
 from nil_audit.score.plan import Plan
 from nil_audit.score.protocols import generation_length
-from nil_audit.stats.proportion import proportion
+from nil_audit.stats.proportion import proportion, share_of_all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +116,7 @@ class ScoreResult:
             "shape": self.shape and dict(self.shape),
             "questions_available": sum(available.values()),
             "sample": self._sample(),
+            "full_set": self._full_set(available),
             "context": context,
             "generated": generation_length(context) if protocol.generates else None,
             "letters": self.letters,
@@ -157,9 +158,18 @@ class ScoreResult:
         return {
             "stratified_by": "category",
             "seed": self.plan.seed,
+            "precision": self.plan.precision,
             "sha256": hashlib.sha256(json.dumps(ids).encode()).hexdigest(),
             "question_ids": ids,
         }
+
+    def _full_set(self, available: Mapping[str, int]) -> dict[str, float | None] | None:
+        """How far the accuracy of a sample may be from that over all questions; None where those were asked."""
+        if len(self.answers) == sum(available.values()):
+            return None
+        correct, categories = zip(*((answer.correct, answer.category) for answer in self.answers), strict=True)
+        found = share_of_all(correct, categories, available)
+        return {"stderr": found.se, "low": found.low, "high": found.high}
 
 
 def answer_numbers(answers: Sequence[Answer], *, generated: bool = False) -> dict[str, Any]:
