@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nil_audit.errors import MeasurementError
+from nil_audit.progress import quiet_libraries
 from nil_audit.score.answers import Answer
 from nil_audit.score.protocols import Protocol
 from nil_audit.score.questions import Question, Response, judged
@@ -15,6 +16,8 @@ from nil_audit.score.questions import Question, Response, judged
 if TYPE_CHECKING:
     from nil_audit.score.engines.engine import Engine
 
+_SOON = 10.0
+"""Seconds that are not worth an estimate."""
 Answers = dict[str, Answer]
 """By the hash of what was asked."""
 
@@ -41,9 +44,10 @@ def groups(protocol: Protocol, questions: Sequence[Question], engine: "Engine") 
     Without, they are in one group, and in the batches that lm-eval's own run has.
     """
     by_name: dict[str, list[tuple[int, Question]]] = {}
-    for question in questions:
-        name = question.category if protocol.own_shots and engine.shares else "all"
-        by_name.setdefault(name, []).append((len(engine.tok_encode(question.prompt)), question))
+    with quiet_libraries():  # a prompt longer than the context is counted, and said of the score
+        for question in questions:
+            name = question.category if protocol.own_shots and engine.shares else "all"
+            by_name.setdefault(name, []).append((len(engine.tok_encode(question.prompt)), question))
     found = []
     for members in by_name.values():
         members.sort(key=lambda member: (-member[0], member[1].digest))
@@ -180,8 +184,8 @@ def require_room(engine: "Engine", protocol: Protocol, questions: Sequence[Quest
     )
 
 
-def costs(asked: Sequence[Group], common: int, batch: int, seconds: float) -> str:
-    """What a run will cost, in a sentence, once its first batch is done.
+def costs(asked: Sequence[Group], common: int, batch: int, seconds: float) -> str | None:
+    """What a run will cost, in a sentence, once its first batch is done; None where it is about to end.
 
     Args:
         asked: Every group, the first of which has begun.
@@ -195,8 +199,10 @@ def costs(asked: Sequence[Group], common: int, batch: int, seconds: float) -> st
     own = (1 - share) * total
     pace = seconds / max(sum(length - common for length in first[:batch]), 1)
     left = pace * max(own - sum(length - common for length in first[:batch]), 0)
-    saved = f", {share:.0%} of which are read once instead of anew each time" if common else ""
-    return f"{questions:,} questions, {total:,} tokens of prompts{saved}; about {_words(left)} from here."
+    if left < _SOON:
+        return None
+    saved = f", {share:.0%} of them read only once" if common else ""
+    return f"{questions:,} questions, {total:,} tokens{saved}: about {_words(left)} left."
 
 
 def _words(seconds: float) -> str:

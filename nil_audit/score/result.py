@@ -152,7 +152,7 @@ class ScoreResult:
 
     def _sample(self) -> dict[str, Any] | None:
         """Which questions were asked; None where it was all of them."""
-        if self.plan.seed is None:
+        if len(self.answers) == len(self.plan.benchmark.questions):
             return None
         ids = sorted(answer.question_id for answer in self.answers)
         return {

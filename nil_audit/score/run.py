@@ -99,6 +99,7 @@ class _Run:
         self._plan, self._build, self._team, self._name, self._progress = plan, build, team, name, progress
         self._engine: Engine | None = None
         self._asking: Asking | None = None
+        self._rounds = 0
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -118,7 +119,10 @@ class _Run:
             self._asking = Asking(self._engine, plan.protocol, batch_size=plan.batch_size)
         found = groups(plan.protocol, waiting, self._engine)
         asked: Answers = dict(known)
-        with self._progress(f"MMLU-Pro {plan.protocol.name}, {self._name}", len(questions), "questions") as task:
+        self._rounds += 1
+        which = "" if plan.precision is None else f", round {self._rounds}"
+        title = f"MMLU-Pro {plan.protocol.name}, {self._name}{which}"
+        with self._progress(title, len(questions), "questions") as task:
             task.advance(len(known))
             for number, group in enumerate(found):
                 common = self._engine.begin(group.questions)
@@ -126,8 +130,9 @@ class _Run:
                     team.check()
                     start = time.perf_counter()
                     mine = self._asking.ask(batch)
-                    if not number and not place and len(mine) * team.size < len(waiting):
-                        task.tell(costs(found, common, len(mine), time.perf_counter() - start))
+                    begun = not number and not place and len(mine) * team.size < len(waiting)
+                    if begun and (said := costs(found, common, len(mine), time.perf_counter() - start)):
+                        task.tell(said)
                     self._take(team.gather(mine), asked, task)
         return asked
 

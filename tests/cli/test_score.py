@@ -4,8 +4,6 @@ import csv
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,6 +26,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return answering_checkpoint(tmp_path_factory.mktemp("models") / "tiny-one", context=256)
 
 
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return answering_checkpoint(tmp_path_factory.mktemp("models") / "other", context=256, seed=1)
+
+
 def test_tables_files_and_a_second_call_that_asks_nothing(
     run_here: Here, model: Path, data: Path, tmp_path: Path
 ) -> None:
@@ -45,8 +48,8 @@ def test_tables_files_and_a_second_call_that_asks_nothing(
     document = json.loads(again.stdout)
     kept = json.loads((tmp_path / "out" / "scores.json").read_text())
     (score,) = document["scores"]
-    assert score["categories_reused"] == 14
-    score["categories_reused"] = 0
+    assert score["answers_reused"] == 42
+    score["answers_reused"] = 0
     assert document == kept
     assert score["protocol"] == "leaderboard"
     assert (score["data"]["edition"], score["data"]["revision"]) == ("2024", None)
@@ -67,33 +70,27 @@ def test_tables_files_and_a_second_call_that_asks_nothing(
 
 
 def test_one_model_that_fails_does_not_stop_the_others_and_nothing_goes_over_the_network(
-    model: Path, data: Path, tmp_path: Path
+    run_here: Here, model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tried: list[object] = []
+
+    def refuse(*arguments: object, **_: object) -> None:
+        tried.append(arguments)
+        raise OSError("no network in this test")
+
     short = answering_checkpoint(tmp_path / "short", context=16)
-    program = (
-        "import socket, sys\n"
-        "def refuse(*a, **k): sys.stderr.write('NETWORK\\n'); raise OSError('no network in this test')\n"
-        "socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse\n"
-        "from nil_audit.cli.app import main\n"
-        "main()\n"
-    )
-    environment = os.environ | {"NIL_AUDIT_CACHE": str(tmp_path / "cache"), "HF_HOME": str(tmp_path / "hf")}
-    arguments = ["score", str(short), str(model), "--data", str(data), "--questions", "14", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=tmp_path,
-        timeout=240,
-    )
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    for place in ("socket.connect", "getaddrinfo", "create_connection"):
+        monkeypatch.setattr(f"socket.{place}", refuse)
+    done = run_here("score", short, model, "--data", data, "--questions", "14", "--json")
     assert done.returncode == 1
-    assert "NETWORK" not in done.stderr
+    assert not tried
     assert "shorter than one question of MMLU-Pro" in done.stderr
     assert "Traceback" not in done.stderr
     document = json.loads(done.stdout)
     assert [row["model"] for row in document["scores"]] == [str(model)]
     assert [row["model"] for row in document["failed"]] == [str(short)]
+    assert document["paired"] == []
 
 
 def _without_options(test: Rows) -> Rows:
@@ -134,13 +131,19 @@ def test_bad_data_are_one_sentence(name: str, run_here: Here, model: Path, tmp_p
     [
         ((), 2, "Name a model to score"),
         (("some-model", "--protocol", "exam"), 2, "choose one of mc, leaderboard, cot"),
-        (("some-model", "--backend", "vllm"), 2, "pip install 'nil-audit[vllm]'"),
-        (("some-model", "--backend", "vllm", "--batch-size", "4"), 2, "--batch-size cannot go with --backend vllm"),
-        (("some-model", "--backend", "vllm", "--device", "cpu"), 2, "--device cannot go with --backend vllm"),
+        (("some-model", "--engine", "vllm"), 2, "pip install 'nil-audit[vllm]'"),
+        (("some-model", "--engine", "vllm", "--batch-size", "4"), 2, "--batch-size cannot go with --engine vllm"),
+        (("some-model", "--engine", "vllm", "--device", "cpu"), 2, "--device cannot go with --engine vllm"),
         (("some-model", "--questions", "13", "--data", "nowhere"), 2, "ask for 14 or more"),
         (("some-model", "--dtype", "int8"), 2, "There is no dtype 'int8'"),
         (("some-model", "--data", "nowhere"), 1, "There is no folder nowhere"),
         (("some-model", "--data", "nowhere", "--data-revision", "main"), 2, "--data-revision cannot go with it"),
+        (("some-model", "--precision", "1"), 2, "'1' is no standard error of an accuracy; write one above 0 and below"),
+        (("some-model", "--precision", "0%", "--data", "nowhere"), 2, "such as 1% or 0.01"),
+        (("some-model", "--precision", "-1%"), 2, "'-1%' is no standard error"),
+        (("some-model", "--precision", "50%"), 2, "'50%' is no standard error"),
+        (("some-model", "--precision", "1%", "--questions", "20"), 2, "--questions cannot go with it"),
+        (("--published", "--precision", "1%"), 2, "so --precision cannot go with it"),
         (("--published", "--questions", "20"), 2, "--published runs nothing, so --questions cannot go with it"),
         (("--published", "--protocol", "mc", "--data", "x"), 2, "so --protocol and --data cannot go with it"),
         (("--published", "--fresh"), 2, "--fresh cannot go with it"),
@@ -183,14 +186,46 @@ def test_a_score_that_published_ones_do_not_compare_with_names_the_option_that_w
 def test_a_run_that_goes_on_says_what_it_did_not_ask_again(run_here: Here, model: Path, data: Path) -> None:
     arguments = ("score", model, "--data", data, "--questions", "28")
     whole = run_here(*arguments, "--json")
-    cache = Path(os.environ["NIL_AUDIT_CACHE"])
-    (law,) = cache.rglob("leaderboard-law-*.json")
-    law.unlink()
+    (journal,) = Path(os.environ["NIL_AUDIT_CACHE"]).rglob("leaderboard-*.jsonl")
+    kept = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(kept[:-3]))
     again = run_here(*arguments, "--json")
-    assert re.search(r"tiny-one: 13 of 14 categories were measured \d\d:\d\d \w+; --fresh measures all", again.stderr)
+    assert re.search(r"tiny-one: 2[0-9] of 28 answers were given \d\d:\d\d \w+; --fresh asks all", again.stderr)
     assert [json.loads(done.stdout)["scores"][0]["correct"] for done in (again, whole)] == [
         json.loads(whole.stdout)["scores"][0]["correct"]
     ] * 2
+
+
+def test_a_sample_grows_until_it_is_precise_and_models_are_compared_on_what_both_were_asked(
+    run_here: Here, model: Path, other: Path, tmp_path: Path
+) -> None:
+    data = write_mmlu(tmp_path / "mmlu_pro", *mmlu_rows(12))
+    arguments = ("score", model, other, "--data", data, "--protocol", "mc", "--precision", "1%")
+    done = run_here(*arguments, "--json", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    document = json.loads(done.stdout)
+    for score in document["scores"]:
+        assert 140 < score["questions"] < 168
+        assert score["full_set"]["stderr"] <= 0.01 < score["stderr"]
+        assert (score["sample"]["precision"], len(score["sample"]["question_ids"])) == (0.01, score["questions"])
+    (pair,) = document["paired"]
+    first, second = document["scores"]
+    assert (pair["model"], pair["against"]) == (str(other), str(model))
+    common = set(first["sample"]["question_ids"]) & set(second["sample"]["question_ids"])
+    assert pair["questions"] == len(common) == min(first["questions"], second["questions"])
+    assert pair["difference"]["low"] < pair["difference"]["value"] < pair["difference"]["high"]
+
+    done = run_here(*arguments, "--out", tmp_path / "out")
+    assert "2 of 2 results are kept ones" in done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    words = " ".join(done.stdout.split())
+    for said in (
+        f"on the {len(common)} questions that both were asked",
+        "grown until that is at most 1: standard error",
+    ):
+        assert said in words, said
+    assert "Against tiny-one, on the questions that both were asked" in words
+    assert (tmp_path / "out" / "paired.csv").read_text().startswith("model,against,questions,")
 
 
 @pytest.mark.parametrize("spoiled", ["numbers", "tokens"])
