@@ -99,7 +99,7 @@ def test_a_folder_of_repositories_is_read_beside_everything_else(tmp_path: Path)
     [
         ("- dataset: [", "is not YAML"),
         ("- !!python/object/apply:os.system ['true']", "is not YAML"),
-        ("[" * 2_000, "is not YAML"),
+        ("[" * 600, "is not YAML"),
         ("- value: 2026-13-45", "is not YAML"),
         ("", "holds no list of evaluation results"),
         ("a: 1", "holds no list of evaluation results"),
