@@ -93,16 +93,7 @@ class DepthWidthCurve:
 
     def bounds(self, parameters: float, tolerance: float) -> tuple[float, float]:
         """The crossings of the tolerance either side of the optimum, interpolated in ln R."""
-        optimum = self.optimum(parameters)
-        limit = (1 + tolerance) * float(self.at(np.asarray(optimum), parameters))
-        low = np.append(_RATIOS[(optimum > _RATIOS) & (shallowest(parameters) < _RATIOS)], optimum)
-        high = np.insert(_RATIOS[optimum < _RATIOS], 0, optimum)
-        below, above = self.at(low, parameters), self.at(high, parameters)
-        # left of the optimum the loss falls with R, right of it it rises
-        return (
-            float(np.exp(np.interp(-limit, -below, np.log(low)))),
-            float(np.exp(np.interp(limit, above, np.log(high)))),
-        )
+        return _bounds(self, parameters, tolerance)
 
 
 def shallowest(parameters: float) -> float:
@@ -120,6 +111,20 @@ def _optimum(curve: DepthWidthCurve, parameters: float) -> float:
     before, here, after = loss[best - 1 : best + 2]
     shift = 0.5 * (before - after) / (before - 2 * here + after)
     return float(grid[best] * (_RATIOS[1] / _RATIOS[0]) ** shift)
+
+
+@lru_cache(maxsize=4096)
+def _bounds(curve: DepthWidthCurve, parameters: float, tolerance: float) -> tuple[float, float]:
+    optimum = curve.optimum(parameters)
+    limit = (1 + tolerance) * float(curve.at(np.asarray(optimum), parameters))
+    low = np.append(_RATIOS[(optimum > _RATIOS) & (shallowest(parameters) < _RATIOS)], optimum)
+    high = np.insert(_RATIOS[optimum < _RATIOS], 0, optimum)
+    below, above = curve.at(low, parameters), curve.at(high, parameters)
+    # left of the optimum the loss falls with R, right of it it rises
+    return (
+        float(np.exp(np.interp(-limit, -below, np.log(low)))),
+        float(np.exp(np.interp(limit, above, np.log(high)))),
+    )
 
 
 LossCurve = QuadraticCurve | DepthWidthCurve

@@ -8,9 +8,8 @@ shipped pool is one file beside those of the studies; a pool of one's own has th
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -109,9 +108,18 @@ class Pool:
     residual: float
     draws: Draws
 
+    def __hash__(self) -> int:
+        """By what it is called: to hash the draws takes longer than what is kept by them."""
+        return hash((self.name, self.title, self.reference))
+
+    @cached_property
+    def _columns(self) -> Array:
+        """The draws, shape (4, draws)."""
+        return np.array(self.draws).T
+
     def valleys(self, parameters: float | None = None) -> tuple[Array, Array]:
         """The optimum, as ln R*, and the curvature c at a budget (1B where not known), each of shape (draws,)."""
-        ln_optimum, ln_curvature, optimum_drift, curvature_drift = _columns(self.draws)
+        ln_optimum, ln_curvature, optimum_drift, curvature_drift = self._columns
         away = math.log((parameters or UNKNOWN_BUDGET) / self.reference)
         return ln_optimum + optimum_drift * away, np.exp(ln_curvature + curvature_drift * away)
 
@@ -128,11 +136,7 @@ class Pool:
 
     def regret(self, ratio: float, parameters: float | None = None) -> Regret:
         """The predictive distribution of the regret of a ratio at a budget, in four numbers."""
-        draws = self.regret_draws(ratio, parameters)
-        low, high = np.percentile(draws, [2.5, 97.5])
-        return Regret(
-            expected=float(draws.mean()), low=float(low), high=float(high), within=float(np.mean(draws <= TOLERANCE))
-        )
+        return _regret(self, ratio, parameters)
 
     def gain(self, ratio: float, other: float, parameters: float | None = None, *, growth: float = 0.0) -> Estimate:
         """What ln loss is expected to fall by from going to the ratio ``other``: above zero is better.
@@ -162,15 +166,7 @@ class Pool:
 
         Where none is, both ends are that ratio.
         """
-        best = self.best(parameters)
-        grid = np.geomspace(best / 300, best * 300, 2001)
-        ln_optimum, curvature = self.valleys(parameters)
-        half = np.sqrt(TOLERANCE / curvature)
-        begun, ended = (np.sort(end).searchsorted(np.log(grid)) for end in (ln_optimum - half, ln_optimum + half))
-        good = grid[(begun - ended) / len(half) >= INSIDE]
-        if len(good) == 0:
-            return Interval(low=best, high=best, optimum=best)
-        return Interval(low=float(min(good[0], best)), high=float(max(good[-1], best)), optimum=best)
+        return _interval(self, parameters)
 
     def excess(self, ratio: float, parameters: float | None = None) -> float:
         """Expected regret beyond that of the best ratio: what a comparison takes as the predicted cost of a shape."""
@@ -186,6 +182,28 @@ class Pool:
         ]
         budget, shape = min(factors, key=lambda two: max(max(one, 1 / one) for one in two))
         return Extrapolation(parameters=parameters and budget, ratio=shape, under_three_blocks=False)
+
+
+@lru_cache(maxsize=4096)
+def _regret(pool: Pool, ratio: float, parameters: float | None) -> Regret:
+    draws = pool.regret_draws(ratio, parameters)
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return Regret(
+        expected=float(draws.mean()), low=float(low), high=float(high), within=float(np.mean(draws <= TOLERANCE))
+    )
+
+
+@lru_cache(maxsize=4096)
+def _interval(pool: Pool, parameters: float | None) -> Interval:
+    best = pool.best(parameters)
+    grid = np.geomspace(best / 300, best * 300, 2001)
+    ln_optimum, curvature = pool.valleys(parameters)
+    half = np.sqrt(TOLERANCE / curvature)
+    begun, ended = (np.sort(end).searchsorted(np.log(grid)) for end in (ln_optimum - half, ln_optimum + half))
+    good = grid[(begun - ended) / len(half) >= INSIDE]
+    if len(good) == 0:
+        return Interval(low=best, high=best, optimum=best)
+    return Interval(low=float(min(good[0], best)), high=float(max(good[-1], best)), optimum=best)
 
 
 def pool(path: str | Path | None = None) -> Pool:
@@ -298,11 +316,6 @@ def holds_pool(path: Path) -> bool:
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(document, dict) and "studies" in document
-
-
-@lru_cache(maxsize=8)
-def _columns(draws: Draws) -> Sequence[Array]:
-    return tuple(np.array(draws).T)
 
 
 def _frozen(value: Any) -> Any:

@@ -1,8 +1,14 @@
 """Natural cubic splines as columns of a least-squares fit: a smooth curve whose shape nobody had to choose."""
 
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from nil_audit.stats.estimate import Array
+
+if TYPE_CHECKING:
+    from scipy.interpolate import CubicSpline
 
 
 def degrees(points: int) -> int:
@@ -39,20 +45,24 @@ def natural_spline(x: Array, knots: Array) -> Array:
     Returns:
         Shape (n, k - 1); no column with fewer than two knots.
     """
-    from scipy.interpolate import CubicSpline
-
     if len(knots) < 2:
         return np.zeros((len(x), 0))
-    spline = CubicSpline(knots, np.eye(len(knots)), bc_type="natural")
+    spline = _cardinal(tuple(knots.tolist()))
     inside = np.clip(x, knots[0], knots[-1])
     return np.asarray(spline(inside) + spline(inside, 1) * (x - inside)[:, None])[:, 1:]
 
 
 def natural_spline_slope(x: Array, knots: Array) -> Array:
     """Derivatives of the columns of `natural_spline` at ``x``, shape (n, k - 1); constant beyond the outer knots."""
-    from scipy.interpolate import CubicSpline
-
     if len(knots) < 2:
         return np.zeros((len(x), 0))
-    spline = CubicSpline(knots, np.eye(len(knots)), bc_type="natural")
+    spline = _cardinal(tuple(knots.tolist()))
     return np.asarray(spline(np.clip(x, knots[0], knots[-1]), 1))[:, 1:]
+
+
+@lru_cache(maxsize=256)
+def _cardinal(knots: tuple[float, ...]) -> "CubicSpline":
+    """The natural cubic splines that are 1 at one knot and 0 at the others: many fits have the same knots."""
+    from scipy.interpolate import CubicSpline
+
+    return CubicSpline(knots, np.eye(len(knots)), bc_type="natural")
