@@ -297,8 +297,8 @@ def _engines(engines: Mapping[str, int]) -> str:
 def _sample(score: Row) -> str:
     """Which sample was asked, and how far its accuracy may be from that over all questions."""
     sample, error = score["sample"], 100 * score["full_set"]["stderr"]
-    grown = "" if sample["precision"] is None else f" grown until that is at most {100 * sample['precision']:g}"
-    return f"sample of seed {sample['seed']}{grown}: standard error {error:.2g} points against all questions"
+    until = "" if sample["precision"] is None else f", asked until at most {100 * sample['precision']:g}"
+    return f"sample of seed {sample['seed']}, standard error against all questions {error:.2g} points{until}"
 
 
 def _data_source(data: Row) -> str:

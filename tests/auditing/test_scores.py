@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nil_audit.auditing.audit import Settings, Subject, audit, score_subject, shape_record
-from nil_audit.score.answers import keep_score
+from nil_audit.score.kept import keep_score
 from nil_audit.shape.architecture import read_shape
 from nil_audit.source import resolve
 from tests.tiny import checkpoint_folder, english
@@ -19,7 +19,7 @@ PUBLISHED = "EleutherAI/pythia-410m"
 
 def row(protocol: str, questions: int, **further: Any) -> dict[str, Any]:
     """A measured score in its essentials."""
-    fields = {"backend": "hf", "batch_size": 8, "task": {}, "data": {}, "sample": None, "versions": {}}
+    fields = {"engines": {"shared": 700}, "batch_size": 8, "task": {}, "data": {}, "sample": None, "versions": {}}
     said = {"protocol": protocol, "dtype": "float32", "questions": questions, "origin": "measured", "model": "old"}
     return {**fields, **said, "created": "2026-01-01T00:00:00+00:00", **further}
 

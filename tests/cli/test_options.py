@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from nil_audit.cli.options import check_count, check_dtype, check_share
+from nil_audit.cli.options import check_count, check_dtype, check_precision, check_share
 from nil_audit.cli.output import arriving
 from nil_audit.errors import NilAuditError, UsageError
 
@@ -360,3 +360,17 @@ def test_json_of_an_audit_of_many_lists_every_failure(run_here: Here, tmp_path: 
     failed = json.loads(done.stdout)["failed"]
     assert [one["model"] for one in failed] == ["no/such-model", str(tmp_path / "notes.txt")]
     assert all(one["model"] in one["error"] for one in failed)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"), [("1%", 0.01), ("2.5 %", 0.025), ("0.01", 0.01), (".3", 0.3), ("49%", 0.49)]
+)
+def test_a_precision_is_a_standard_error(text: str, error: float) -> None:
+    assert check_precision(text) == pytest.approx(error)
+
+
+@pytest.mark.parametrize("text", ["1", "0%", "0", "-1%", "50%", "0.5", "100%", "one", "", "1%%", "1e-2", "nan"])
+def test_what_is_no_precision_is_refused_in_a_sentence(text: str) -> None:
+    with pytest.raises(UsageError, match=r"such as 1% or 0\.01") as refused:
+        check_precision(text)
+    assert repr(text) in str(refused.value)

@@ -221,7 +221,7 @@ def test_a_sample_grows_until_it_is_precise_and_models_are_compared_on_what_both
     words = " ".join(done.stdout.split())
     for said in (
         f"on the {len(common)} questions that both were asked",
-        "grown until that is at most 4: standard error",
+        "points, asked until at most 4",
     ):
         assert said in words, said
     assert "Against tiny-one, on the questions that both were asked" in words

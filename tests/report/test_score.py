@@ -171,10 +171,7 @@ def test_many_comparisons_are_a_table_and_no_sentences() -> None:
 def test_a_sample_says_how_far_it_is_from_all_questions_and_why_it_ended() -> None:
     result = _result("org/model", "mc", 9)
     part = [one for one in result.answers if one.question_id % 4]
-    for precision, words in (
-        (None, "seed 7: standard error"),
-        (0.03, "seed 7 grown until that is at most 3: standard"),
-    ):
+    for precision, words in ((None, " points"), (0.03, " points, asked until at most 3")):
         sample = replace(result, plan=replace(result.plan, seed=7, precision=precision), answers=tuple(part))
         row = sample.to_dict()
         assert row["sample"]["precision"] == precision
@@ -182,8 +179,7 @@ def test_a_sample_says_how_far_it_is_from_all_questions_and_why_it_ended() -> No
         assert row["low"] < row["full_set"]["low"] < row["accuracy"] < row["full_set"]["high"] < row["high"]
         page = score_page([row], {"org/model": part}, [], [], command="nil-audit score org/model")
         printed = " ".join(_printed(page, 80).split())
-        assert words in printed
-        assert f"{100 * row['full_set']['stderr']:.2g} points against all questions" in printed
+        assert f"seed 7, standard error against all questions {100 * row['full_set']['stderr']:.2g}{words}" in printed
     assert (result.to_dict()["full_set"], result.to_dict()["sample"]) == (None, None)
 
 
