@@ -284,7 +284,7 @@ def unlike(found: Mapping[str, Any], alone: Mapping[str, Any], *, scored: bool) 
 
 def _answered(record: Mapping[str, Any]) -> Any:
     """What a score says, without what may differ between runs that ask the same."""
-    gone = ("seconds", "categories_reused", "processes", "created", "categories", "model")
+    gone = ("seconds", "answers_reused", "processes", "created", "categories", "model")
     row = record["scores"][0]
     categories = [{key: value for key, value in one.items() if key not in gone} for one in row["categories"]]
     return {key: value for key, value in row.items() if key not in gone}, categories
