@@ -58,7 +58,7 @@ def read_lm_eval_results(path: Path) -> list[dict[str, Any]]:
 def _read(file: Path) -> list[dict[str, Any]]:
     """The score rows of one file."""
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = json.loads(file.read_bytes())  # as bytes, so that a byte order mark is no error
     except FileNotFoundError as error:
         raise SourceError(f"There is no file {file}; name a results_*.json of lm-eval.") from error
     except (OSError, ValueError) as error:
@@ -103,6 +103,8 @@ def _row(file: Path, document: Mapping[str, Any], protocol: Protocol) -> dict[st
     notes = []
     if asked is not None and available is not None and asked < available:
         notes.append(f"{asked:,} of {available:,} questions were asked.")
+    elif asked is None and (limit := (document.get("config") or {}).get("limit")):
+        notes.append(f"The run was limited to {limit:g} questions a task, or that share of them.")
     if document.get("chat_template"):
         notes.append("Prompts were put into the model's chat template.")
     time = _time(file, document)
@@ -133,12 +135,12 @@ def _row(file: Path, document: Mapping[str, Any], protocol: Protocol) -> dict[st
 def _time(file: Path, document: Mapping[str, Any]) -> datetime | None:
     """When a run began, or by the file's name ended; None where neither says."""
     began: Any = document.get("date")
-    if _is_number(began) and began > 0:
-        return datetime.fromtimestamp(began, UTC)
     named = re.search(r"\d{4}-\d{2}-\d{2}", file.name)
     try:
+        if _is_number(began) and began > 0:
+            return datetime.fromtimestamp(began, UTC)
         return datetime.fromisoformat(named[0]).replace(tzinfo=UTC) if named else None
-    except ValueError:
+    except (ValueError, OverflowError, OSError):  # no time of this world
         return None
 
 
@@ -224,16 +226,20 @@ def _pooled(file: Path, categories: Mapping[str, Mapping[str, Any]]) -> tuple[fl
 
 
 def _shots(document: Mapping[str, Any], protocol: Protocol) -> int | None:
-    """Worked examples a prompt; None where the document does not say."""
-    shots = document.get("n-shot") or {}
-    for task in (protocol.group, *(protocol.task(category) for category in CATEGORIES)):
-        if isinstance(shots.get(task), int):
-            return shots[task]
-    return None
+    """Worked examples a prompt; None where the document does not say.
+
+    Since 0.4.1 they are stated by task, in 0.4.0 in the tasks' configurations, and before it for all tasks together.
+    """
+    shots, configs = document.get("n-shot") or {}, document.get("configs") or {}
+    tasks = (protocol.group, *(protocol.task(category) for category in CATEGORIES))
+    stated = [shots.get(task) for task in tasks]
+    stated += [(configs.get(task) or {}).get("num_fewshot") for task in tasks]
+    stated.append((document.get("config") or {}).get("num_fewshot"))
+    return next((one for one in stated if isinstance(one, int)), None)
 
 
 def _model(file: Path, document: Mapping[str, Any]) -> str:
-    """The model's name: what lm-eval was told to load."""
+    """The model's name: what lm-eval was told to load, and what was laid over it, which makes it another model."""
     config = document.get("config") or {}
     arguments = config.get("model_args") or {}
     if isinstance(arguments, str):
@@ -242,4 +248,5 @@ def _model(file: Path, document: Mapping[str, Any]) -> str:
     if not name:
         raise DataError(f"{file} does not say which model it scored; run it again with a current lm-eval.")
     revision = arguments.get("revision")
-    return str(name) if revision in (None, "main") else f"{name}@{revision}"
+    name = str(name) if revision in (None, "main") else f"{name}@{revision}"
+    return " + ".join((name, *(str(arguments[kind]) for kind in ("peft", "delta") if arguments.get(kind))))

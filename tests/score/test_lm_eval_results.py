@@ -78,6 +78,13 @@ def test_a_group_of_chain_of_thought_tasks(tmp_path: Path) -> None:
     assert row["notes"] == ["231 of 1,400 questions were asked.", "Prompts were put into the model's chat template."]
 
 
+def test_a_group_that_stands_beside_the_results_of_its_tasks(tmp_path: Path) -> None:
+    document = _cot(whole=True)
+    document["groups"] = {"mmlu_pro": document["results"].pop("mmlu_pro") | {"name": "mmlu_pro", "sample_len": 231}}
+    (row,) = read_lm_eval_results(_write(tmp_path, document))
+    assert (row["accuracy"], row["stderr"], row["questions"], len(row["categories"])) == (0.4, 0.01, 231, 14)
+
+
 def test_categories_without_their_group_are_put_together(tmp_path: Path) -> None:
     (row,) = read_lm_eval_results(_write(tmp_path, _cot(whole=False)))
     sizes = [10 + place for place in range(14)]
@@ -103,6 +110,47 @@ def test_metrics_without_filters_as_older_versions_wrote_them(tmp_path: Path) ->
         0.004,
         None,
     )
+
+
+OF_0_3: dict[str, Any] = {
+    "results": {"leaderboard_mmlu_pro": {"acc": 0.2, "acc_stderr": 0.004}},
+    "versions": {"leaderboard_mmlu_pro": 0},
+    "config": {"model": "hf-causal", "model_args": "pretrained=a/b,dtype=float16", "num_fewshot": 5, "limit": None},
+}
+OF_0_4_0 = LEADERBOARD | {
+    "configs": {"leaderboard_mmlu_pro": {"task": "leaderboard_mmlu_pro", "num_fewshot": 2}},
+    "config": LEADERBOARD["config"] | {"limit": 100},
+    "n-shot": None,
+    "n-samples": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("document", "protocol", "shots", "notes"),
+    [
+        (OF_0_3, "leaderboard", 5, []),
+        (OF_0_3 | {"config": OF_0_3["config"] | {"num_fewshot": 0}}, "leaderboard-0shot", 0, []),
+        (OF_0_4_0, "leaderboard-2shot", 2, ["The run was limited to 100 questions a task, or that share of them."]),
+    ],
+)
+def test_shots_and_limits_stand_elsewhere_in_older_versions(
+    document: Any, protocol: str, shots: int, notes: list[str], tmp_path: Path
+) -> None:
+    (row,) = read_lm_eval_results(_write(tmp_path, document))
+    assert (row["protocol"], row["task"]["shots"], row["notes"]) == (protocol, shots, notes)
+
+
+def test_a_model_with_an_adapter_is_another_model(tmp_path: Path) -> None:
+    over = LEADERBOARD | {"config": {"model": "hf", "model_args": "pretrained=a/b,peft=c/d"}}
+    (row,) = read_lm_eval_results(_write(tmp_path, over))
+    assert row["model"] == "a/b + c/d"
+
+
+def test_a_byte_order_mark_and_a_time_beyond_reason_are_no_errors(tmp_path: Path) -> None:
+    file = _write(tmp_path, LEADERBOARD | {"date": 1e18})
+    file.write_text(file.read_text(), encoding="utf-8-sig")
+    (row,) = read_lm_eval_results(file)
+    assert (row["accuracy"], row["created"]) == (0.31441156914893614, None)
 
 
 def test_other_numbers_of_shots_are_another_protocol(tmp_path: Path) -> None:
@@ -197,6 +245,8 @@ def test_a_file_that_lm_eval_itself_wrote(tmp_path: Path) -> None:
         (_cot(whole=False, categories=CATEGORIES[:3]), "3 of the 14 categories of mmlu_pro"),
         (LEADERBOARD | {"config": {}}, "does not say which model"),
         (LEADERBOARD | {"results": {"leaderboard_mmlu_pro": {"acc,none": 31.4}}}, "not between 0 and 1"),
+        (LEADERBOARD | {"results": {"leaderboard_mmlu_pro": {"acc,none": math.nan}}}, "has nan as acc,none"),
+        (LEADERBOARD | {"results": {"leaderboard_mmlu_pro": {"acc,none": 10**400}}}, "not laid out as lm-eval writes"),
         (_cot(whole=False) | {"n-samples": {}}, "does not say how many questions"),
         (LEADERBOARD | {"n-samples": {"leaderboard_mmlu_pro": {}}}, "not laid out as lm-eval writes"),
         (LEADERBOARD | {"groups": [1]}, "not laid out as lm-eval writes"),

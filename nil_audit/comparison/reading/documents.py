@@ -113,7 +113,13 @@ def _in_folder(folder: Path) -> list[Path]:
             file.suffix.lower() in (".json", ".csv") or (file.suffix.lower() in SUFFIXES and file.parent.name == FOLDER)
         )
         and file.is_file()
+        and not _is_of_samples(file)
     )
+
+
+def _is_of_samples(file: Path) -> bool:
+    """Whether a file holds the answers of lm-eval beside its results, which 0.4.3 called ``.json`` too."""
+    return file.name.startswith("samples_") and any(file.parent.glob("results*.json"))
 
 
 def _nothing_in(path: Path, notes: Sequence[str]) -> str:

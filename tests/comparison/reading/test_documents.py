@@ -22,6 +22,8 @@ def test_a_folder_of_everything_is_read_at_any_depth(tmp_path: Path) -> None:
     put(tmp_path / "sc" / "deep" / "scores.json", {"scores": [score_row("./c")], "published": {}, "failed": []})
     put(tmp_path / "sc" / "deep" / "scores.csv", "model,protocol,category\n./c,mc,all\n./c,mc,law\n")
     put(tmp_path / "lm" / "results_1.json", lm_eval("org/d", 0.3))
+    for name in ("samples_leaderboard_mmlu_pro_1.json", "samples_leaderboard_mmlu_pro_1.jsonl"):
+        put(tmp_path / "lm" / name, '{"doc_id": 0}\n{"doc_id": 1}\n')
     put(tmp_path / "lists" / "mine.csv", "model,depth,width\norg/e,3,64\n")
     put(tmp_path / "lists" / "other.csv", "name,age\nx,3\n")
     put(tmp_path / "settings.json", {"neither": 1})
