@@ -1,6 +1,8 @@
 """A stratified sample: proportional, reproducible, independent of the order of a file, and grown until precise."""
 
+import importlib.util
 import math
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -30,6 +32,7 @@ def _ids(chosen: Mapping[str, Sequence[Row]]) -> list[int]:
     return [row["question_id"] for rows in chosen.values() for row in rows]
 
 
+ROOT = Path(__file__).parents[2]
 REAL = (717, 789, 1132, 410, 844, 969, 818, 381, 1101, 1351, 924, 499, 1299, 798)
 """Questions of MMLU-Pro by category."""
 SIZES = st.lists(st.integers(1, 200), min_size=14, max_size=14)
@@ -169,3 +172,19 @@ def test_precisions_that_cannot_be(precision: float) -> None:
         require_precision(precision)
     require_precision(0.01)
     require_precision(None)
+
+
+def test_the_simulation_of_the_documentation_follows_the_rule() -> None:
+    spec = importlib.util.spec_from_file_location("simulate_precision", ROOT / "scripts" / "simulate_precision.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = script
+    spec.loader.exec_module(script)
+    assert tuple(script.SIZES.values()) == REAL
+    found = script.simulate(0.3, 0.03, models=3, runs=40, seed=2)
+    assert found.asked.mean() == pytest.approx(239, abs=15)
+    assert found.error.std() == pytest.approx(0.03, rel=0.2)
+    assert abs(found.error.mean()) < 0.01
+    assert 0.89 <= found.covered.mean() <= 1
+    assert (found.se <= 0.03).all()
