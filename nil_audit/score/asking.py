@@ -45,9 +45,10 @@ def groups(protocol: Protocol, questions: Sequence[Question], engine: "Engine") 
     """
     by_name: dict[str, list[tuple[int, Question]]] = {}
     with quiet_libraries():  # a prompt longer than the context is counted, and said of the score
-        for question in questions:
+        encoded = engine.encode([question.prompt for question in questions])
+        for question, tokens in zip(questions, encoded, strict=True):
             name = question.category if protocol.own_shots and engine.shares else "all"
-            by_name.setdefault(name, []).append((len(engine.tok_encode(question.prompt)), question))
+            by_name.setdefault(name, []).append((len(tokens), question))
     found = []
     for members in by_name.values():
         members.sort(key=lambda member: (-member[0], member[1].digest))

@@ -27,6 +27,9 @@ class Engine(Protocol):
     def tok_encode(self, string: str) -> list[int]:
         """The tokens of a text."""
 
+    def encode(self, texts: Sequence[str]) -> Sequence[Sequence[int]]:
+        """The tokens of prompts, encoded together and kept for when they are asked."""
+
     def room(self, protocol: protocols.Protocol) -> int:
         """Tokens that a prompt, with the answer where that is read, may have before its beginning is cut off."""
 

@@ -1,8 +1,8 @@
 """The plain engine: a loaded model of transformers behind lm-eval's wrapper, every prompt read whole."""
 
 import copy
+from array import array
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -15,9 +15,12 @@ from nil_audit.score.engines.engine import by_question, not_finite, requests_of
 from nil_audit.score.protocols import Protocol, generation_length
 from nil_audit.score.questions import Question, Response
 
+_AT_ONCE = 256
+"""Texts that are encoded in one call: enough for every core, and few enough for what a tokenizer keeps of each."""
+
 
 class PlainHFLM(HFLM):
-    """lm-eval's wrapper of a loaded model, that encodes a prompt once.
+    """lm-eval's wrapper of a loaded model, that encodes a prompt once, and the texts of a batch together.
 
     It refuses what lm-eval makes an answer of, or fails at with an IndexError: scores that are not numbers, and tokens
     that the embedding does not have.
@@ -28,8 +31,8 @@ class PlainHFLM(HFLM):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        # lm-eval encodes the prompt anew for every option; the four last texts hold it until the question is done
-        self._encoded = lru_cache(maxsize=4)(self._checked_encode)
+        self._prompts: dict[str, array[int]] = {}  # tokens of a full run: 12,032 texts of some 1,000, 4 bytes each
+        self._wholes: dict[str, list[int]] = {}  # of the batch that is being asked
         self._vocabulary = _vocabulary(self.model)
         self.notes: list[str] = []
 
@@ -47,24 +50,64 @@ class PlainHFLM(HFLM):
 
     def respond(self, questions: Sequence[Question]) -> list[list[Response]]:
         """One batch, by lm-eval's own forward passes."""
-        requests = requests_of(questions, self.max_length)
         with quiet_libraries():
-            ask = self.loglikelihood if questions[0].endings else self.generate_until
-            return by_question(questions, ask(requests, disable_tqdm=True))
+            if questions[0].endings:
+                return self._likelihoods(questions)
+            requests = requests_of(questions, self.max_length)
+            return by_question(questions, self.generate_until(requests, disable_tqdm=True))
 
-    def _checked_encode(self, *arguments: Any, **options: Any) -> list[int]:
-        """The tokens of a text, each of them one that the model has."""
-        tokens = super().tok_encode(*arguments, **options)
+    def _likelihoods(self, questions: Sequence[Question]) -> list[list[Response]]:
+        """lm-eval's log-likelihoods, every text encoded before it asks for it."""
+        requests = requests_of(questions, self.max_length)
+        texts = ["".join(request.args) for request in requests]
+        self._wholes = dict(zip(texts, self._tokens(texts), strict=True))
+        return by_question(questions, self.loglikelihood(requests, disable_tqdm=True))
+
+    def encode(self, texts: Sequence[str]) -> "list[array[int]]":
+        """The tokens of prompts, encoded together; they are kept, since lm-eval asks for them once an ending."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._prompts]
+        with quiet_libraries():
+            for start in range(0, len(missing), _AT_ONCE):
+                some = missing[start : start + _AT_ONCE]
+                self._prompts |= {
+                    text: array("i", tokens) for text, tokens in zip(some, self._tokens(some), strict=True)
+                }
+        return [self._prompts[text] for text in texts]
+
+    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **options: Any) -> list[int]:
+        """The tokens of a text, as lm-eval encodes it."""
+        if add_special_tokens is None and not options:
+            found = self._prompts.get(string) or self._wholes.get(string)
+            if found is not None:
+                return list(found)
+        return self._valid(super().tok_encode(string, add_special_tokens, **options))
+
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of texts, encoded in one call where that takes all cores, to those of lm-eval's ``tok_encode``.
+
+        As there, special tokens are the tokenizer's own or the user's choice, and none where the text itself begins
+        with that of a beginning.
+        """
+        if not getattr(self.tokenizer, "is_fast", False):
+            return [self.tok_encode(text) for text in texts]
+        beginning = self.tokenizer.decode(self.prefix_token_id)
+        usual = {} if self.add_bos_token is None else {"add_special_tokens": self.add_bos_token}
+        found: dict[str, list[int]] = {}
+        for begun, special in ((False, usual), (True, {"add_special_tokens": False})):
+            some = [text for text in dict.fromkeys(texts) if text.startswith(beginning) == begun]
+            if some:
+                encoded = self.tokenizer(some, return_attention_mask=False, return_token_type_ids=False, **special)
+                found |= dict(zip(some, map(self._valid, encoded["input_ids"]), strict=True))
+        return [found[text] for text in texts]
+
+    def _valid(self, tokens: list[int]) -> list[int]:
+        """Tokens, each of them one that the model has."""
         if (largest := max(tokens, default=0)) >= self._vocabulary:
             raise CheckpointError(
                 f"The tokenizer gives token {largest}, but the model's vocabulary ends at {self._vocabulary - 1}: they "
                 "do not belong together; put the model's own tokenizer beside its weights."
             )
         return tokens
-
-    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **options: Any) -> list[int]:
-        """The tokens of a text, as lm-eval encodes it."""
-        return list(self._encoded(string, add_special_tokens, **options))
 
     def _select_cont_toks(self, logits: Any, *arguments: Any, **kwargs: Any) -> Any:
         """The log-probabilities of the positions that are scored, of one question."""

@@ -1,7 +1,6 @@
 """A prefix that many prompts have in common, read once: its keys and values, and what follows it in batches.
 
-Shapes: B rows of a batch, P tokens of the prefix, S of the longest suffix, H heads of keys and values, d their width,
-V vocabulary.
+Shapes: B rows of a batch, P tokens of the prefix, S of the longest suffix, V vocabulary.
 """
 
 import inspect
@@ -11,19 +10,11 @@ from typing import Any
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
-from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+from transformers.cache_utils import DummyLayer, DynamicCache
+
+from nil_audit.score.engines.layers import RoomyLayer, SharingError, kept_of
 
 Tokens = Sequence[int]
-Layer = tuple[torch.Tensor, torch.Tensor]
-"""Keys and values, (1, H, P, d) each."""
-
-
-_BLOCK = 256
-"""Tokens by which the room for keys and values grows where it was too small."""
-
-
-class SharingError(Exception):
-    """Why a prefix cannot be read once with this model, in words that follow "because"."""
 
 
 def common_prefix(prompts: Sequence[Tokens]) -> int:
@@ -36,94 +27,20 @@ def common_prefix(prompts: Sequence[Tokens]) -> int:
     return min(length, min(map(len, prompts)) - 1)
 
 
-class RoomyLayer(DynamicLayer):
-    """Keys and values of one layer for a batch: the prefix in every row, and room for what follows.
-
-    What follows is written in place, where a ``DynamicLayer`` copies everything that came before at every step.
-    """
-
-    def __init__(self, keys: torch.Tensor, values: torch.Tensor, *, rows: int, room: int) -> None:
-        """A layer that holds a prefix.
-
-        Args:
-            keys: Of the prefix, (1, H, P, d).
-            values: Of the prefix, (1, H, P, d).
-            rows: B.
-            room: Tokens that will follow it in each row.
-        """
-        super().__init__()
-        self.dtype, self.device = keys.dtype, keys.device
-        self._length = keys.shape[-2]
-        self._places: tuple[torch.Tensor, torch.Tensor] | None = None
-        self._all_keys, self._all_values = (self._with_room(one, rows, room) for one in (keys, values))
-        self.is_initialized = True
-        self._show()
-
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write what follows, (B, H, T, d), and return all keys and values so far, (B, H, P + ... + T, d)."""
-        end = self._length + key_states.shape[-2]
-        if end > (room := self._all_keys.shape[-2]):
-            more = max(end - room, _BLOCK)
-            self._all_keys = self._with_room(self._all_keys, len(self._all_keys), more)
-            self._all_values = self._with_room(self._all_values, len(self._all_values), more)
-        if self._places is None:
-            self._all_keys[:, :, self._length : end] = key_states
-            self._all_values[:, :, self._length : end] = value_states
-        else:
-            rows, columns = self._places
-            self._all_keys[rows, :, columns] = key_states[:, :, 0]
-            self._all_values[rows, :, columns] = value_states[:, :, 0]
-            self._places = None
-        self._length = end
-        self._show()
-        return self._all_keys[:, :, :end], self._all_values[:, :, :end]
-
-    def expect(self, rows: torch.Tensor, columns: torch.Tensor, length: int) -> None:
-        """Have the next token of each row written after the row's own last one, over its padding.
-
-        So the text of every row is without a gap, whatever a model makes of the distance of two columns.
-
-        Args:
-            rows: 0 to B - 1.
-            columns: Tokens that each row holds, (B,).
-            length: The largest of them: columns beyond it are no longer looked at.
-        """
-        self._places = rows.to(self.device), columns.to(self.device)
-        self._length = length
-        self._show()
-
-    def batch_select_indices(self, indices: torch.Tensor) -> None:
-        """Keep these rows, in this order."""
-        self._all_keys, self._all_values = self._all_keys[indices], self._all_values[indices]
-        self._show()
-
-    def _show(self) -> None:
-        self.keys, self.values = self._all_keys[:, :, : self._length], self._all_values[:, :, : self._length]
-
-    @staticmethod
-    def _with_room(prefix: torch.Tensor, rows: int, room: int) -> torch.Tensor:
-        _, heads, length, width = prefix.shape
-        buffer = prefix.new_zeros(rows, heads, length + room, width)  # padding is read, if only to be masked
-        buffer[:, :, :length] = prefix
-        return buffer
-
-
 class Prefix:
     """A prefix that the model has read.
 
     Attributes:
         tokens: Of the prefix, P of them.
+        window: The shortest sliding window of a layer, in tokens; None where every token sees all before it.
     """
 
-    def __init__(self, model: Any, tokens: Tokens, *, longest: int) -> None:
+    def __init__(self, model: Any, tokens: Tokens) -> None:
         """Read a prefix.
 
         Args:
             model: A causal language model of transformers.
             tokens: P tokens.
-            longest: Of the whole prompts, in tokens: a sliding window that is not shorter hides nothing.
 
         Raises:
             SharingError: What the model keeps of a prefix is not keys and values of every token.
@@ -137,14 +54,17 @@ class Prefix:
         device = model.get_input_embeddings().weight.device
         read = torch.tensor([list(tokens)], device=device)
         with torch.no_grad(), logits_at(model, torch.tensor([[len(tokens) - 1]], device=device)):
-            cache = model(read, use_cache=True).past_key_values
-        self._layers = _kept(cache, len(tokens), longest)
+            cache = getattr(model(read, use_cache=True), "past_key_values", None)
+        if cache is None:
+            raise SharingError("it keeps no keys and values of what it has read")
+        self._layers = kept_of(cache, len(tokens))
+        self.window = min((layer.window for layer in self._layers if layer and layer.window), default=None)
 
     def cache(self, rows: int, room: int) -> DynamicCache:
         """Keys and values of the prefix in every row of a batch, with room for so many tokens to follow."""
         cache = DynamicCache()
         cache.layers = [
-            DynamicLayer() if layer is None else RoomyLayer(*layer, rows=rows, room=room) for layer in self._layers
+            DummyLayer() if layer is None else RoomyLayer(layer, rows=rows, room=room) for layer in self._layers
         ]
         return cache
 
@@ -238,30 +158,3 @@ def _rows_at(values: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     """Values (B, T, n) at positions (B, k) of each row: (B, k, n)."""
     positions = positions.to(values.device)
     return values[torch.arange(len(values), device=values.device)[:, None], positions]
-
-
-def _kept(cache: Any, length: int, longest: int) -> list[Layer | None]:
-    """Keys and values by layer; None for a layer that borrows those of another.
-
-    Raises:
-        SharingError: Something else is kept, or a window forgets part of the prompt.
-    """
-    if type(cache) is not DynamicCache:
-        raise SharingError(f"what it keeps of a prefix ({type(cache).__name__}) cannot be repeated for a batch")
-    layers: list[Layer | None] = []
-    for layer in cache.layers:
-        if type(layer) is DynamicSlidingWindowLayer and layer.sliding_window < longest:
-            raise SharingError(
-                f"its sliding window of {layer.sliding_window:,} tokens is shorter than a prompt of {longest:,}"
-            )
-        if not isinstance(layer, DynamicLayer) or type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer):
-            raise SharingError("it has layers that keep a state instead of keys and values")
-        if layer.keys is None or layer.values is None:
-            layers.append(None)
-            continue
-        if layer.keys.shape[-2] != length:
-            raise SharingError("it does not keep the keys and values of every token")
-        layers.append((layer.keys, layer.values))
-    if not layers or layers[0] is None:
-        raise SharingError("it keeps no keys and values of what it has read")
-    return layers

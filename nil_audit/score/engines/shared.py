@@ -10,16 +10,19 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from accelerate.utils.memory import should_reduce_batch_size
+from accelerate.utils.memory import clear_device_cache
 
-from nil_audit.errors import NilAuditError
+from nil_audit.errors import MeasurementError, NilAuditError
 from nil_audit.progress import quiet_libraries
+from nil_audit.score.engines.checking import HALF, Difference, as_float32, difference, tolerance
 from nil_audit.score.engines.decoding import Stop, answer_pattern, changes_choice, greedy, require_likeliest
-from nil_audit.score.engines.engine import not_finite, requests_of
+from nil_audit.score.engines.engine import not_finite
+from nil_audit.score.engines.layers import SharingError
 from nil_audit.score.engines.plain import PlainHFLM
-from nil_audit.score.engines.prefix import Prefix, SharingError, common_prefix
+from nil_audit.score.engines.prefix import Prefix, common_prefix
 from nil_audit.score.protocols import generation_length
-from nil_audit.score.questions import Question
+from nil_audit.score.questions import Question, Response
+from nil_audit.weights.memory import ran_out
 
 Request = tuple[tuple[str, str], list[int], list[int]]
 """lm-eval's: prompt and ending as texts, and their tokens."""
@@ -27,12 +30,13 @@ Request = tuple[tuple[str, str], list[int], list[int]]
 _FEWEST = 16
 """Tokens in common below which sharing is not worth a forward pass of its own."""
 
-_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
-"""Largest difference of a log-probability, in nats, that rounding explains."""
-
 
 class SharedHFLM(PlainHFLM):
-    """lm-eval's wrapper of a loaded model, that reads a group's common prefix once."""
+    """lm-eval's wrapper of a loaded model, that reads a group's common prefix once.
+
+    Attributes:
+        difference: From the plain way, on the questions that it was checked on; None before.
+    """
 
     shares = True
 
@@ -42,6 +46,7 @@ class SharedHFLM(PlainHFLM):
         self._checked = False
         self._pattern: re.Pattern[str] | None = None
         self._given_up = False
+        self.difference: Difference | None = None
 
     @property
     def engine(self) -> str:  # type: ignore[override]
@@ -57,41 +62,104 @@ class SharedHFLM(PlainHFLM):
         if self._given_up or len(questions) < fewest:
             return 0
         ahead = generation_length(self.max_length) if generates else 1
-        prompts = [self.tok_encode(question.prompt) for question in questions]
-        fitting = [prompt for prompt in prompts if len(prompt) + ahead <= self.max_length]
-        if len(fitting) < fewest or (length := common_prefix(fitting)) < _FEWEST:
+        prompts = self.encode([question.prompt for question in questions])
+        fitting = [number for number, prompt in enumerate(prompts) if len(prompt) + ahead <= self.max_length]
+        if len(fitting) < fewest or (length := common_prefix([prompts[number] for number in fitting])) < _FEWEST:
             return 0
-        if generates:
-            self._pattern = answer_pattern(questions[0].task)
-            if changing := changes_choice(self.model.generation_config):
-                self._give_up(f"its generation_config lets another than the likeliest token follow ({changing})")
-                return 0
+        fitting.sort(key=lambda number: len(prompts[number]))
+        longest = prompts[fitting[-1]]
         try:
-            self._prefix = Prefix(self.model, fitting[0][:length], longest=max(map(len, fitting)) + ahead)
-        except SharingError as reason:
-            self._give_up(str(reason))
-            return 0
-        if not self._checked and not generates:
-            self._checked = True
-            self._check(questions, prompts)
+            with quiet_libraries():
+                self._prefix = Prefix(self.model, longest[:length])
+                if generates:
+                    self._require_greedy(questions[0], self._prefix, len(longest) + ahead)
+                elif not self._checked:
+                    self._check([questions[fitting[-1]], questions[fitting[0]]])
+                    self._checked = True
+        except NilAuditError:
+            raise
+        except Exception as error:
+            self._fall_back(error)
         return length if self._prefix is not None else 0
 
-    def _check(self, questions: Sequence[Question], prompts: Sequence[Sequence[int]]) -> None:
-        """Ask the longest and the shortest prompt both ways, and give up where they differ."""
-        by_length = sorted(range(len(questions)), key=lambda number: len(prompts[number]))
-        pair = [questions[by_length[-1]], questions[by_length[0]]]
-        requests = requests_of(pair, self.max_length)
-        with quiet_libraries():
-            shared = self.loglikelihood(requests, disable_tqdm=True)
-            prefix, self._prefix = self._prefix, None
-            plain = self.loglikelihood(requests, disable_tqdm=True)
-        self._prefix = prefix
-        moved = max(abs(one[0] - other[0]) for one, other in zip(shared, plain, strict=True))
-        if not moved <= _TOLERANCE.get(self.model.dtype, 1e-3):
-            self._give_up(f"reading them once moves a log-probability by {moved:.2g}")
+    def _require_greedy(self, question: Question, prefix: Prefix, longest: int) -> None:
+        """Find out how answers end, and that greedy decoding after a prefix is the model's own generation.
 
-    def _give_up(self, reason: str) -> None:
-        self._prefix, self._given_up = None, True
+        Raises:
+            SharingError: It is not, for a text of so many tokens.
+        """
+        self._pattern = answer_pattern(question.task)
+        if changing := changes_choice(self.model.generation_config):
+            raise SharingError(f"its generation_config lets another than the likeliest token follow ({changing})")
+        # the rows of a batch are at different places of their texts, but a window is laid over all of them alike
+        if prefix.window is not None and prefix.window < longest:
+            raise SharingError(
+                f"its sliding window of {prefix.window:,} tokens is shorter than a prompt with its answer, {longest:,}"
+            )
+
+    def respond(self, questions: Sequence[Question]) -> list[list[Response]]:
+        """One batch; what fails after the shared prefix, unless memory ran out, is asked in the plain way."""
+        try:
+            return super().respond(questions)
+        except Exception as error:
+            if self._prefix is None or ran_out(error):
+                raise
+            self._fall_back(error)
+        return super().respond(questions)
+
+    def _check(self, pair: Sequence[Question]) -> None:
+        """Ask questions both ways, and hold the difference against what rounding explains.
+
+        Weights of half precision round so coarsely that little can be told, so they are taken as float32 too.
+
+        Raises:
+            SharingError: The answers differ.
+            MeasurementError: The scores of the plain way are not finite.
+        """
+        dtype, given = self.model.dtype, self._prefix
+        self.difference = self._difference(pair)
+        if not self.difference.largest <= tolerance(dtype) or (dtype not in HALF and self.difference.letters):
+            raise SharingError(f"reading them once moves a log-probability by {self.difference.largest:.2g}")
+        if dtype not in HALF or given is None:
+            return
+        try:
+            with as_float32(self.model):
+                self._prefix = Prefix(self.model, given.tokens)
+                exact = self._difference(pair)
+        except NilAuditError:
+            raise
+        except Exception as error:  # a model that cannot be taken as float32 is checked as far as it can be
+            _release(error)
+            return
+        finally:
+            self._prefix = given
+        if not exact.largest <= tolerance(torch.float32):
+            raise SharingError(f"reading them once moves a log-probability by {exact.largest:.2g} even in float32")
+
+    def _difference(self, pair: Sequence[Question]) -> Difference:
+        """Between the plain way, one by one, and after the prefix in one batch."""
+        prefix, self._prefix = self._prefix, None
+        try:
+            plain = [self._likelihoods([question])[0] for question in pair]
+        finally:
+            self._prefix = prefix
+        try:
+            return difference(plain, self._likelihoods(pair))
+        except MeasurementError as error:
+            raise SharingError("the scores after them are not finite where they are read once") from error
+
+    def _fall_back(self, error: Exception) -> None:
+        """Go on in the plain way: with this group where memory ran out, else for good, and say why."""
+        self._prefix = None
+        _release(error)
+        if ran_out(error):
+            return
+        reason = (
+            str(error)
+            if isinstance(error, SharingError)
+            else f"the model cannot go on from them ({type(error).__name__})"
+        )
+        self._given_up = True
         self.notes.append(f"The worked examples are read anew for every question, because {reason}.")
 
     def _loglikelihood_tokens(
@@ -136,13 +204,16 @@ class SharedHFLM(PlainHFLM):
         logits = F.log_softmax(prefix.follow(suffixes, cache, scored), dim=-1, dtype=self.softmax_dtype)
         if torch.isnan(logits).any():
             raise not_finite(self.model.dtype)
-        likeliest = logits.argmax(dim=-1)
+        # every ending's tokens, padded on the left, are looked up at once, and two tensors leave the device
+        places = [(row, ending) for row, group in enumerate(endings) for ending in group]
+        rows = torch.tensor([row for row, _ in places], device=logits.device)
+        tokens = torch.tensor([[0] * (most - len(ending)) + ending for _, ending in places], device=logits.device)
+        chosen = logits[rows].gather(2, tokens[:, :, None])[:, :, 0].cpu()
+        likeliest = (logits.argmax(dim=-1)[rows] == tokens).cpu()
         found: dict[int, tuple[float, bool]] = {}
-        for row, (group, places) in enumerate(zip(endings, numbers, strict=True)):
-            for ending, place in zip(group, places, strict=True):
-                tokens = torch.tensor(ending, device=logits.device)
-                chosen = logits[row, -len(ending) :].gather(1, tokens[:, None]).sum()
-                found[place] = float(chosen), bool((likeliest[row, -len(ending) :] == tokens).all())
+        flat = [number for group in numbers for number in group]
+        for number, (_, ending), value, same in zip(flat, places, chosen, likeliest, strict=True):
+            found[number] = float(value[-len(ending) :].sum()), bool(same[-len(ending) :].all())
         return found
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
@@ -152,16 +223,7 @@ class SharedHFLM(PlainHFLM):
             requests: lm-eval's, of one protocol.
             disable_tqdm: Show no progress.
         """
-        found: dict[int, str] = {}
-        if self._prefix is not None:
-            try:
-                found = self._generated(self._prefix, requests)
-            except SharingError as reason:
-                self._give_up(str(reason))
-            except Exception as error:
-                if isinstance(error, NilAuditError | MemoryError) or should_reduce_batch_size(error):
-                    raise
-                self._give_up(f"the model cannot go on from what it has read ({type(error).__name__})")
+        found = {} if self._prefix is None else self._generated(self._prefix, requests)
         whole = [number for number in range(len(requests)) if number not in found]
         if whole:
             rest = super().generate_until([requests[number] for number in whole], disable_tqdm)
@@ -183,9 +245,13 @@ class SharedHFLM(PlainHFLM):
             answers = greedy(prefix, [prompts[number][length:] for number in batch], stop)
             if not self._checked:
                 for number in {0, len(batch) - 1}:  # the longest prompt, and that with most padding
-                    require_likeliest(
-                        self.model, prompts[batch[number]], answers[number], _TOLERANCE.get(self.model.dtype, 1e-3)
-                    )
+                    require_likeliest(self.model, prompts[batch[number]], answers[number], tolerance(self.model.dtype))
                 self._checked = True
             found |= {number: stop.text(answer) for number, answer in zip(batch, answers, strict=True)}
         return found
+
+
+def _release(error: Exception) -> None:
+    """Free what the frames of an error hold of a device's memory."""
+    error.__traceback__ = error.__context__ = None
+    clear_device_cache(garbage_collection=True)
