@@ -15,14 +15,16 @@ class Engine(Protocol):
     Attributes:
         engine: By which way it answers now: "shared", "plain" or "vllm".
         shares: Whether it makes use of what the prompts of a group have in common.
-        max_length: The model's context in tokens, as lm-eval sees it.
         notes: What a reader of the answers must know, in sentences: a way that was given up, and why.
     """
 
     engine: str
     shares: bool
-    max_length: int
     notes: list[str]
+
+    @property
+    def max_length(self) -> int:
+        """The model's context in tokens, as lm-eval sees it."""
 
     def tok_encode(self, string: str) -> list[int]:
         """The tokens of a text."""
