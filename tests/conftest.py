@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.forks import Forks
 from tests.hub import Hub
 
 # the same inputs in every run
@@ -32,27 +32,35 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """A process that has loaded what an audit and a comparison load."""
+    ours = ("cli.app", "auditing.audit", "interaction.measure", "weights.checkpoint", "report.audit.page", "gguf_file")
+    ours += ("comparison.compare", "report.comparison.page")
+    libraries = ("huggingface_hub.hf_api", "transformers.models.llama.modeling_llama", "matplotlib.figure", "gguf")
+    libraries += ("pandas", "scipy.stats", "scipy.interpolate")
+    with Forks(*(f"nil_audit.{name}" for name in ours), *libraries) as loaded:
+        yield loaded
+
+
 @pytest.fixture
-def run_command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_command(forks: Forks, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs ``nil-audit`` in a process of its own, offline, with a cache of its own, in an empty folder."""
 
     def run(*arguments: str | Path, columns: int = 80, **environment: str) -> subprocess.CompletedProcess[str]:
         work = tmp_path / "cwd"
         work.mkdir(exist_ok=True)
-        env = os.environ | {
+        own = {
             "NIL_AUDIT_CACHE": str(tmp_path / "cache"),
             "HF_HOME": str(tmp_path / "hf"),
             "COLUMNS": str(columns),
             "NO_COLOR": "1",
         }
-        return subprocess.run(
-            [sys.executable, "-m", "nil_audit", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            cwd=work,
-            env=env | environment,
-            timeout=240,
-        )
+        said = tmp_path / "said"
+        said.mkdir(exist_ok=True)
+        command = [*map(str, arguments)]
+        started = forks.start(command, work, said=said, **own | environment)
+        return subprocess.CompletedProcess(command, started.wait(), started.stdout, started.stderr)
 
     return run
 

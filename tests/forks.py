@@ -1,18 +1,16 @@
-"""Commands in processes of their own that need not load the libraries: each is forked from one that has loaded them.
-
-Not for commands with an environment that the libraries read as they are loaded: the Hub's (``HF_HOME``, ...).
-"""
+"""Commands in processes of their own that need not load the libraries: each is forked from one that has loaded them."""
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
+from importlib import import_module, reload
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +26,14 @@ class Started:
     out: Path
     err: Path
 
-    def wait(self) -> int:
-        """Its exit code once it has ended, the negative of a signal that ended it."""
+    def wait(self, seconds: float = 120) -> int:
+        """Its exit code once it has ended, the negative of a signal that ended it; killed after so many seconds."""
+        end = time.monotonic() + seconds
+        while not self.has_ended():
+            if time.monotonic() > end:
+                os.kill(self.pid, signal.SIGKILL)
+                break
+            time.sleep(0.01)
         return int(self.forks.ask("wait", self.pid))
 
     def has_ended(self) -> bool:
@@ -75,18 +79,44 @@ class Forks:
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
 
-    def start(self, arguments: Sequence[str], folder: Path, **environment: str) -> Started:
-        """Start ``nil-audit`` in a folder; what it prints goes to files there."""
+    def start(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        *,
+        said: Path | None = None,
+        stdout: Path | None = None,
+        before: str = "",
+        **environment: str,
+    ) -> Started:
+        """Start ``nil-audit`` in a folder.
+
+        Args:
+            arguments: Of the command.
+            folder: Where it runs.
+            said: Folder of the files that it prints to; None: where it runs.
+            stdout: What it prints to instead.
+            before: Python that it runs first, or instead where that ends in SystemExit.
+            environment: Its own variables.
+        """
         self._started += 1
-        out, err = (folder / f"{name}-{self._started}" for name in ("stdout", "stderr"))
-        pid = self.ask("start", list(arguments), environment, str(folder), str(out), str(err))
+        out, err = ((said or folder) / f"{name}-{self._started}" for name in ("stdout", "stderr"))
+        out.touch()
+        err.touch()
+        out = stdout or out
+        pid = self.ask("start", list(arguments), environment, str(folder), str(out), str(err), before)
         return Started(self, int(pid), out, err)
 
-    def start_team(self, size: int, arguments: Sequence[str], folder: Path, **environment: str) -> list[Started]:
+    def start_team(
+        self, size: int, arguments: Sequence[str], folder: Path, *, before: str = "", **environment: str
+    ) -> list[Started]:
         """Start the processes of one command, each with the environment that a launcher gives it."""
         team = {"WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
         shared = environment | {name: str(value) for name, value in team.items()}
-        return [self.start(arguments, folder, **shared, RANK=str(rank), LOCAL_RANK=str(rank)) for rank in range(size)]
+        return [
+            self.start(arguments, folder, before=before, **shared, RANK=str(rank), LOCAL_RANK=str(rank))
+            for rank in range(size)
+        ]
 
 
 def free_port() -> int:
@@ -96,7 +126,9 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def _command(arguments: Sequence[str], environment: dict[str, str], folder: str, out: str, err: str) -> int:
+def _command(
+    arguments: Sequence[str], environment: dict[str, str], folder: str, out: str, err: str, before: str
+) -> int:
     """Run a command as this process; its exit code."""
     os.environ |= environment
     os.chdir(folder)
@@ -105,14 +137,31 @@ def _command(arguments: Sequence[str], environment: dict[str, str], folder: str,
         os.dup2(file, number)
         os.close(file)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    # a shell that runs the tests in the background has SIGINT ignored, which children inherit
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _read_again(environment)
     from nil_audit.cli.app import main
 
     sys.argv = ["nil-audit", *arguments]
     try:
+        exec(before, {})
         main()
     except SystemExit as end:
         return int(end.code or 0)
     return 0
+
+
+def _read_again(environment: dict[str, str]) -> None:
+    """Take over what is read of an environment as the interpreter starts or as a library is loaded."""
+    if encoding := environment.get("PYTHONIOENCODING"):
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(encoding=encoding)  # type: ignore[union-attr]
+    if any(name.startswith("HF_") for name in environment):
+        import huggingface_hub
+        from huggingface_hub import constants
+
+        reload(constants)
+        huggingface_hub.hf_api.api.endpoint = constants.ENDPOINT
 
 
 def _start(request: Sequence[Any]) -> int:
@@ -126,9 +175,11 @@ def _start(request: Sequence[Any]) -> int:
     except BaseException:
         traceback.print_exc()
     finally:
-        with suppress(OSError):
+        try:
             sys.stdout.flush()
             sys.stderr.flush()
+        except OSError:
+            code = 120  # as an interpreter that ends so
         os._exit(code)
 
 

@@ -60,16 +60,21 @@ assert callable(nil_audit.audit) and callable(nil_audit.compare)
     assert done.returncode == 0, done.stderr
 
 
-def test_version_is_said_by_the_command_and_the_change_log(run_command) -> None:
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The command by an interpreter of its own."""
+    return subprocess.run([sys.executable, "-m", "nil_audit", *arguments], capture_output=True, text=True)
+
+
+def test_version_is_said_by_the_command_and_the_change_log() -> None:
     import nil_audit
 
-    done = run_command("--version")
+    done = run("--version")
     assert done.stdout == f"nil-audit {nil_audit.__version__}\n"
     assert f"## {nil_audit.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-def test_a_misspelt_command_is_not_taken_for_a_model(run_command) -> None:
-    done = run_command("demmo")
+def test_a_misspelt_command_is_not_taken_for_a_model() -> None:
+    done = run("demmo")
     assert done.returncode == 2
     assert done.stderr.startswith("Error: There is no command 'demmo'; did you mean 'nil-audit demo'?")
 

@@ -1,9 +1,7 @@
 """The audit from Python: one source for all of a model, whatever happens on the Hub meanwhile."""
 
 import json
-import os
-import subprocess
-import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,42 +9,40 @@ from nil_audit.auditing.record import verdict_document
 from nil_audit.law.pooled import verdict
 from nil_audit.law.studies import studies
 from nil_audit.shape.architecture import shape_from_config
+from tests.forks import Forks
 from tests.hub import Hub
 from tests.shape.tiny import tiny_config
 from tests.tiny import checkpoint_folder, english
 
-# Waits for a line after reading the shape: the branch moves there.
+# Waits after reading the shape: the branch moves there.
 AUDIT = """
-import json, sys
+import json, sys, time
+from pathlib import Path
 from nil_audit.auditing.audit import Settings, Subject, audit_subject
-subject = Subject("org/model", Settings(probe=sys.argv[1], window=16, context=4, tokens=512))
+subject = Subject("org/model", Settings(probe="probe.txt", window=16, context=4, tokens=512))
 print(subject.shape.model_type, flush=True)
-input()
+while not Path("moved").exists():
+    time.sleep(0.01)
 record = audit_subject(subject)
 checkpoint = subject.checkpoint
 print(json.dumps([record.to_dict(), type(checkpoint.model).__name__, checkpoint.source.revision]))
+raise SystemExit
 """
 
 
-def test_a_branch_that_moves_after_the_shape_was_read_changes_nothing(hub: Hub, tmp_path: Path) -> None:
+def test_a_branch_that_moves_after_the_shape_was_read_changes_nothing(forks: Forks, hub: Hub, tmp_path: Path) -> None:
     before = hub.add("org/model", checkpoint_folder(tmp_path / "llama", "llama"))
-    probe = tmp_path / "probe.txt"
-    probe.write_text(english(2000))
+    (tmp_path / "probe.txt").write_text(english(2000))
     environment = hub.environment(tmp_path / "hf") | {"NIL_AUDIT_CACHE": str(tmp_path / "cache")}
-    process = subprocess.Popen(
-        [sys.executable, "-c", AUDIT, str(probe)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | environment,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "llama\n"
+    process = forks.start((), tmp_path, before=AUDIT, **environment)
+    while process.stdout != "llama\n":
+        assert not process.has_ended(), process.stderr
+        time.sleep(0.01)
     after = hub.add("org/model", checkpoint_folder(tmp_path / "gpt2", "gpt2"))
-    out, err = process.communicate("\n", timeout=120)
-    assert process.returncode == 0, err
-    assert err == ""
+    (tmp_path / "moved").touch()
+    assert process.wait() == 0, process.stderr
+    assert process.stderr == ""
+    out = process.stdout.removeprefix("llama\n")
     record, loaded, revision = json.loads(out)
     assert (loaded, revision) == ("LlamaForCausalLM", before)
     assert record["shape"]["model_type"] == "llama"

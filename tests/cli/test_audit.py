@@ -1,11 +1,12 @@
 """``nil-audit MODEL`` as a user runs it: tables, JSON, files, cache, and every bad input."""
 
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.forks import Forks
 from tests.mmlu import answering_checkpoint, mmlu_rows, write_mmlu
 from tests.tiny import byte_tokenizer, checkpoint_folder, english
 
@@ -374,29 +376,18 @@ def test_wrong_options_are_exit_code_2(run_here: Here, model: Path, tmp_path: Pa
         assert "Traceback" not in done.stderr
 
 
-def test_interrupt_ends_at_once_and_leaves_nothing_half_written(model: Path, tmp_path: Path) -> None:
+def test_interrupt_ends_at_once_and_leaves_nothing_half_written(forks: Forks, model: Path, tmp_path: Path) -> None:
     text = tmp_path / "long.txt"
     text.write_text(english(400_000))
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "nil_audit", model, "--probe", text, "--window", "17", "--tokens", "400000"]
-    running = subprocess.Popen(
-        [*map(str, command), "--precision", "0", "--batch-size", "1", "--out", str(out)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "NIL_AUDIT_CACHE": str(tmp_path / "cache")},
-        # a shell that runs the tests in the background has SIGINT ignored, which children inherit
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    try:
-        assert running.stderr is not None
-        said = running.stderr.readline()  # of its 23,000 windows, one by one, the first is done
-        running.send_signal(signal.SIGINT)
-        stdout, stderr = running.communicate(timeout=60)
-    finally:
-        running.kill()
-    assert running.returncode == 130, stderr
-    assert "at most 399,9" in said and stdout == ""
-    assert "Interrupted" in stderr and "Traceback" not in stderr
-    assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
+    out, cache = tmp_path / "out", tmp_path / "cache"
+    command = (model, "--probe", text, "--window", "17", "--tokens", "400000", "--precision", "0", "--batch-size", "1")
+    running = forks.start([*map(str, command), "--out", str(out)], tmp_path, NIL_AUDIT_CACHE=str(cache))
+    while not running.stderr:  # of its 23,000 windows, one by one, the first is done
+        assert not running.has_ended()
+        time.sleep(0.02)
+    os.kill(running.pid, signal.SIGINT)
+    assert running.wait() == 130, running.stderr
+    assert "at most 399,9" in running.stderr and running.stdout == ""
+    assert "Interrupted" in running.stderr and "Traceback" not in running.stderr
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
     assert [path for path in out.rglob("*") if path.is_file()] == []

@@ -1,70 +1,54 @@
 """Two processes share the windows and give what one gives; only the first prints and writes, and it is waited for."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.forks import Forks
 from tests.tiny import checkpoint_folder, english
-
-LAUNCHER = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-ROOT = Path(__file__).parent.parent.parent
 
 SLOW_WRITER = """
 import time
-from nil_audit.cli.app import main
 from nil_audit.report.render import folder
 
 write_report = folder.write_report
 
 def write_slowly(*arguments):
-    time.sleep(3)
+    time.sleep(1)
     return write_report(*arguments)
 
 folder.write_report = write_slowly
-main()
 """
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path) -> Path:
     """A model, one whose weights are cut short, and a probe text."""
     checkpoint_folder(tmp_path / "tiny")
     weights = checkpoint_folder(tmp_path / "broken", seed=1) / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
     (tmp_path / "probe.txt").write_text(english(2000))
-    (tmp_path / "slow_writer.py").write_text(SLOW_WRITER)
     return tmp_path
 
 
-def run(folder: Path, *arguments: str, cache: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        cwd=folder,
-        env=os.environ | {"NIL_AUDIT_CACHE": str(folder / cache), "PYTHONPATH": str(ROOT)},
-    )
-
-
-def test_two_processes_measure_as_one_and_leave_together(folder: Path) -> None:
+def test_two_processes_measure_as_one_and_leave_together(forks: Forks, folder: Path) -> None:
     options = ("--probe", "probe.txt", "--window", "16", "--context", "4", "--tokens", "560", "--json")
-    done = run(folder, "-m", "nil_audit", "tiny", *options, cache="one")
-    assert done.returncode == 0, done.stderr
+    done = forks.start(("tiny", *options), folder, NIL_AUDIT_CACHE=str(folder / "one"))
+    assert done.wait() == 0, done.stderr
     (alone,) = json.loads(done.stdout)["records"]
 
+    command = ("audit", "broken", "tiny", *options, "--out", "out")
+    done, second = forks.start_team(2, command, folder, before=SLOW_WRITER, NIL_AUDIT_CACHE=str(folder / "two"))
+    assert second.wait() == 1
     # a launcher ends every process once one has ended with a failure, whatever another still writes
-    done = run(folder, *LAUNCHER, "slow_writer.py", "audit", "broken", "tiny", *options, "--out", "out", cache="two")
-    assert done.returncode == 1
+    assert (folder / "out" / "audit.html").is_file()
+    assert done.wait() == 1
+    assert (second.stdout, second.stderr) == ("", "")
     assert done.stderr.count("Error: The weights of broken are damaged") == 1
     assert done.stderr.count("tiny: at most 560 tokens of probe.txt") == 1
     assert done.stderr.count("1 of 2 models failed.") == 1
-    assert (folder / "out" / "audit.html").is_file()
     document = json.loads(done.stdout)
     (together,) = document["records"]
     assert [one["model"] for one in document["failed"]] == ["broken"]

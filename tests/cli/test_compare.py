@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from nil_audit.law.studies import study
 from tests.comparison.files import put, record, score_row
+from tests.forks import Forks
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Here = Callable[..., Any]
@@ -259,15 +259,11 @@ def test_help_shows_an_example_of_each_use(run_here: Here) -> None:
         assert example in words
 
 
-def test_a_run_that_is_interrupted_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_run_that_is_interrupted_says_so_and_leaves_nothing(forks: Forks, tmp_path: Path) -> None:
     out = tmp_path / "report"
-    command = [sys.executable, "-m", "nil_audit", "compare", "--permutations", "100000", "--out", str(out)]
-    running = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "80"}
-    )
-    time.sleep(5)
-    running.send_signal(signal.SIGINT)
-    stdout, stderr = running.communicate(timeout=60)
-    assert (running.returncode, stdout) == (130, ""), stderr
-    assert "Interrupted: nothing half-written is left" in stderr and "Traceback" not in stderr
+    running = forks.start(["compare", "--permutations", "100000", "--out", str(out)], tmp_path, COLUMNS="80")
+    time.sleep(1)
+    os.kill(running.pid, signal.SIGINT)
+    assert (running.wait(), running.stdout) == (130, ""), running.stderr
+    assert "Interrupted: nothing half-written is left" in running.stderr and "Traceback" not in running.stderr
     assert not out.exists() or list(out.iterdir()) == []

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from nil_audit.errors import NilAuditError
 from nil_audit.report.render import folder as folders
 from nil_audit.report.render.page import Page
 from nil_audit.runner import Outcome
+from tests.forks import Forks
 from tests.tiny import ARCHITECTURES
 
 PAGE = Page(title="T", kicker="K", answer=("The answer.",))
@@ -188,33 +188,34 @@ def test_a_kept_result_is_announced_by_the_command(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == ""
 
 
+Start = Callable[..., tuple[int, str]]
+
+
 @pytest.fixture
-def start(models: list[str], tmp_path: Path) -> Callable[..., tuple[int, str]]:
+def start(forks: Forks, models: list[str], tmp_path: Path) -> Start:
     """Starts the command with its stdout wherever; gives exit code and stderr."""
 
-    def run(stdout: Any, out: str, **environment: str) -> tuple[int, str]:
-        command = [sys.executable, "-m", "nil_audit", models[0], "--shape-only", "--out", str(tmp_path / out)]
-        done = subprocess.run(
-            command, stdout=stdout, stderr=subprocess.PIPE, text=True, env=os.environ | environment, timeout=240
-        )
-        return done.returncode, done.stderr
+    def run(stdout: Path, out: str, **environment: str) -> tuple[int, str]:
+        command = [models[0], "--shape-only", "--out", str(tmp_path / out)]
+        started = forks.start(command, tmp_path, stdout=stdout, **environment)
+        return started.wait(), started.stderr
 
     return run
 
 
-def test_a_closed_pipe_loses_nothing_and_says_nothing(start: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc/self/fd")
+def test_a_closed_pipe_loses_nothing_and_says_nothing(start: Start, tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    code, said = start(writing, "out", PYTHONIOENCODING="cp1252")
+    code, said = start(Path(f"/proc/{os.getpid()}/fd/{writing}"), "out", PYTHONIOENCODING="cp1252")
     os.close(writing)
     assert (code, said) == (0, f"Written: {tmp_path / 'out' / 'audit.html'} and 6 more files.\n")
     assert (tmp_path / "out" / "records" / "one.json").is_file()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_device_loses_nothing_and_is_one_sentence(start: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
-    with Path("/dev/full").open("w") as full:
-        code, said = start(full, "out")
+def test_a_full_device_loses_nothing_and_is_one_sentence(start: Start, tmp_path: Path) -> None:
+    code, said = start(Path("/dev/full"), "out")
     assert code == 1
     assert said.splitlines()[-1] == (
         "Error: Standard output cannot be written (No space left on device); free some space or send it somewhere else."

@@ -1,27 +1,22 @@
 """Checkpoints on a stand-in for the Hub: what lies beside their weights is treated as in a folder."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.forks import Forks
 from tests.hub import Hub
 from tests.tiny import checkpoint_folder
 from tests.weights.edits import edit_json, shard
 
-# In a process of its own, because huggingface_hub reads its environment once. Each answer comes from a fork, which
-# begins with the libraries loaded and nothing else.
+# In a process of its own, because huggingface_hub reads its environment once.
 LOAD = """
-import json, os, sys
-import huggingface_hub.constants
+import json
 import torch
-from transformers.models.llama import modeling_llama
 from nil_audit.errors import NilAuditError
 from nil_audit.shape.architecture import read_shape
 from nil_audit.source import resolve
@@ -36,37 +31,25 @@ def answers(names):
         except NilAuditError as error:
             yield [type(error).__name__, str(error)]
 
-for line in sys.stdin:
-    names, offline = json.loads(line)
-    if (child := os.fork()) == 0:
-        huggingface_hub.constants.HF_HUB_OFFLINE = offline  # what it makes of HF_HUB_OFFLINE=1
-        print(json.dumps(list(answers(names))), flush=True)
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
+print(json.dumps(list(answers({names!r}))))
+raise SystemExit
 """
 
 Answers = Callable[..., list[list[Any]]]
 
 
 @pytest.fixture
-def answers(hub: Hub, tmp_path: Path) -> Iterator[Answers]:
+def answers(forks: Forks, hub: Hub, tmp_path: Path) -> Answers:
     """Loads models of the Hub, with or without its network, and says what came of each."""
-    environment = os.environ | hub.environment(tmp_path / "hf")
-    with subprocess.Popen(
-        [sys.executable, "-c", LOAD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        assert process.stdin is not None and process.stdout is not None
-        asked, said = process.stdin, process.stdout
 
-        def ask(*names: str, offline: bool = False) -> list[list[Any]]:
-            asked.write(json.dumps([names, offline]) + "\n")
-            asked.flush()
-            found: list[list[Any]] = json.loads(said.readline())
-            return found
+    def ask(*names: str, offline: bool = False) -> list[list[Any]]:
+        environment = hub.environment(tmp_path / "hf") | {"HF_HUB_OFFLINE": "01"[offline]}
+        process = forks.start((), tmp_path, before=LOAD.format(names=names), **environment)
+        assert process.wait() == 0, process.stderr
+        found: list[list[Any]] = json.loads(process.stdout)
+        return found
 
-        yield ask
-        asked.close()
-        assert process.wait(timeout=60) == 0
+    return ask
 
 
 def test_what_lies_beside_the_weights_on_the_hub(hub: Hub, answers: Answers, tmp_path: Path) -> None:
