@@ -100,6 +100,7 @@ class _Run:
         self._engine: Engine | None = None
         self._asking: Asking | None = None
         self._rounds = 0
+        self._answered: Answers = {}
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -110,6 +111,8 @@ class _Run:
         """Answers to questions: those kept, and the others asked."""
         known: Answers = {one.digest: kept[one.digest] for one in questions if one.digest in kept}
         waiting = [question for question in questions if question.digest not in known]
+        self._rounds += 1
+        self._answered |= known
         if not waiting:
             return known
         plan, team = self._plan, self._team
@@ -119,7 +122,6 @@ class _Run:
             self._asking = Asking(self._engine, plan.protocol, batch_size=plan.batch_size)
         found = groups(plan.protocol, waiting, self._engine)
         asked: Answers = dict(known)
-        self._rounds += 1
         which = "" if plan.precision is None else f", round {self._rounds}"
         title = f"MMLU-Pro {plan.protocol.name}, {self._name}{which}"
         with self._progress(title, len(questions), "questions") as task:
@@ -140,7 +142,8 @@ class _Run:
         """Keep the answers of one round of batches, and show how far the work is."""
         fresh = {digest: answer for one in round_ for digest, answer in one.items()}
         asked |= fresh
+        self._answered |= fresh
         if self._team.rank == 0:
             self.unkept = self.journal.append(fresh) or self.unkept
-        right = sum(answer.correct for answer in asked.values()) / len(asked)
+        right = sum(answer.correct for answer in self._answered.values()) / len(self._answered)
         task.advance(len(fresh), f"{right:.1%} right so far")
