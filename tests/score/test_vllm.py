@@ -23,6 +23,7 @@ from nil_audit.score.engines.vllm import SharedVLLM, load_vllm
 from nil_audit.score.plan import Plan, plan_score
 from nil_audit.score.protocols import generation_length
 from nil_audit.score.questions import Question, as_asked, judged
+from nil_audit.score.run import run_plan
 from nil_audit.source import Source, resolve
 
 missing = pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed here")
@@ -211,11 +212,11 @@ def _asked(data: Path, protocol: str) -> tuple[Plan, list[Question]]:
 @pytest.mark.parametrize("protocol", ["leaderboard", "mc"])
 def test_letters_are_those_of_the_plain_engine(protocol: str, engine: SharedVLLM, plain: PlainHFLM, data: Path) -> None:
     plan, questions = _asked(data, protocol)
-    questions = questions[:4]
+    questions = questions[:2]
     llm = engine._model.model
     prompts = [question.prompt for question in questions]
     assert engine.encode(prompts) == [engine.tok_encode(prompt) for prompt in prompts]
-    assert llm.enable_prefix_caching and engine.begin(questions[:2]) > 16
+    assert llm.enable_prefix_caching and engine.begin(questions) > 16
     llm.asked.clear()
     ours = engine.respond(questions)
     assert len(llm.asked) == len(questions)  # one prompt a question, not one an option
@@ -233,6 +234,17 @@ def test_letters_are_those_of_the_plain_engine(protocol: str, engine: SharedVLLM
             assert sum(math.exp(float(a[0])) for a in one) == pytest.approx(1, abs=1e-5)
             assert not any(a[1] for a in one)
     assert engine.shares and engine.notes == []
+
+
+def test_a_run_through_it(engine: SharedVLLM, plain: PlainHFLM, data: Path) -> None:
+    plan = plan_score("leaderboard", data=data, questions=14)
+    vllm = replace(plan, engine="vllm", batch_size=None)
+    one, other = (
+        run_plan(how, lambda asked=asked: asked, identity="sha256:0", name="m", dtype="float32", fresh=True)
+        for how, asked in ((vllm, engine), (plan, plain))
+    )
+    assert [answer.chosen for answer in one.answers] == [answer.chosen for answer in other.answers]
+    assert {(answer.engine, answer.batch_size, answer.cut) for answer in one.answers} == {("vllm", None, False)}
 
 
 def test_texts_are_those_of_the_plain_engine(engine: SharedVLLM, plain: PlainHFLM, data: Path) -> None:

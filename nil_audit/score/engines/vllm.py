@@ -10,16 +10,16 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+
 from nil_audit.errors import UsageError
 from nil_audit.progress import quiet_libraries
+from nil_audit.score.engines.checking import tolerance
 from nil_audit.score.engines.engine import by_question, not_finite, requests_of
 from nil_audit.score.engines.prefix import common_prefix
 from nil_audit.score.protocols import Protocol, generation_length
 from nil_audit.score.questions import Question, Response
 from nil_audit.source import Source
-
-_TOLERANCE = {"float32": 1e-3, "float16": 0.1, "bfloat16": 0.5}
-"""Largest difference of a log-probability, in nats, that rounding explains, by dtype."""
 
 
 def load_vllm(source: Source, *, dtype: str, trust_remote_code: bool) -> "SharedVLLM":
@@ -193,7 +193,7 @@ class SharedVLLM:
             abs((float(one[0]) - float(found[best][0])) - (other - own[best]))
             for one, other in zip(found, own, strict=True)
         )
-        if not moved <= _TOLERANCE.get(self._dtype, 1e-3):
+        if not moved <= tolerance(getattr(torch, self._dtype)):
             self.shares = False
             self.notes.append(
                 "The worked examples are read anew for every question, because generating the answer moves a"
