@@ -238,11 +238,9 @@ def test_letters_are_those_of_the_plain_engine(protocol: str, engine: SharedVLLM
 
 def test_a_run_through_it(engine: SharedVLLM, plain: PlainHFLM, data: Path) -> None:
     plan = plan_score("leaderboard", data=data, questions=14)
-    vllm = replace(plan, engine="vllm", batch_size=None)
-    one, other = (
-        run_plan(how, lambda asked=asked: asked, identity="sha256:0", name="m", dtype="float32", fresh=True)
-        for how, asked in ((vllm, engine), (plan, plain))
-    )
+    same: dict[str, Any] = {"identity": "sha256:0", "name": "m", "dtype": "float32", "fresh": True}
+    one = run_plan(replace(plan, engine="vllm", batch_size=None), lambda: engine, **same)
+    other = run_plan(plan, lambda: plain, **same)
     assert [answer.chosen for answer in one.answers] == [answer.chosen for answer in other.answers]
     assert {(answer.engine, answer.batch_size, answer.cut) for answer in one.answers} == {("vllm", None, False)}
 
