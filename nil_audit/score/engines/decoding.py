@@ -13,7 +13,8 @@ from lm_eval.filters.selection import TakeFirstFilter
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
 
 from nil_audit.score.engines.engine import not_finite
-from nil_audit.score.engines.prefix import Prefix, SharingError, Tokens, logits_at
+from nil_audit.score.engines.layers import SharingError
+from nil_audit.score.engines.prefix import Prefix, Tokens, logits_at
 
 _TAIL = 32
 """Last tokens of an answer whose text is looked at after every step."""
@@ -79,6 +80,8 @@ class Stop:
         self._until = handle_stop_sequences(chosen["until"], eos=end)
         config = engine.model.generation_config
         own = config.eos_token_id
+        # the tokenizer's own end, where the model's generation_config does not name it, ends lm-eval's answers only when
+        # all of a batch have come to it; so it ends an answer here, as it does in lm-eval's batches of one
         self._ends = {engine.eot_token_id, *(own if isinstance(own, (list, tuple)) else [own])}
         # of the two lengths transformers takes the model's own
         self.limit = int(config.max_new_tokens or chosen["max_gen_toks"])
