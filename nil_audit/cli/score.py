@@ -101,15 +101,15 @@ def score(
 ) -> None:
     """Run MMLU-Pro through lm-eval: accuracy with its error, above chance, by category.
 
-    Every answer is kept as it comes: a run that was stopped goes on where it was, and none is asked twice. Of several
-    models each is held against the first on the questions that both were asked.
+    Every answer is kept as it comes: a run that was stopped goes on where it was, and none is asked twice.
+    Several models are held against the first, each on the questions that both were asked.
     Works under 'accelerate launch' with several processes.
 
     Examples:
 
         nil-audit score Qwen/Qwen2.5-0.5B --questions 1400
 
-        nil-audit score Qwen/Qwen2.5-0.5B HuggingFaceTB/SmolLM2-360M --precision 2%
+        nil-audit score Qwen/Qwen2.5-0.5B ./my-checkpoint --precision 2%
 
         nil-audit score ./my-checkpoint --data mmlu_pro/ --protocol mc
 
