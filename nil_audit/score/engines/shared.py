@@ -116,31 +116,38 @@ class SharedHFLM(PlainHFLM):
             SharingError: The answers differ.
             MeasurementError: The scores of the plain way are not finite.
         """
-        dtype, given = self.model.dtype, self._prefix
-        self.difference = self._difference(pair)
-        if not self.difference.largest <= tolerance(dtype) or (dtype not in HALF and self.difference.letters):
-            raise SharingError(f"reading them once moves a log-probability by {self.difference.largest:.2g}")
-        if dtype not in HALF or given is None:
-            return
-        if moved := self.difference.letters:
-            self.notes.append(
-                f"Reading the worked examples once moved the letter of {moved} of {len(pair)} questions that it was "
-                f"checked on, and log-probabilities by up to {self.difference.largest:.2g}: no more than rounding to "
-                f"{str(dtype).removeprefix('torch.')} does, as batches of another size do too."
-            )
+        dtype = self.model.dtype
+        self.difference = found = self._difference(pair)
+        if not found.largest <= tolerance(dtype):
+            raise SharingError(f"reading them once moves a log-probability by {found.largest:.2g}")
+        if dtype in HALF:
+            exact = self._exact_difference(pair)
+            if exact is not None and not exact.largest <= tolerance(torch.float32):
+                raise SharingError(f"reading them once moves a log-probability by {exact.largest:.2g} even in float32")
+            if found.letters:
+                self.notes.append(
+                    f"Reading the worked examples once moved the letter of {found.letters} of {len(pair)} questions "
+                    f"that it was checked on, and log-probabilities by up to {found.largest:.2g}: no more than rounding to "
+                    f"{str(dtype).removeprefix('torch.')} does, as batches of another size do too."
+                )
+        elif found.letters:
+            raise SharingError(f"reading them once moves an answer, by {found.largest:.2g} in log-probability")
+
+    def _exact_difference(self, pair: Sequence[Question]) -> Difference | None:
+        """The difference with the weights taken as float32; None for a model that cannot be taken so."""
+        given = self._prefix
+        assert given is not None
         try:
             with as_float32(self.model):
                 self._prefix = Prefix(self.model, given.tokens)
-                exact = self._difference(pair)
+                return self._difference(pair)
         except SharingError:
             raise
-        except Exception as error:  # a model that cannot be taken as float32 is checked as far as it can be
+        except Exception as error:
             _release(error)
-            return
+            return None
         finally:
             self._prefix = given
-        if not exact.largest <= tolerance(torch.float32):
-            raise SharingError(f"reading them once moves a log-probability by {exact.largest:.2g} even in float32")
 
     def _difference(self, pair: Sequence[Question]) -> Difference:
         """Between the plain way, one by one, and after the prefix in one batch."""

@@ -272,7 +272,22 @@ def test_a_letter_that_rounding_moves_is_said_in_half_precision_and_gives_sharin
     found[:] = [Difference(largest=1e-5, letters=1)]
     engine = _engine(SharedHFLM, llama)
     assert engine.begin(questions) == 0
-    assert engine.notes[0].endswith("because reading them once moves a log-probability by 1e-05.")
+    assert engine.notes[0].endswith("because reading them once moves an answer, by 1e-05 in log-probability.")
+
+
+def test_a_model_that_cannot_be_taken_as_float32_is_checked_as_far_as_it_can_be(questions: list[Question]) -> None:
+    model = _model("LlamaConfig", GATED, dtype=torch.bfloat16)
+
+    def only_half(_module: Any, inputs: tuple[Any, ...]) -> None:
+        if inputs[0].dtype != torch.bfloat16:
+            raise TypeError("expected bfloat16")
+
+    model.model.layers[1].mlp.down_proj.register_forward_pre_hook(only_half)
+    engine = _engine(SharedHFLM, model)
+    assert engine.begin(questions) > 250
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+    assert model.model.layers[1].mlp.down_proj._forward_hooks == {}
+    _asked(engine, questions[:2])
 
 
 def test_the_check_is_made_once_with_the_first_group_that_can_share(
