@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.drawn import lighten
 from tests.forks import Forks
 from tests.hub import Hub
 
@@ -70,3 +71,15 @@ def hub() -> Iterator[Hub]:
     """A stand-in for the Hugging Face Hub; point a process at it with ``hub.environment(folder)``."""
     with Hub() as server:
         yield server
+
+
+@pytest.fixture
+def whole_figures() -> None:
+    """Asked for by a test that is about a figure's PNG or PDF."""
+
+
+@pytest.fixture
+def light_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures without their PNG and PDF, see `tests.drawn`."""
+    if "whole_figures" not in request.fixturenames:
+        lighten(monkeypatch)

@@ -19,6 +19,11 @@ class Done:
     stderr: str
 
 
+@pytest.fixture(autouse=True)
+def light(light_figures: None) -> None:
+    """Most tests of commands are not about the files of figures."""
+
+
 @pytest.fixture
 def run_here(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path

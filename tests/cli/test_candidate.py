@@ -88,6 +88,7 @@ def test_quiet_prints_the_sentences_of_the_answer_alone(run_here: Here, wide: Pa
     assert run_here("candidate", wide).stdout.startswith(done.stdout.strip())
 
 
+@pytest.mark.usefixtures("whole_figures")
 def test_writes_a_report_and_a_config_that_transformers_loads_with_the_exact_count(
     run_here: Here, wide: Path, tmp_path: Path
 ) -> None:

@@ -186,6 +186,11 @@ def synthetic_frame(models: int, *, families: int = 9, hostile: bool = True) -> 
     )
 
 
+@pytest.fixture(autouse=True)
+def light(light_figures: None) -> None:
+    """Most tests of pages are not about the files of figures."""
+
+
 @pytest.fixture(scope="session")
 def comparison() -> Comparison:
     """A comparison of 40 models, some with hostile names."""

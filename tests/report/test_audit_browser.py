@@ -8,6 +8,7 @@ import pytest
 
 from nil_audit.report.audit.page import audit_files, audit_page
 from nil_audit.report.render.folder import write_report
+from tests.drawn import lighten
 from tests.report.conftest import HOSTILE
 from tests.report.records import measured_score, published_score, record_of, shape_of
 
@@ -51,7 +52,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     found = {}
     for count, asked in ((1, records[7:8]), (50, records)):
         folder = tmp_path_factory.mktemp(f"audit-{count}")
-        page = audit_page(asked, references=records[:7], command="nil-audit x")
+        with pytest.MonkeyPatch.context() as patch:
+            lighten(patch)
+            page = audit_page(asked, references=records[:7], command="nil-audit x")
         write_report(folder, "audit", page, audit_files(asked))
         found[count] = folder / "audit.html"
     return found

@@ -376,6 +376,7 @@ def test_figures_are_drawn_where_there_is_something_to_draw() -> None:
     assert figures(page_of(without_size, draw=True)) == {"depth-width-plane"}
 
 
+@pytest.mark.usefixtures("whole_figures")
 def test_every_figure_of_one_model_names_it_in_colour(tmp_path: Path) -> None:
     record = record_of("org/smol", scores=[measured_score(0.3)])
     page = page_of(record, references=REFERENCES, draw=True)

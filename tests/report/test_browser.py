@@ -13,6 +13,7 @@ from nil_audit.report.comparison.page import comparison_files, comparison_page
 from nil_audit.report.render.folder import write_report
 from nil_audit.report.render.html import render_html
 from nil_audit.report.render.page import Cell, Column, Page, Section, Table
+from tests.drawn import lighten
 
 pytestmark = pytest.mark.browser
 
@@ -29,7 +30,10 @@ TYPE = """(() => {
 def report(comparison: Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
     command = "nil-audit compare list.csv --out report"
-    write_report(folder, "report", comparison_page(comparison, command=command), comparison_files(comparison, command))
+    with pytest.MonkeyPatch.context() as patch:
+        lighten(patch)
+        page = comparison_page(comparison, command=command)
+    write_report(folder, "report", page, comparison_files(comparison, command))
     return folder / "report.html"
 
 

@@ -155,6 +155,7 @@ def test_a_metric_over_decades_is_drawn_on_a_logarithmic_axis():
         assert_readable(figure)
 
 
+@pytest.mark.usefixtures("whole_figures")
 def test_a_calibration_has_its_figures_for_paper_screen_and_phone(found):
     figures = draw_figures(found)
     assert list(figures) == ["valley", "optimum", "metric-aofe", "metric-aofe-ratio"]

@@ -8,18 +8,24 @@ from nil_audit.errors import DataError
 from nil_audit.report.comparison.figures import draw_figures, main_plot
 from nil_audit.report.comparison.words import effect_text
 from nil_audit.report.plots.style import Drawing
+from nil_audit.report.render.page import Figure
 from tests.report.conftest import synthetic_frame
 from tests.report.plots.measured import assert_readable
 
 NAMES = ["effect", "score-against-ratio", "adjusted-score", "specification-curve"]
 
 
+@pytest.fixture(scope="module")
+def figures(comparison: Comparison) -> dict[str, Figure]:
+    """The figures of the comparison, whole."""
+    return draw_figures(comparison)
+
+
 def words(figure: Drawing) -> list[str]:
     return [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
-def test_a_comparison_has_four_figures_each_for_paper_screen_and_phone(comparison: Comparison):
-    figures = draw_figures(comparison)
+def test_a_comparison_has_four_figures_each_for_paper_screen_and_phone(figures: dict[str, Figure]):
     assert list(figures) == NAMES
     for name, figure in figures.items():
         assert figure.name == name and figure.caption.endswith(".") and figure.description.endswith(".")
@@ -28,7 +34,9 @@ def test_a_comparison_has_four_figures_each_for_paper_screen_and_phone(compariso
         assert "None" not in figure.caption and "nan" not in figure.caption
 
 
-def test_the_figure_of_the_effect_shows_the_answer_first_and_at_most_ten_estimates(comparison: Comparison):
+def test_the_figure_of_the_effect_shows_the_answer_first_and_at_most_ten_estimates(
+    comparison: Comparison, figures: dict[str, Figure]
+):
     figure = main_plot(comparison)
     main = comparison.findings.effect("primary")
     shown = words(figure)
@@ -40,12 +48,11 @@ def test_the_figure_of_the_effect_shows_the_answer_first_and_at_most_ten_estimat
     assert len(controls) == 5 and {effect_text(one) for one in controls} <= set(numbers)
     assert {"no effect", "as the law predicts"} <= set(shown)
     assert_readable(figure)
-    caption = draw_figures(comparison)["effect"].caption
+    caption = figures["effect"].caption
     assert f"below {main.detectable:.2f}" in caption and f"{main.groups} families" in caption
 
 
-def test_captions_say_what_a_figure_does_not_show(comparison: Comparison):
-    figures = draw_figures(comparison)
+def test_captions_say_what_a_figure_does_not_show(figures: dict[str, Figure]):
     for name, words in zip(
         NAMES, ("not that shape is the cause", "not held fixed", "also holds", "not that many"), strict=True
     ):

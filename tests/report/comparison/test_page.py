@@ -46,6 +46,7 @@ def folder(comparison: Comparison, tmp_path_factory: pytest.TempPathFactory) -> 
     return place
 
 
+@pytest.mark.usefixtures("whole_figures")
 def test_every_file_is_there_and_named(comparison, folder, tmp_path):
     files = _write(comparison, tmp_path / "again")
     names = [str(file.relative_to(tmp_path / "again")) for file in files]
