@@ -127,8 +127,8 @@ class SharedHFLM(PlainHFLM):
             if found.letters:
                 self.notes.append(
                     f"Reading the worked examples once moved the letter of {found.letters} of {len(pair)} questions "
-                    f"that it was checked on, and log-probabilities by up to {found.largest:.2g}: no more than rounding "
-                    f"to {str(dtype).removeprefix('torch.')} does, as batches of another size do too."
+                    f"that it was checked on, and log-probabilities by up to {found.largest:.2g}: no more than "
+                    f"rounding to {str(dtype).removeprefix('torch.')} does, as batches of another size do too."
                 )
         elif found.letters:
             raise SharingError(f"reading them once moves an answer, by {found.largest:.2g} in log-probability")
