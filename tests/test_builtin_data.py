@@ -5,7 +5,6 @@ import importlib.util
 import json
 import math
 import re
-import subprocess
 import sys
 import zlib
 from collections import Counter
@@ -15,6 +14,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.forks import Forks
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "scripts" / "train_demo_model.py"
@@ -189,7 +190,9 @@ class TestTrainingScript:
     """``scripts/train_demo_model.py``, run as its users run it, for two steps on a text made of the probe."""
 
     @pytest.fixture(scope="class")
-    def folders(self, script: ModuleType, tmp_path_factory: pytest.TempPathFactory, probe: str) -> dict[str, Path]:
+    def folders(
+        self, forks: Forks, script: ModuleType, tmp_path_factory: pytest.TempPathFactory, probe: str
+    ) -> dict[str, Path]:
         """Three runs: one as a command, one with the same seed and one with another in this process."""
         import torch
 
@@ -200,8 +203,14 @@ class TestTrainingScript:
             text = f"A corpus={work / 'corpus.txt'}"
             return [str(SCRIPT), text, "--steps", "2", "--seed", str(seed), "--out", str(work / name)]
 
-        run = subprocess.run([sys.executable, *arguments("first", 7)], capture_output=True, text=True, timeout=200)
-        assert run.returncode == 0, run.stderr
+        as_script = f"""
+import runpy, sys
+sys.argv = {arguments("first", 7)!r}
+runpy.run_path(sys.argv[0], run_name="__main__")
+raise SystemExit
+"""
+        run = forks.start((), work, before=as_script)
+        assert run.wait() == 0, run.stderr
         assert run.stdout == ""
         assert "step 2/2" in run.stderr and "held out" in run.stderr
         threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
