@@ -118,7 +118,7 @@ MODELS = st.lists(
 
 
 @given(models=MODELS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_no_order_speaks_against_a_difference_that_is_stated_beside_it(
     models: list[tuple[float, float, int, bool]],
 ) -> None:

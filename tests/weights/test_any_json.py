@@ -21,7 +21,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path
         yield base(work / "fresh"), work / "model", probe(work)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=90, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32))
 def test_any_json_beside_good_weights_ends_in_a_result_or_in_a_sentence(
     place: tuple[Path, Path, Path], seed: int

@@ -58,7 +58,7 @@ def test_a_planted_culprit_is_found(unit: str) -> None:
     assert changes[culprit] == pytest.approx(sign.effect.estimate.value - primary(spoilt).estimate.value)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_what_is_found_does_it_and_no_single_one_or_pair_turns_the_sign_where_more_are_named(seed: int) -> None:
     whole = dosed(seed, 0.6, 5.0, models=24)
     first = primary(whole)
@@ -102,7 +102,7 @@ def test_every_pair_is_tried_for_the_sign_before_the_greedy_search(monkeypatch: 
     assert {one.removed for one in found.removals if one.target != "sign"} == {()}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     st.integers(0, 50), st.sampled_from(["spline", "bands", "spline_rank"]), st.sampled_from(["model", "organisation"])
 )
