@@ -80,8 +80,8 @@ class Stop:
         self._until = handle_stop_sequences(chosen["until"], eos=end)
         config = engine.model.generation_config
         own = config.eos_token_id
-        # the tokenizer's own end, where the model's generation_config does not name it, ends lm-eval's answers only when
-        # all of a batch have come to it; so it ends an answer here, as it does in lm-eval's batches of one
+        # the tokenizer's own end, where the model's generation_config does not name it, ends lm-eval's answers only
+        # when all of a batch have come to it; so it ends an answer here, as it does in lm-eval's batches of one
         self._ends = {engine.eot_token_id, *(own if isinstance(own, (list, tuple)) else [own])}
         # of the two lengths transformers takes the model's own
         self.limit = int(config.max_new_tokens or chosen["max_gen_toks"])
