@@ -23,7 +23,7 @@ from nil_audit.score.questions import Question, as_asked, judged
 from tests.mmlu import mmlu_rows
 from tests.tiny import ARCHITECTURES, NUL, byte_tokenizer
 
-CONTEXT, LENGTH = 2048, 20
+CONTEXT, LENGTH = 2048, 14
 (END,) = byte_tokenizer().encode("\0")
 LETTER = re.compile("[a-z]")
 
@@ -200,7 +200,7 @@ def _script(text: str) -> Any:
 def test_letters_are_those_of_lm_eval_where_answers_are_given_and_where_they_are_not(
     questions: list[Question], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = [_of_length(question, 300) for question in questions]
+    asked = [_of_length(question, 120) for question in questions]
     model = _script("Surely the answer is (B). Or so. Question: 1 and 2? Perhaps the answer is G. The answer is (A)")
     theirs = _by_lm_eval(model, asked, batch_size=1)
     engine = _engine(model)
