@@ -36,6 +36,7 @@ def _plane() -> Drawing:
     )
 
 
+@pytest.mark.usefixtures("whole_figures")
 def test_a_block_of_a_page_has_every_form_of_the_drawing():
     block = page_figure("plane", _plane(), caption="What it shows.", description="A plane.", narrow=_plane())
     assert block.name == "plane" and block.svg.count("<svg") == 1 and block.narrow == block.svg
