@@ -35,10 +35,10 @@ STEPS = {
     "products": "nil_audit.interaction.totals:WindowTotals.round",
     "document": "nil_audit.auditing.audit:interaction_document",
     "keep": "nil_audit.auditing.audit:keep_record",
-    "answers": "nil_audit.score.run:_kept",
+    "answers": "nil_audit.score.answers:Journal.read",
     "wrap": "nil_audit.score.engines:wrapped",
-    "batch": "nil_audit.score.engines.hf:QuietHFLM._model_call",
-    "category": "nil_audit.score.harness:run_category",
+    "batch": "nil_audit.score.asking:Asking.ask",
+    "group": "nil_audit.score.engines.shared:SharedHFLM.begin",
     "result": "nil_audit.score.result:ScoreResult.to_dict",
 }
 """Where a process can fail, in the order in which it comes there."""
@@ -46,7 +46,7 @@ STEPS = {
 FIRST_ALONE = ("find", "keep", "answers")
 """Steps that the first process alone takes."""
 
-OF_SCORE = ("answers", "wrap", "batch", "category", "result")
+OF_SCORE = ("answers", "wrap", "batch", "group", "result")
 """Steps after the audit, which is kept where they fail."""
 
 ERRORS: dict[str, Callable[[], BaseException]] = {
