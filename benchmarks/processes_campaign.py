@@ -34,8 +34,8 @@ def random_run(folder: Path, name: str, size: int, source: random.Random) -> Run
         steps = [step for step in STEPS if (rank == 0 or step not in FIRST_ALONE) and step not in OF_SCORE]
         steps = [*OF_SCORE[1:]] if scored else steps
         step = source.choice([*steps, "gradients"] if not scored else steps)
-        # of 32 windows in batches of 4, or of 14 categories, each process has its share
-        last = {"gradients": 32 // 4 // size, "batch": 56 // 8 // size}.get(step, 1)
+        # of 32 windows in batches of 4 each process has its share
+        last = 32 // 4 // size if step == "gradients" else 1
         kinds = [kind for kind in ERRORS if kind != "interrupt" or not faults]
         faults.append(
             Fault(rank=rank, model=struck, step=step, error=source.choice(kinds), time=source.randint(1, last))
