@@ -17,6 +17,9 @@ class Task(Protocol):
     def advance(self, steps: int, said: str = "") -> None:
         """So many more steps are done; ``said`` is the estimate so far in words, which holds until the next."""
 
+    def skip(self, steps: int) -> None:
+        """So many steps were done before: they say nothing of how fast the work goes."""
+
     def tell(self, sentence: str) -> None:
         """Say something that stays: what the work will cost."""
 
@@ -27,6 +30,9 @@ Progress = Callable[..., AbstractContextManager[Task]]
 
 class _Silent:
     def advance(self, steps: int, said: str = "") -> None:
+        """Show nothing."""
+
+    def skip(self, steps: int) -> None:
         """Show nothing."""
 
     def tell(self, sentence: str) -> None:

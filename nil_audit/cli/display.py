@@ -52,6 +52,10 @@ class Pace:
         while len(self._marks) > 2 and self._marks[1][0] <= now - _RECENT:
             self._marks.popleft()
 
+    def skip(self, steps: int) -> None:
+        """So many steps were done before."""
+        self._marks = deque([(self._clock(), self.done + steps)])
+
     @property
     def done(self) -> int:
         """Steps done."""
@@ -99,6 +103,9 @@ class _Lines:
             estimate = f"; {self._pace.said}" if self._pace.said else ""
             self._say(f"{self._description}: {self._pace}{estimate}")
 
+    def skip(self, steps: int) -> None:
+        self._pace.skip(steps)
+
     def tell(self, sentence: str) -> None:
         self._say(sentence)
 
@@ -125,6 +132,9 @@ class _Bar:
 
     def advance(self, steps: int, said: str = "") -> None:
         self._pace.advance(steps, said)
+
+    def skip(self, steps: int) -> None:
+        self._pace.skip(steps)
 
     def tell(self, sentence: str) -> None:
         self._console.print(self._text(sentence, style="dim"), soft_wrap=True)

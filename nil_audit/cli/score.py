@@ -80,9 +80,7 @@ def score(
     published: Annotated[
         bool, flag("--published", MMLU_PRO, "List published scores (of the models named, or all); runs nothing.")
     ] = False,
-    batch_size: Annotated[
-        int | None, value("N", SETTINGS, "Questions a forward pass; part of the result (default 8).", min=1)
-    ] = None,
+    batch_size: Annotated[int | None, value("N", SETTINGS, "Questions a forward pass (default 8).", min=1)] = None,
     engine: Annotated[
         str, value("NAME", SETTINGS, "shared (worked examples read once), plain, or vllm where that is installed.")
     ] = "shared",

@@ -66,7 +66,7 @@ def score_page(
             *(_in_words(score, shown[score["model"]]) for score in scores),
             *(_pair_in_words(pair, shown) for pair in paired if len(paired) <= _MOST_IN_WORDS),
         ),
-        headlines=len(scores),
+        headlines=len(scores) + (len(paired) if len(paired) <= _MOST_IN_WORDS else 0),
         sections=(
             Section(name="results", title="Results", blocks=tuple(results)),
             *([others] if published else []),

@@ -94,7 +94,7 @@ class Journal:
                     answer = dict(document["answer"])
                     answer["likelihoods"] = tuple(answer["likelihoods"])
                     found[document["asked"]] = Answer(**answer)
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 continue
         return found
 

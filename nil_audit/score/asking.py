@@ -154,7 +154,7 @@ class Asking:
             cut=cut,
             question_cut=cut and self._longest(question.alone, question, room) > room,
             context=engine.max_length,
-            engine=engine.engine,
+            engine="plain" if cut and engine.engine == "shared" else engine.engine,  # without what it had in common
             batch_size=None if self._batch_size is None else min(self._batch_size, self._limit),
             seconds=round(seconds, 4),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -185,21 +185,22 @@ def require_room(engine: "Engine", protocol: Protocol, questions: Sequence[Quest
     )
 
 
-def costs(asked: Sequence[Group], common: int, batch: int, seconds: float) -> str | None:
+def costs(asked: Sequence[Group], common: int, batch: int, seconds: float, *, processes: int = 1) -> str | None:
     """What a run will cost, in a sentence, once its first batch is done; None where it is about to end.
 
     Args:
         asked: Every group, the first of which has begun.
         common: Tokens that the first group's prompts have in common and that are read once.
-        batch: Questions of the first batch.
+        batch: Questions of the first batch of one process.
         seconds: Wall time of it.
+        processes: That share the questions.
     """
     first, total = asked[0].lengths, sum(sum(group.lengths) for group in asked)
     questions = sum(len(group.lengths) for group in asked)
     share = common * (len(first) - 1) / sum(first)  # of the other groups too: their worked examples are as long
     own = (1 - share) * total
-    pace = seconds / max(sum(length - common for length in first[:batch]), 1)
-    left = pace * max(own - sum(length - common for length in first[:batch]), 0)
+    done = sum(length - common for length in first[: batch * processes])
+    left = seconds / max(done, 1) * max(own - done, 0)
     if left < _SOON:
         return None
     saved = f", {share:.0%} of them read only once" if common else ""

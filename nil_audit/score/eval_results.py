@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nil_audit.catalog.scores import MMLU_PRO_QUESTIONS
 from nil_audit.score.data import HUB_ID
 from nil_audit.score.protocols import PROTOCOLS, SHOTS, on_edition
 
@@ -35,6 +36,7 @@ class Stated:
         stderr: Of the accuracy, as a fraction of 1; None where it is not known.
         checkpoint: Its hash: "git:..." of the Hub, "sha256:..." of a folder.
         model: The Hub id; "" of a folder.
+        shape: Its depth, width and parameters; None where they are not all stated.
     """
 
     protocol: str
@@ -42,6 +44,7 @@ class Stated:
     stderr: float | None
     checkpoint: str
     model: str
+    shape: Mapping[str, int] | None
 
 
 def eval_results_text(score: Mapping[str, Any]) -> str:
@@ -83,6 +86,7 @@ def _notes(score: Mapping[str, Any]) -> str:
         "dtype": score["dtype"],
         "model": score["model"] if on_hub else None,
         "checkpoint": score["checkpoint"],
+        **(score["shape"] or {}),
         **{name: score["versions"][name] for name in ("nil_audit", "lm_eval")},
     }
     return "; ".join(f"{name}={value}" for name, value in parts.items() if value is not None)
@@ -101,11 +105,26 @@ def stated(notes: Any) -> Stated | None:
         stderr=float(error) / 100 if re.fullmatch(r"\d{1,2}(\.\d+)?(e-\d+)?", error) else None,
         checkpoint=parts.get("checkpoint", ""),
         model=parts.get("model", ""),
+        shape=_shape(parts),
     )
 
 
+def _shape(parts: Mapping[str, str]) -> dict[str, int] | None:
+    """Depth, width and parameters that notes state; None where one is missing or no number."""
+    found = {name: parts.get(name, "") for name in ("depth", "width", "parameters")}
+    if not all(re.fullmatch(r"[1-9]\d{0,14}", value) for value in found.values()):
+        return None
+    return {name: int(value) for name, value in found.items()}
+
+
 def sample_note(scores: Iterable[Mapping[str, Any]]) -> str | None:
-    """That values are of samples, which no leaderboard shows; None where every question was asked."""
+    """That values are of samples or of other questions, which no leaderboard shows; None where all were asked."""
+    scores = list(scores)
+    if scores[0]["questions_available"] != MMLU_PRO_QUESTIONS:
+        return (
+            f"The questions are {scores[0]['questions_available']:,} where MMLU-Pro has {MMLU_PRO_QUESTIONS:,}: the "
+            "evaluation results are of other data than they name; do not upload them."
+        )
     sampled = [score for score in scores if score["questions"] < score["questions_available"]]
     if not sampled:
         return None

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nil_audit.errors import UsageError
@@ -31,6 +31,18 @@ def keep_score(identity: str, row: Mapping[str, Any]) -> str | None:
     return None
 
 
+def said_before(identity: str, row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What an earlier run that gave answers of a row had to say of how it went: of this sample, or of any by its protocol.
+
+    Args:
+        identity: Hash of the checkpoint.
+        row: From ``ScoreResult.to_dict``.
+    """
+    same = ("protocol", "dtype")
+    rows = (one for one in _rows(identity) if all(one[name] == row[name] for name in same))
+    return tuple(dict.fromkeys(sentence for one in rows for sentence in one.get("said", ())))
+
+
 def kept_scores(identity: str) -> list[dict[str, Any]]:
     """The scores that are known of a checkpoint: of each protocol and dtype the one of most questions, then the latest.
 
@@ -38,22 +50,28 @@ def kept_scores(identity: str) -> list[dict[str, Any]]:
         identity: Hash of the checkpoint.
 
     Returns:
-        Score rows as ``ScoreResult.to_dict`` gave them, ordered by protocol and dtype. Their ``model`` is the name by
+        Score rows as ``ScoreResult.to_dict`` gave them, ordered by protocol, of most questions first. Their ``model`` is the name by
         which the checkpoint was asked for then.
     """
     best: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in _rows(identity):
+        setting = (str(row["protocol"]), str(row["dtype"]))
+        if setting not in best or _worth(row) > _worth(best[setting]):
+            best[setting] = row
+    return sorted(best.values(), key=lambda row: (str(row["protocol"]), -row["questions"], str(row["dtype"])))
+
+
+def _rows(identity: str) -> Iterator[dict[str, Any]]:
+    """The score rows that are kept of a checkpoint; what is no such row is passed over."""
     for file in sorted(scores_folder(identity).glob(f"{_ROW}*.json")):
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
-            if document["format"] != FORMAT or document["identity"] != identity:
-                continue
-            row = dict(document["row"])
-            setting = (str(row["protocol"]), str(row["dtype"]))
-            if setting not in best or _worth(row) > _worth(best[setting]):
-                best[setting] = row
+            if document["format"] == FORMAT and document["identity"] == identity:
+                row = dict(document["row"])
+                if {"protocol", "dtype", "questions", "created"} <= row.keys():
+                    yield row
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    return [best[setting] for setting in sorted(best)]
 
 
 def _worth(row: Mapping[str, Any]) -> tuple[int, str]:

@@ -60,7 +60,9 @@ class Plan:
                 f"compared with published {DEFAULT} scores; for one that can, ask those of 2024 with --data-revision "
                 f"{REVISIONS['2024']}.",
             )
-        return (f"No score by {name} is published; --protocol {DEFAULT} gives one that published scores compare with.",)
+        return (
+            f"Published scores were not asked as {name} asks; --protocol {DEFAULT} gives one that they compare with.",
+        )
 
     @property
     def size(self) -> int:

@@ -27,8 +27,9 @@ class Question:
         prompt: Five worked examples and the question.
         endings: The options' letters as they would follow, whose likelihood is compared; empty where text is generated.
         alone: The question with its options, without worked examples.
-        digest: sha256 of all that can move its answer under its protocol: prompt, endings, the right letter, and how
-            text is generated. The same whichever engine asks.
+        digest: sha256 of all that can move its answer under its protocol: prompt, endings, the right letter, how text
+            is generated, filtered and judged; and of its number, since 159 of MMLU-Pro's questions stand in it twice.
+            The same whichever engine asks.
         task: lm-eval's, of the question's category.
         requests: lm-eval's ``Instance`` objects, one an ending, or the one that generates.
     """
@@ -94,12 +95,14 @@ def _question(protocol: Protocol, row: Row, task: Any, requests: tuple[Any, ...]
     prompt = requests[0].args[0]
     endings = () if protocol.generates else tuple(request.args[1] for request in requests)
     how = dict(requests[0].args[1]) if protocol.generates else None
+    worth = [task.config.filter_list, task.config.metric_list]
+    moving = [row["question_id"], prompt, endings, row["answer"], how, worth]
     return Question(
         row=row,
         prompt=prompt,
         endings=endings,
         alone=task.doc_to_text(requests[0].doc),
-        digest=hashlib.sha256(json.dumps([prompt, endings, row["answer"], how]).encode()).hexdigest(),
+        digest=hashlib.sha256(json.dumps(moving, default=str).encode()).hexdigest(),
         task=task,
         requests=requests,
     )

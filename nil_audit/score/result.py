@@ -100,6 +100,7 @@ class ScoreResult:
         normal = protocol.name == "leaderboard"
         error = whole["stderr"]
         available = {category: len(plan.benchmark.of(category)) for category in plan.questions}
+        sizes = {answer.batch_size for answer in self.answers}
         versions = {package: version(package) for package in ("lm_eval", "transformers", "torch")}
         return {
             "benchmark": "mmlu_pro",
@@ -120,6 +121,7 @@ class ScoreResult:
             "context": context,
             "generated": generation_length(context) if protocol.generates else None,
             "letters": self.letters,
+            "said": list(self.said),
             "notes": list(self.notes),
             "task": {
                 "title": protocol.title,
@@ -134,7 +136,7 @@ class ScoreResult:
                 "edition": plan.benchmark.edition,
             },
             "engines": dict(Counter(answer.engine for answer in self.answers)),
-            "batch_size": plan.batch_size,
+            "batch_size": sizes.pop() if len(sizes) == 1 else None,
             "versions": {"nil_audit": __version__, **versions},
             "processes": self.processes,
             "seconds": round(sum(answer.seconds for answer in self.answers), 3),

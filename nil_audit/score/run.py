@@ -9,7 +9,7 @@ from nil_audit.processes import Team
 from nil_audit.progress import Progress, Task, silent
 from nil_audit.score.answers import Journal, in_order
 from nil_audit.score.asking import Answers, Asking, costs, groups, require_room
-from nil_audit.score.kept import keep_score
+from nil_audit.score.kept import keep_score, said_before
 from nil_audit.score.plan import Plan
 from nil_audit.score.questions import Question, as_asked
 from nil_audit.score.result import ScoreResult
@@ -77,6 +77,9 @@ def run_plan(
         processes=team.size,
         said=tuple(dict.fromkeys(note for notes in team.gather(run.notes) for note in notes)),
     )
+    if score.reused:
+        earlier = team.broadcast(lambda: said_before(identity, score.to_dict()))
+        score = replace(score, said=tuple(dict.fromkeys((*earlier, *score.said))))
     unkept = run.unkept
     if team.rank == 0:
         unkept = keep_score(identity, score.to_dict()) or unkept
@@ -125,15 +128,16 @@ class _Run:
         which = "" if plan.precision is None else f", round {self._rounds}"
         title = f"MMLU-Pro {plan.protocol.name}, {self._name}{which}"
         with self._progress(title, len(questions), "questions") as task:
-            task.advance(len(known))
+            task.skip(len(known))
             for number, group in enumerate(found):
                 common = self._engine.begin(group.questions)
                 for place, batch in enumerate(self._asking.batches(group, team.rank, team.size)):
                     team.check()
                     start = time.perf_counter()
                     mine = self._asking.ask(batch)
+                    seconds = time.perf_counter() - start
                     begun = not number and not place and len(mine) * team.size < len(waiting)
-                    if begun and (said := costs(found, common, len(mine), time.perf_counter() - start)):
+                    if begun and (said := costs(found, common, len(mine), seconds, processes=team.size)):
                         task.tell(said)
                     self._take(team.gather(mine), asked, task)
         return asked

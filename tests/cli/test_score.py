@@ -169,7 +169,7 @@ def test_a_score_that_published_ones_do_not_compare_with_names_the_option_that_w
 ) -> None:
     done = run_here("score", model, "--data", data, "--questions", "14", "--protocol", "mc")
     assert done.returncode == 0, done.stderr
-    sentence = "No score by mc is published; --protocol leaderboard gives one that published scores compare with."
+    sentence = "Published scores were not asked as mc asks; --protocol leaderboard gives one that they compare with."
     assert done.stderr.strip() == sentence
 
     test, validation = mmlu_rows()

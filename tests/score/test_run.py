@@ -151,7 +151,9 @@ class _Watched:
     @contextmanager
     def __call__(self, _words: str, total: int, unit: str) -> Iterator[Any]:
         assert (total, unit) == (56, "questions")
-        yield SimpleNamespace(advance=lambda steps, said="": self.steps.append(steps), tell=self.said.append)
+        yield SimpleNamespace(
+            advance=lambda steps, said="": self.steps.append(steps), skip=self.steps.append, tell=self.said.append
+        )
 
 
 def test_an_estimate_counts_what_is_read_once_and_what_is_left_at_the_pace_of_the_first_batch() -> None:
@@ -200,6 +202,21 @@ def test_an_answer_serves_every_sample_batch_and_engine_that_asks_the_same(loade
     assert (small.reused, large.reused) == (0, 14)
     assert large.to_dict()["engines"] == {"shared": 14, "plain": 14}
     assert _answers(small).items() <= _answers(large).items()
+
+
+def test_a_question_that_stands_twice_is_two_questions(loaded: Loaded, tmp_path: Path) -> None:
+    from tests.mmlu import mmlu_rows, write_mmlu
+
+    test, validation = mmlu_rows()
+    twin = next(row for row in test if row["category"] == "law")
+    folder = write_mmlu(tmp_path / "twins", [*test, {**twin, "question_id": 9001}], validation)
+    result = _score(loaded, data=folder)
+    assert sorted(answer.question_id for answer in result.answers) == sorted(
+        [9001, *(row["question_id"] for row in test)]
+    )
+    assert _answers(result)[9001] == _answers(result)[twin["question_id"]]
+    assert result.to_dict()["sample"] is None
+    assert len(_score(loaded, data=folder, precision=1e-9).answers) == 57
 
 
 def test_an_error_in_the_middle_keeps_what_was_answered(
@@ -286,6 +303,7 @@ def test_everything_that_can_move_an_answer_is_in_the_key(data: Path, tmp_path: 
         moved(question, options=[*question["options"][:-1], "another"]),
         moved(question, answer=other, answer_index=LETTERS.index(other)),
         moved(example, question="another?"),
+        moved(question, question_id=9001),
     ]
     assert len(set(found)) == len(found)
     assert digest(batch_size=1, engine="plain") == digest(seed=7) == found[0]

@@ -74,7 +74,7 @@ def _of_nil_audit(file: Path, entry: Mapping[str, Any], said: Stated) -> OpenSco
         percent=False,
         measured=True,
         digest=said.checkpoint,
-        shape=_shape(file),
+        shape=_shape(file) or said.shape,
     )
 
 
@@ -118,7 +118,7 @@ def _folder(file: Path) -> Path:
     return file.parent.parent if file.parent.name == FOLDER else file.parent
 
 
-def _shape(file: Path) -> dict[str, int | None] | None:
+def _shape(file: Path) -> Mapping[str, int | None] | None:
     """The shape of the checkpoint that a file lies in; None where there is none, or none that can be read."""
     from nil_audit.shape.architecture import read_shape
 

@@ -4,10 +4,12 @@ Shapes: B answers that are not at their end, P tokens of the prefix, S of the lo
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from lm_eval.filters.extraction import RegexFilter
 from lm_eval.filters.selection import TakeFirstFilter
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
@@ -31,7 +33,10 @@ _IRRELEVANT = {
 }
 """What a generation_config may hold without changing which token greedy decoding takes, or is read here."""
 
-_NEUTRAL = {"repetition_penalty", "encoder_repetition_penalty", "guidance_scale", "num_beams", "num_return_sequences"}
+_NEUTRAL = {
+    *("repetition_penalty", "encoder_repetition_penalty", "guidance_scale"),
+    *("num_beams", "num_beam_groups", "num_return_sequences"),
+}
 """What changes nothing at 1; anything else changes nothing at 0, false or empty."""
 
 
@@ -105,7 +110,20 @@ class Stop:
         return postprocess_generated_text(text, stop=self._until, think_end_token=None)
 
 
-def greedy(prefix: Prefix, suffixes: Sequence[Tokens], stop: Stop) -> list[list[int]]:
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a model wrote.
+
+    Attributes:
+        tokens: Of the answer, the one that ended it included.
+        likelihoods: Log-probability of each token when it was written, in nats.
+    """
+
+    tokens: list[int]
+    likelihoods: list[float]
+
+
+def greedy(prefix: Prefix, suffixes: Sequence[Tokens], reached: Callable[[list[int]], bool]) -> list[Answer]:
     """The likeliest next token, again and again, of a batch of prompts.
 
     An answer at its end leaves the batch, so the last and longest ones do not carry the others along.
@@ -113,15 +131,15 @@ def greedy(prefix: Prefix, suffixes: Sequence[Tokens], stop: Stop) -> list[list[
     Args:
         prefix: What all prompts begin with.
         suffixes: What follows in each of them, none empty.
-        stop: When an answer is at its end.
+        reached: Whether an answer is at its end with these tokens.
 
     Returns:
-        The tokens of each answer, the one that ended it included.
+        The answer to each prompt.
 
     Raises:
         MeasurementError: The scores of the next token are not finite.
     """
-    written: list[list[int]] = [[] for _ in suffixes]
+    written = [Answer(tokens=[], likelihoods=[]) for _ in suffixes]
     rows = list(range(len(suffixes)))
     lengths = [len(prefix.tokens) + len(suffix) for suffix in suffixes]
     cache = prefix.cache(len(suffixes), max(map(len, suffixes)))
@@ -129,12 +147,13 @@ def greedy(prefix: Prefix, suffixes: Sequence[Tokens], stop: Stop) -> list[list[
     scores = prefix.follow(suffixes, cache, last)[:, 0]
     while True:
         likeliest = scores.argmax(dim=-1, keepdim=True)
-        # a score that is no number is the largest to argmax
-        if torch.isnan(scores.gather(1, likeliest)).any():
+        likelihoods = F.log_softmax(scores, dim=-1, dtype=torch.float32).gather(1, likeliest)
+        if torch.isnan(likelihoods).any():
             raise not_finite(scores.dtype)
-        for row, token in zip(rows, likeliest[:, 0].tolist(), strict=True):
-            written[row].append(token)
-        going = [place for place, row in enumerate(rows) if not stop.reached(written[row])]
+        for row, token, likelihood in zip(rows, likeliest[:, 0].tolist(), likelihoods[:, 0].tolist(), strict=True):
+            written[row].tokens.append(token)
+            written[row].likelihoods.append(likelihood)
+        going = [place for place, row in enumerate(rows) if not reached(written[row].tokens)]
         if not going:
             return written
         if len(going) < len(rows):
@@ -152,20 +171,20 @@ def greedy(prefix: Prefix, suffixes: Sequence[Tokens], stop: Stop) -> list[list[
         )[:, 0]
 
 
-def require_likeliest(model: Any, prompt: Tokens, answer: Sequence[int], tolerance: float) -> None:
-    """Read a prompt with its answer whole, in one plain forward pass, and find each token of the answer the likeliest.
+def require_same(model: Any, prompt: Tokens, answer: Answer, tolerance: float) -> None:
+    """Read a prompt with its answer whole, in one plain forward pass, and find each token as likely as it was written.
 
     Args:
         model: A causal language model of transformers.
         prompt: Its tokens.
-        answer: Tokens that were generated after it.
-        tolerance: By how much, in nats, rounding may make another token likelier.
+        answer: That was generated after it.
+        tolerance: By how much, in nats, rounding may move a log-probability.
 
     Raises:
-        SharingError: Another token is likelier.
+        SharingError: A token is more or less likely.
         MeasurementError: The scores are not finite.
     """
-    checked = list(answer[:_FOLLOWED])
+    checked = answer.tokens[:_FOLLOWED]
     device = model.get_input_embeddings().weight.device
     read = torch.tensor([[*prompt, *checked[:-1]]], device=device)
     positions = torch.arange(len(prompt) - 1, read.shape[1], device=device)[None]
@@ -174,9 +193,9 @@ def require_likeliest(model: Any, prompt: Tokens, answer: Sequence[int], toleran
     scores = logits[0] if was_asked() else logits[0, len(prompt) - 1 :]
     if torch.isnan(scores).any():
         raise not_finite(scores.dtype)
-    tokens = torch.tensor(checked, device=scores.device)[:, None]
-    behind = float((scores.max(dim=-1).values - scores.gather(1, tokens)[:, 0]).max())
-    if behind > tolerance:
-        raise SharingError(
-            f"reading them once makes it write a token that is {behind:.2g} nats less likely than another"
-        )
+    plain = F.log_softmax(scores, dim=-1, dtype=torch.float32)
+    tokens = torch.tensor(checked, device=plain.device)[:, None]
+    written = torch.tensor(answer.likelihoods[:_FOLLOWED], device=plain.device)
+    moved = float((plain.gather(1, tokens)[:, 0] - written).abs().max())
+    if not moved <= tolerance:
+        raise SharingError(f"reading them once moves the log-probability of a token that it writes by {moved:.2g}")

@@ -53,6 +53,11 @@ class PlainHFLM(HFLM):
         with quiet_libraries():
             if questions[0].endings:
                 return self._likelihoods(questions)
+            if self.tokenizer.eos_token_id is None:
+                raise CheckpointError(
+                    "The tokenizer names no end of text, and what is generated needs one; set eos_token in its "
+                    "tokenizer_config.json, or ask by --protocol mc."
+                )
             requests = requests_of(questions, self.max_length)
             return by_question(questions, self.generate_until(requests, disable_tqdm=True))
 
@@ -61,6 +66,12 @@ class PlainHFLM(HFLM):
         requests = requests_of(questions, self.max_length)
         texts = ["".join(request.args) for request in requests]
         self._wholes = dict(zip(texts, self._tokens(texts), strict=True))
+        prompt, ending = requests[0].args
+        if len(self.tok_encode(prompt + ending)) <= len(self.tok_encode(prompt)):
+            raise CheckpointError(
+                "The tokenizer joins an option's letter to the end of the prompt, so that it has no likelihood of its "
+                "own; ask by --protocol cot."
+            )
         return by_question(questions, self.loglikelihood(requests, disable_tqdm=True))
 
     def encode(self, texts: Sequence[str]) -> "list[array[int]]":

@@ -60,6 +60,26 @@ class Prefix:
         self._layers = kept_of(cache, len(tokens))
         self.window = min((layer.window for layer in self._layers if layer and layer.window), default=None)
 
+    def require_same_rotation(self, longest: int) -> None:
+        """See to it that texts so long turn their positions as the prefix alone did.
+
+        Rotary embeddings of the kinds "longrope" and "dynamic" take other frequencies for all of a text that is longer
+        than the model was first trained on, so that keys of a shorter prefix do not belong to it.
+
+        Raises:
+            SharingError: They do not.
+        """
+        config = self._model.config.get_text_config()
+        given = getattr(config, "rope_parameters", None) or {}
+        for one in (given, *given.values()):  # of all layers, or by kind of layer
+            if isinstance(one, dict) and one.get("rope_type") in ("longrope", "dynamic"):
+                names = (one.get("original_max_position_embeddings"), config.max_position_embeddings)
+                limit = getattr(config, "original_max_position_embeddings", None) or names[0] or names[1]
+                if longest > limit:
+                    raise SharingError(
+                        f"its rotary embedding turns texts of more than {limit:,} tokens otherwise than shorter ones"
+                    )
+
     def cache(self, rows: int, room: int) -> DynamicCache:
         """Keys and values of the prefix in every row of a batch, with room for so many tokens to follow."""
         cache = DynamicCache()

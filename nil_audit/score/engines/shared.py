@@ -15,7 +15,7 @@ from accelerate.utils.memory import clear_device_cache
 from nil_audit.errors import MeasurementError, NilAuditError
 from nil_audit.progress import quiet_libraries
 from nil_audit.score.engines.checking import HALF, Difference, as_float32, difference, tolerance
-from nil_audit.score.engines.decoding import Stop, answer_pattern, changes_choice, greedy, require_likeliest
+from nil_audit.score.engines.decoding import Answer, Stop, answer_pattern, changes_choice, greedy, require_same
 from nil_audit.score.engines.engine import not_finite
 from nil_audit.score.engines.layers import SharingError
 from nil_audit.score.engines.plain import PlainHFLM
@@ -27,6 +27,8 @@ from nil_audit.weights.memory import ran_out
 Request = tuple[tuple[str, str], list[int], list[int]]
 """lm-eval's: prompt and ending as texts, and their tokens."""
 
+_EXACT = 8
+"""Tokens that a model of half precision writes as float32 where it is checked."""
 _FEWEST = 16
 """Tokens in common below which sharing is not worth a forward pass of its own."""
 
@@ -43,7 +45,7 @@ class SharedHFLM(PlainHFLM):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._prefix: Prefix | None = None
-        self._checked = False
+        self._checked = self._checked_padding = False
         self._pattern: re.Pattern[str] | None = None
         self._given_up = False
         self.difference: Difference | None = None
@@ -71,6 +73,7 @@ class SharedHFLM(PlainHFLM):
         try:
             with quiet_libraries():
                 self._prefix = Prefix(self.model, longest[:length])
+                self._prefix.require_same_rotation(len(longest) + ahead)
                 if generates:
                     self._require_greedy(questions[0], self._prefix, len(longest) + ahead)
                 elif not self._checked:
@@ -255,13 +258,38 @@ class SharedHFLM(PlainHFLM):
         found: dict[int, str] = {}
         for start in range(0, len(numbers), self.batch_size):
             batch = numbers[start : start + self.batch_size]
-            answers = greedy(prefix, [prompts[number][length:] for number in batch], stop)
-            if not self._checked:
-                for number in {0, len(batch) - 1}:  # the longest prompt, and that with most padding
-                    require_likeliest(self.model, prompts[batch[number]], answers[number], tolerance(self.model.dtype))
-                self._checked = True
-            found |= {number: stop.text(answer) for number, answer in zip(batch, answers, strict=True)}
+            suffixes = [prompts[number][length:] for number in batch]
+            answers = greedy(prefix, suffixes, stop.reached)
+            padded = len(suffixes[0]) > len(suffixes[-1])
+            if not self._checked or (padded and not self._checked_padding):
+                ends = sorted({0, len(batch) - 1})  # the longest prompt, and that with most padding
+                self._check_writing(prefix, [prompts[batch[n]] for n in ends], [answers[n] for n in ends])
+                self._checked, self._checked_padding = True, self._checked_padding or padded
+            found |= {number: stop.text(answer.tokens) for number, answer in zip(batch, answers, strict=True)}
         return found
+
+    def _check_writing(self, prefix: Prefix, prompts: Sequence[list[int]], answers: Sequence[Answer]) -> None:
+        """Hold what was written after the prefix against plain forward passes; in half precision also in float32.
+
+        Raises:
+            SharingError: They differ.
+        """
+        dtype = self.model.dtype
+        for prompt, answer in zip(prompts, answers, strict=True):
+            require_same(self.model, prompt, answer, tolerance(dtype))
+        if dtype not in HALF:
+            return
+        try:
+            with as_float32(self.model):
+                exact = Prefix(self.model, prefix.tokens)
+                suffixes = [prompt[len(prefix.tokens) :] for prompt in prompts]
+                written = greedy(exact, suffixes, lambda tokens: len(tokens) >= _EXACT)
+                for prompt, answer in zip(prompts, written, strict=True):
+                    require_same(self.model, prompt, answer, tolerance(torch.float32))
+        except (SharingError, MeasurementError):
+            raise
+        except Exception as error:
+            _release(error)
 
 
 def _release(error: Exception) -> None:

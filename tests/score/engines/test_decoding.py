@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig, GPT2Config
 
 from nil_audit.errors import MeasurementError
 from nil_audit.progress import quiet_libraries
-from nil_audit.score.engines import decoding, layers, prefix
+from nil_audit.score.engines import checking, decoding, layers, prefix
 from nil_audit.score.engines.decoding import Stop, answer_pattern, changes_choice
 from nil_audit.score.engines.plain import wrapping
 from nil_audit.score.engines.shared import SharedHFLM
@@ -132,7 +132,8 @@ def _tokens(engine: SharedHFLM, questions: Sequence[Question]) -> list[list[int]
     assert prefix is not None
     stop = Stop(engine, questions[0].requests[0].args[1], None)
     prompts = [engine.tok_encode(question.prompt) for question in questions]
-    return decoding.greedy(prefix, [prompt[len(prefix.tokens) :] for prompt in prompts], stop)
+    suffixes = [prompt[len(prefix.tokens) :] for prompt in prompts]
+    return [answer.tokens for answer in decoding.greedy(prefix, suffixes, stop.reached)]
 
 
 def _noting(seen: list[Any], function: Callable[..., Any]) -> Callable[..., Any]:
@@ -147,7 +148,7 @@ def test_a_finished_answer_leaves_the_batch_and_only_the_last_position_has_logit
     questions: list[Question], llama: Any
 ) -> None:
     engine = _begun(_engine(llama, batch_size=6), questions, LETTER)
-    engine._checked = True
+    engine._checked = engine._checked_padding = True
     seen: list[tuple[int, int]] = []
     handle = llama.lm_head.register_forward_hook(lambda _, inputs, __: seen.append(tuple(inputs[0].shape[:2])))
     try:
@@ -293,12 +294,12 @@ def test_where_decoding_goes_wrong_the_plain_way_is_taken_with_a_note(
     step = prefix.Prefix.step
 
     def shifted(self: Any, *arguments: Any, positions: torch.Tensor, **options: Any) -> torch.Tensor:
-        return step(self, *arguments, positions=positions + 9 * (positions.shape[1] == 1), **options)
+        return step(self, *arguments, positions=positions + (positions.shape[1] == 1), **options)
 
     def failing(self: Any, *_: Any, **__: Any) -> torch.Tensor:
         raise RuntimeError("Expected all tensors to be alike.")
 
-    for wrong, reason in ((shifted, "nats less likely than another"), (failing, "RuntimeError")):
+    for wrong, reason in ((shifted, "moves the log-probability of a token"), (failing, "RuntimeError")):
         monkeypatch.setattr(prefix.Prefix, "step", wrong)
         engine = _engine(llama)
         engine.begin(questions)
@@ -307,6 +308,45 @@ def test_where_decoding_goes_wrong_the_plain_way_is_taken_with_a_note(
         assert engine.engine == "plain"
         assert len(engine.notes) == 1
         assert reason in engine.notes[0]
+
+
+@pytest.mark.usefixtures("short")
+def test_half_precision_that_hides_a_mistake_in_writing_is_looked_through(
+    questions: list[Question], llama: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = prefix.Prefix.step
+
+    def shifted(self: Any, *arguments: Any, positions: torch.Tensor, **options: Any) -> torch.Tensor:
+        return step(self, *arguments, positions=positions + (positions.shape[1] == 1), **options)
+
+    half = copy.deepcopy(llama).to(torch.bfloat16)
+    monkeypatch.setattr(checking, "_TOLERANCE", {**checking._TOLERANCE, torch.bfloat16: 1e9})
+    ways = []
+    for change in (step, shifted):
+        monkeypatch.setattr(prefix.Prefix, "step", change)
+        engine = _begun(_engine(half), questions)
+        engine.respond(questions)
+        ways.append(engine.engine)
+    assert ways == ["shared", "plain"]
+
+
+@pytest.mark.usefixtures("short")
+def test_padding_is_checked_in_the_first_batch_that_has_some(
+    questions: list[Question], llama: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow = prefix.Prefix.follow
+
+    def misplaced(self: Any, suffixes: Any, cache: Any, scored: torch.Tensor) -> torch.Tensor:
+        longest = max(map(len, suffixes)) - 1
+        return follow(self, suffixes, cache, torch.full_like(scored, longest))  # the padding's in a shorter row
+
+    monkeypatch.setattr(prefix.Prefix, "follow", misplaced)
+    engine = _begun(_engine(llama), questions)
+    engine.respond(questions[:1])
+    assert engine.engine == "shared"
+    theirs = [[text] for text in _by_lm_eval(llama, questions)]
+    assert engine.respond(questions) == theirs
+    assert engine.engine == "plain"
 
 
 @pytest.mark.usefixtures("short")

@@ -188,6 +188,22 @@ def test_what_cannot_be_shared_is_asked_the_plain_way_and_said(name: str, questi
     assert (engine.begin(asked), len(engine.notes)) == (0, 1)  # it is not tried again
 
 
+@pytest.mark.parametrize(("longest", "way"), [(4096, "shared"), (350, "plain")])
+def test_a_rotation_that_depends_on_the_length_is_shared_only_below_it(
+    longest: int, way: str, questions: list[Question]
+) -> None:
+    rope = {"rope_type": "longrope", "rope_theta": 10000.0, "original_max_position_embeddings": longest}
+    rope |= {"short_factor": [1.0] * 4, "long_factor": [4.0] * 4}
+    values = {**GATED, "rope_parameters": rope, "original_max_position_embeddings": longest, "pad_token_id": 0}
+    engine = _engine(SharedHFLM, _model("Phi3Config", values))
+    assert longest == 4096 or min(len(question.prompt) for question in questions) < 350
+    engine.begin(questions)
+    assert engine.engine == way
+    assert [note for note in engine.notes if "rotary embedding turns texts of more than 350 tokens" in note] == (
+        engine.notes
+    )
+
+
 def test_batch_size_moves_nothing(llama: Any, questions: list[Question]) -> None:
     plain = _plain(llama, questions, batch_size=1)
     for size in (1, 3):
