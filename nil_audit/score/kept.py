@@ -32,7 +32,7 @@ def keep_score(identity: str, row: Mapping[str, Any]) -> str | None:
 
 
 def said_before(identity: str, row: Mapping[str, Any]) -> tuple[str, ...]:
-    """What an earlier run that gave answers of a row had to say of how it went: of this sample, or of any by its protocol.
+    """What an earlier run that gave answers of a row had to say of how it went, whatever sample it asked.
 
     Args:
         identity: Hash of the checkpoint.
@@ -50,8 +50,8 @@ def kept_scores(identity: str) -> list[dict[str, Any]]:
         identity: Hash of the checkpoint.
 
     Returns:
-        Score rows as ``ScoreResult.to_dict`` gave them, ordered by protocol, of most questions first. Their ``model`` is the name by
-        which the checkpoint was asked for then.
+        Score rows as ``ScoreResult.to_dict`` gave them, by protocol and those of most questions first. Their ``model``
+        is the name by which the checkpoint was asked for then.
     """
     best: dict[tuple[str, str], dict[str, Any]] = {}
     for row in _rows(identity):

@@ -20,7 +20,7 @@ def test_a_score_for_the_hub(run_here: Here, tmp_path: Path) -> None:
     assert refused.stderr.endswith("Error: --eval-results writes files; name a folder for them with --out DIR.\n")
     done = run_here(*asked, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert "are of 14 of 56 questions: their notes say so, but a leaderboard" in done.stderr
+    assert "The questions are 56 where MMLU-Pro has 12,032" in done.stderr
     assert done.stderr.strip().endswith(f"Next: hf upload ORG/NAME {tmp_path / 'out' / 'hub' / 'tiny-one'}")
     (file,) = (tmp_path / "out" / "hub").rglob("*.yaml")
     assert file.relative_to(tmp_path).as_posix() == "out/hub/tiny-one/.eval_results/mmlu_pro.yaml"

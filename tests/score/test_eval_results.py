@@ -19,6 +19,7 @@ def score(**changes: Any) -> dict[str, Any]:
         "checkpoint": "git:" + "ab" * 20, "dtype": "float32", "prompts_cut": 0, "engines": {"shared": 12032},
         "source": "nil-audit 0.1.0 with lm-eval 0.4.13", "versions": {"nil_audit": "0.1.0", "lm_eval": "0.4.13"},
         "data": {"revision": REVISIONS["2024"], "edition": "2024"},
+        "shape": {"depth": 24, "width": 896, "parameters": 494032768},
     }  # fmt: skip
     return row | changes
 
@@ -37,7 +38,8 @@ def test_the_hub_reads_what_is_written() -> None:
     assert found.source_name == "nil-audit 0.1.0 with lm-eval 0.4.13"
     assert found.notes == (
         "protocol=leaderboard; shots=5; questions=12032 of 12032; stderr=0.423; edition=2024; engine=shared; "
-        f"dtype=float32; model=Qwen/Qwen2.5-0.5B@main; checkpoint=git:{'ab' * 20}; nil_audit=0.1.0; lm_eval=0.4.13"
+        f"dtype=float32; model=Qwen/Qwen2.5-0.5B@main; checkpoint=git:{'ab' * 20}; depth=24; width=896; "
+        "parameters=494032768; nil_audit=0.1.0; lm_eval=0.4.13"
     )
 
 
@@ -58,6 +60,7 @@ def test_notes_are_read_back(protocol: str, stderr: float | None) -> None:
     assert found is not None
     assert (found.protocol, found.questions, found.model) == (protocol, 42, "Qwen/Qwen2.5-0.5B@main")
     assert found.checkpoint == "git:" + "ab" * 20
+    assert found.shape == {"depth": 24, "width": 896, "parameters": 494032768}
     assert found.stderr == (None if stderr is None else pytest.approx(stderr, rel=5e-3))
 
 
@@ -78,6 +81,17 @@ def test_what_a_leaderboard_does_not_show_is_said() -> None:
         "The evaluation results are of 280 of 12,032 questions: their notes say so, but a leaderboard shows the value"
         " without them."
     )
+    other = sample_note([score(questions=56, questions_available=56)])
+    assert other == (
+        "The questions are 56 where MMLU-Pro has 12,032: the evaluation results are of other data than they name; do "
+        "not upload them."
+    )
+
+
+@pytest.mark.parametrize("shape", [None, {"depth": 24, "width": 896, "parameters": None}])
+def test_a_shape_that_is_not_known_is_not_stated(shape: Any) -> None:
+    found = stated(entry(eval_results_text(score(shape=shape))).notes)
+    assert found is not None and found.shape is None
 
 
 def test_the_upload_goes_to_the_models_own_repository_and_revision() -> None:

@@ -461,11 +461,15 @@ def test_a_batch_that_does_not_fit_is_halved(engine: str, loaded: Loaded, data: 
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(inputs, **more)
 
-    monkeypatch.setattr(loaded[0], "forward", small)
-    result = _score(loaded, data=data, engine=engine)
+    with monkeypatch.context() as patch:
+        patch.setattr(loaded[0], "forward", small)
+        result = _score(loaded, data=data, engine=engine)
     assert _answers(result) == _answers(whole)
     assert "Memory ran out at a batch size of 8; 2 was used from there on." in result.notes
     assert {answer.engine for answer in result.answers} == {engine}
+    again = _score(loaded, data=data, engine=engine)
+    assert (again.reused, again.notes) == (56, result.notes)  # what the run had to say is kept with its answers
+    assert again.to_dict()["batch_size"] == result.to_dict()["batch_size"]
 
 
 def test_memory_that_one_question_exceeds_is_said(loaded: Loaded, data: Path, monkeypatch: Any) -> None:
