@@ -23,9 +23,10 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 from nil_audit.interaction.gradients import window_gradients
 from nil_audit.interaction.metrics import estimate
 from nil_audit.interaction.probe import BLOCKS, Windows
-from nil_audit.interaction.totals import WindowTotals, doubling
+from nil_audit.interaction.schedule import doubling
+from nil_audit.interaction.totals import WindowTotals
 from nil_audit.processes import Team
-from nil_audit.weights.checkpoint import embedding_weight, freeze
+from nil_audit.weights.checkpoint import freeze
 from nil_audit.weights.memory import peak_memory
 
 
@@ -79,7 +80,7 @@ def main() -> None:
             window_gradients(model, torch.from_numpy(tokens[start : start + size]), context=options.context)
 
     def audit() -> None:
-        totals = WindowTotals(windows, embedding_weight(model))
+        totals = WindowTotals(windows, model)
         for count in doubling(options.windows):
             rows = totals.enlarge(count, team)
             for start in range(0, len(rows), size):

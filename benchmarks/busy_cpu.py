@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
         context=16,
         bytes=np.ones(count, dtype=np.int64),
     )
-    totals = WindowTotals(windows, model.get_input_embeddings().weight)
+    totals = WindowTotals(windows, model)
     totals.enlarge(count, Team.join())
     totals.add(np.arange(1), model)  # the first pass also sets up the libraries
     begun = time.perf_counter()

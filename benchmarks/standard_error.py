@@ -106,7 +106,7 @@ def measure(name: str, options: argparse.Namespace) -> Both:
     random = torch.Generator().manual_seed(0)
     weight = embedding_weight(model)
     projection = torch.randn(len(weight), OUTPUTS, generator=random) / math.sqrt(OUTPUTS)
-    totals = WindowTotals(windows, weight, prefix=prefix)
+    totals = WindowTotals(windows, model, prefix=prefix)
     agops, seconds = [], {"check": 0.0, "audit": 0.0}
 
     def timed(way: str, work: Callable[[], Any]) -> Any:

@@ -3,7 +3,7 @@
 Shape legend: B windows in a batch, T tokens a window, C of them context, N = T - C counted, d channels, V vocabulary.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -11,7 +11,20 @@ import torch
 from torch.nn import functional as F
 
 from nil_audit.errors import MeasurementError
+from nil_audit.interaction.places import Place, the_only, watched
 from nil_audit.weights.checkpoint import embedding_weight
+
+
+class PlaceGradients(NamedTuple):
+    """What one batch of windows gives at a place of the network, at its counted positions.
+
+    Attributes:
+        gradients_BND: ∂ℓ_w/∂h_{w,t}, along every way from there to the loss.
+        values_BND: h.
+    """
+
+    gradients_BND: torch.Tensor
+    values_BND: torch.Tensor
 
 
 class WindowGradients(NamedTuple):
@@ -21,11 +34,13 @@ class WindowGradients(NamedTuple):
         gradients_BND: ∂ℓ_w/∂e_{w,t}, ℓ_w the summed cross-entropy of the window's counted targets in nats.
         embeddings_BND: e, the output of the embedding module.
         losses_BN: Cross-entropy of every counted target in nats.
+        inside: The same at other places of the network, as asked for.
     """
 
     gradients_BND: torch.Tensor
     embeddings_BND: torch.Tensor
     losses_BN: torch.Tensor
+    inside: tuple[PlaceGradients, ...] = ()
 
 
 @contextmanager
@@ -60,7 +75,12 @@ def _embedding_leaf(model: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
 
 
 def window_gradients(
-    model: torch.nn.Module, tokens_BT1: torch.Tensor, *, prefix: int | None = None, context: int = 0
+    model: torch.nn.Module,
+    tokens_BT1: torch.Tensor,
+    *,
+    prefix: int | None = None,
+    context: int = 0,
+    places: Sequence[Place] = (),
 ) -> WindowGradients:
     """One forward and one activation-only backward over a batch of windows.
 
@@ -72,15 +92,17 @@ def window_gradients(
         tokens_BT1: Token ids, shape (B, T+1): T inputs and their next-token targets.
         prefix: A document-start token that is read in front of every window, never counted.
         context: C, positions at the start of a window that are read and not counted, at most T - 1.
+        places: Where else gradients are taken, from the same backward pass.
 
     Raises:
-        MeasurementError: A loss or a gradient is not finite, or the embedding module ran other than once.
+        MeasurementError: A loss or a gradient is not finite, or the embedding module or a place was passed other than
+            once.
     """
     inputs = tokens_BT1[:, :-1].to(embedding_weight(model).device)
     if prefix is not None:
         inputs = torch.cat([torch.full_like(inputs[:, :1], prefix), inputs], dim=1)
     skipped = context + (prefix is not None)
-    with torch.enable_grad(), _embedding_leaf(model) as captured:
+    with torch.enable_grad(), _embedding_leaf(model) as captured, watched(places) as passing:
         logits = model(input_ids=inputs, use_cache=False).logits[:, skipped:]
         if len(captured) != 1:
             raise MeasurementError(
@@ -88,17 +110,18 @@ def window_gradients(
                 "input whose gradient could be taken."
             )
         (embeddings,) = captured
+        inside = the_only(passing, *inputs.shape)
         wide = logits if logits.dtype == torch.float64 else logits.float()
         targets = tokens_BT1[:, 1 + context :].to(wide.device)
         losses = F.cross_entropy(wide.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
-        (gradients,) = torch.autograd.grad(losses.sum(), embeddings)
+        gradients, *inner = torch.autograd.grad(losses.sum(), (embeddings, *inside))
     gradients = gradients[:, skipped:]
     if not torch.isfinite(losses).all():
         wider = "" if embeddings.element_size() >= 4 else "try --dtype float32, and "
         raise MeasurementError(
             f"The loss is not finite on this text; {wider}check that the weights are those of the config, undamaged."
         )
-    if not torch.isfinite(gradients).all():
+    if not all(torch.isfinite(one).all() for one in (gradients, *inner)):
         wider = {torch.float32: "use --dtype float64, or ", torch.float64: ""}.get(
             embeddings.dtype, "use --dtype float32, or "
         )
@@ -106,7 +129,11 @@ def window_gradients(
             f"A gradient is not finite though the loss is: numbers overflow in the backward pass; {wider}check that the"
             " weights are undamaged."
         )
-    return WindowGradients(gradients, embeddings.detach()[:, skipped:], losses.detach())
+    found = (
+        PlaceGradients(slope[:, skipped:], value.detach()[:, skipped:])
+        for slope, value in zip(inner, inside, strict=True)
+    )
+    return WindowGradients(gradients, embeddings.detach()[:, skipped:], losses.detach(), tuple(found))
 
 
 def check_causal(model: torch.nn.Module, tokens_T: torch.Tensor) -> None:

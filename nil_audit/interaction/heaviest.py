@@ -57,7 +57,7 @@ def heaviest(totals: WindowTotals, tokenizer: Any) -> Heaviest:
         tokenizer: The model's own.
     """
     windows = totals.windows
-    logs = totals.log_squares[: totals.count].flatten()
+    logs = totals.embedding.log_squares[: totals.schedule.count].flatten()
     shares = (logs - logs.logsumexp(0)).exp()
     top = shares.topk(max(SHOWN, round(len(shares) / 1000)))
 

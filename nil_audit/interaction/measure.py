@@ -1,8 +1,11 @@
 """A checkpoint and a probe to an interaction: rounds over windows, across processes, within memory."""
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,6 +14,8 @@ from nil_audit.errors import CheckpointError, MeasurementError, UsageError
 from nil_audit.interaction.gradients import check_causal, exact_matmul
 from nil_audit.interaction.heaviest import Heaviest, heaviest
 from nil_audit.interaction.metrics import HEADLINE, estimate
+from nil_audit.interaction.place_totals import PlaceTotals
+from nil_audit.interaction.places import Place
 from nil_audit.interaction.probe import Probe, Windows, document_start, make_windows
 from nil_audit.interaction.totals import Round, WindowTotals
 from nil_audit.processes import Team
@@ -21,6 +26,19 @@ from nil_audit.weights.memory import batch_that_fits, peak_memory, shrink
 
 MOST_ZEROS = 0.01
 """Share of tokens without a direction above which a wider type is asked for."""
+
+
+class Watcher(Protocol):
+    """Something else that is read off the same backward pass."""
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """Where it needs gradients beside the embedding."""
+        ...
+
+    def read(self, embedding: PlaceTotals, places: Sequence[PlaceTotals]) -> Any:
+        """Its result, from the sums of all text at the embedding and at its places."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +60,7 @@ class Interaction:
         peak_memory: Largest memory of the process (CPU) or device (CUDA) during the pass, in bytes.
         batch_size: Windows a batch, as it was at the end.
         processes: Processes that shared the work.
+        readings: What each watcher read, in their order.
     """
 
     probe: str
@@ -57,6 +76,7 @@ class Interaction:
     peak_memory: int
     batch_size: int
     processes: int
+    readings: tuple[Any, ...] = ()
 
     @property
     def result(self) -> Round:
@@ -109,6 +129,7 @@ def measure(
     prefix: bool = True,
     context: int = 16,
     batch_size: int | None = None,
+    watchers: Sequence[Watcher] = (),
     progress: Progress = silent,
 ) -> Interaction:
     """The block products of a checkpoint on a probe, until they are precise enough.
@@ -128,6 +149,7 @@ def measure(
         prefix: Read every window after the tokenizer's document-start token, where it has one.
         context: C, positions at the start of a window that are read and not counted.
         batch_size: Windows a batch; None: what memory holds, halved on out-of-memory.
+        watchers: What else to read off the same backward pass; each of their places takes 2 K matrices more.
         progress: Opens a progress display of the input tokens of all processes.
 
     Raises:
@@ -142,12 +164,14 @@ def measure(
     length = window_length(window, checkpoint.shape.context, name, prefix=first is not None, context=context)
     windows = make_windows(probe, tokenizer, tokens=tokens, window=length, context=context)
     _check_ids(checkpoint, windows, first)
-    totals = WindowTotals(windows, embedding_weight(model), prefix=first)
     begun = time.perf_counter()
     with quiet_libraries():
         check_causal(model, torch.from_numpy(windows.tokens[0, :-1]))
+        places = [place for watcher in watchers for place in watcher.places]
+        totals = WindowTotals(windows, model, prefix=first, places=places)
         read = length + (first is not None)
-        batch = batch_that_fits(model, read, name=name, asked=batch_size, sums=totals.memory)
+        inside = totals.memory_a_window(read)
+        batch = batch_that_fits(model, read, name=name, asked=batch_size, sums=totals.memory, kept=inside)
     rounds: list[Round] = []
     with (
         progress(f"Gradients of {name}", windows.count * length) as task,
@@ -155,7 +179,12 @@ def measure(
         exact_matmul(),
         peak_memory(checkpoint.device) as peak,
     ):
-        for count in totals.rounds:
+        if places:
+            task.tell(
+                f"{name}: gradients at {len(places)} places inside it take {totals.memory_inside / 1e9:.1f} GB beside"
+                f" the audit, and {batch * inside / 1e9:.1f} GB a batch."
+            )
+        for count in totals.schedule.rounds:
             mine = np.array_split(totals.enlarge(count, team), team.size)[team.rank]
             start = 0
             while start < len(mine):
@@ -194,7 +223,14 @@ def measure(
         peak_memory=peak(),
         batch_size=batch,
         processes=team.size,
+        readings=tuple(_readings(watchers, totals)),
     )
+
+
+def _readings(watchers: Sequence[Watcher], totals: WindowTotals) -> Iterator[Any]:
+    inside = iter(totals.inside)
+    for watcher in watchers:
+        yield watcher.read(totals.embedding, list(islice(inside, len(watcher.places))))
 
 
 def _enough(reached: Estimate, precision: float) -> bool:
@@ -221,7 +257,7 @@ def _cost_words(name: str, probe: str, windows: Windows, seconds: float, memory:
 
 def _zero_share(totals: WindowTotals, checkpoint: Checkpoint) -> float:
     """The share of tokens without a gradient; refused where the typical numbers would not be typical."""
-    share = float(torch.isinf(totals.log_squares[: totals.count]).double().mean())
+    share = float(torch.isinf(totals.embedding.log_squares[: totals.schedule.count]).double().mean())
     name = checkpoint.source.name
     if share == 1:
         raise MeasurementError(

@@ -118,7 +118,15 @@ def _kept_bytes(model: Any, length: int) -> int:
         handle.remove()
 
 
-def batch_that_fits(model: Any, window: int, *, name: str, asked: int | None = None, sums: int = 0) -> int:
+def free_for_sums(device: str) -> int:
+    """Bytes of a device that sums beside a model may take in each process: half of what is free."""
+    kind, free = _free_memory(device)
+    return free // 2 // (int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if kind in _ON_HOST else 1)
+
+
+def batch_that_fits(
+    model: Any, window: int, *, name: str, asked: int | None = None, sums: int = 0, kept: int = 0
+) -> int:
     """Windows a batch: what was asked for, or what half of the free memory holds; more would not be faster.
 
     A process that takes more of a machine's own memory than there is gets killed, so that no more than fits is taken,
@@ -130,12 +138,13 @@ def batch_that_fits(model: Any, window: int, *, name: str, asked: int | None = N
         name: Of the model.
         asked: Windows a batch that were asked for.
         sums: Bytes that are taken beside, whatever the batch.
+        kept: Bytes that each window takes beside its gradient with respect to the embedding.
 
     Raises:
         MeasurementError: One window does not fit.
     """
     weight = model.get_input_embeddings().weight
-    needed = window_memory(model, window)
+    needed = window_memory(model, window) + kept
     kind, free = _free_memory(str(weight.device))
     if kind in _ON_HOST:
         if needed + sums > free:

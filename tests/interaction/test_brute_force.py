@@ -3,6 +3,7 @@
 import math
 import re
 from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from nil_audit.interaction.gradients import WindowGradients
 from nil_audit.interaction.measure import measure, window_length
 from nil_audit.interaction.metrics import estimate, estimate_loss
 from nil_audit.interaction.probe import Probe, Windows
+from nil_audit.interaction.schedule import doubling
 from nil_audit.interaction.superposition import weight_superposition
 from nil_audit.processes import Team
 from nil_audit.shape.architecture import shape_from_config
@@ -167,8 +169,9 @@ def test_sums_are_those_of_the_definition_in_every_round(windows: int, monkeypat
 
     monkeypatch.setattr(totals_module, "window_gradients", gradients)
     data = Windows(tokens=tokens, context=0, bytes=np.arange(windows))
-    totals = totals_module.WindowTotals(data, torch.zeros(256, 2, dtype=torch.float64))
-    counts = totals_module.doubling(windows)
+    model = SimpleNamespace(get_input_embeddings=lambda: torch.nn.Embedding(256, 2, dtype=torch.float64))
+    totals = totals_module.WindowTotals(data, model)
+    counts = doubling(windows)
     assert counts[-1] == windows
     assert K <= counts[0] < 2 * K
     for count in counts:
@@ -179,7 +182,7 @@ def test_sums_are_those_of_the_definition_in_every_round(windows: int, monkeypat
         for block in range(K):
             members = [i for i in range(count) if i * K // count == block]
             inner = np.concatenate([vectors[i] for i in members])
-            np.testing.assert_allclose(totals.mean.sums[block].numpy(), inner.T @ inner, atol=1e-10)
+            np.testing.assert_allclose(totals.embedding.mean.sums[block].numpy(), inner.T @ inner, atol=1e-10)
             assert found.products.tokens[block] == 2 * len(members)
             assert found.block_bytes[block] == sum(members)
     # a second reading of a window need not give the same bits, and would leave the difference in its old block

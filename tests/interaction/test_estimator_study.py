@@ -43,7 +43,7 @@ import numpy as np
 import pytest
 
 from nil_audit.interaction.metrics import mean_is_covered
-from nil_audit.interaction.totals import doubling
+from nil_audit.interaction.schedule import doubling
 from tests.interaction.synthetic import METRICS, Law, Summary, Trial, stopped, summary, trials
 
 SAMPLES = 200
