@@ -1,0 +1,226 @@
+"""The ansatz check in words and tables: whether WᵀW of the maps that read the residual stream is like their AGOP."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from nil_audit.auditing.record import Record
+from nil_audit.report.audit.ranking import Entry
+from nil_audit.report.audit.words import SPOKEN, model_names
+from nil_audit.report.render.page import Cell, Column, Table, table
+from nil_audit.report.render.text import MISSING, error_text, interval_text, listing, percent
+from nil_audit.stats.estimate import Estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ROLES = {"query": "Query", "key": "Key", "value": "Value", "mlp_in": "MLP in", "mlp_gate": "MLP gate"}
+Map = Mapping[str, Any]
+
+
+def role_name(role: str) -> str:
+    """What a role is called: "mlp_in" is "MLP in"."""
+    return _ROLES.get(role, role.replace("_", " ").capitalize())
+
+
+def roles(maps: Sequence[Map]) -> list[str]:
+    """Roles in the order of a block's computation, those that are not common ones last."""
+    found = dict.fromkeys(one["role"] for one in maps)
+    return [*(role for role in _ROLES if role in found), *(role for role in found if role not in _ROLES)]
+
+
+def correlation(one: Map, kind: str = "typical") -> Estimate | None:
+    """A map's unbiased correlation ρ with the direction AGOP ("typical") or the AGOP ("mean") of its input."""
+    found = one[kind]
+    return None if found is None or found["value"] is None else Estimate.from_dict(found)
+
+
+def checked(entries: Sequence[Entry]) -> list[Entry]:
+    """The models whose maps were held against their AGOP, at least one map of each."""
+    return [entry for entry in entries if (entry.record.ansatz or {}).get("maps")]
+
+
+def ansatz_table(entry: Entry) -> Table:
+    """A row a role and one for all: how many maps agree with their AGOP, better than what, and how closely."""
+    ansatz = entry.record.ansatz or {}
+    maps: Sequence[Map] = ansatz["maps"]
+    groups = {role: [one for one in maps if one["role"] == role] for role in roles(maps)}
+    shown = {**groups, "all": maps} if len(groups) > 1 else groups
+    rows = []
+    for role, group in shown.items():
+        shares = ansatz["shares"][role]
+        rows.append(
+            (
+                Cell(text="All" if role == "all" else role_name(role), strong=role == "all"),
+                str(shares["maps"]),
+                percent(shares["beats_null"], 0),
+                percent(shares["beats_other_blocks"], 0),
+                _middle([one.value for each in group if (one := correlation(each))]),
+                _middle([own for each in group if (own := each["other_blocks"]["typical"]) is not None]),
+                _middle([one.value for each in group if (one := correlation(each, "mean"))]),
+            )
+        )
+    return table(
+        f"{entry.name}: correlation ρ of WᵀW with the AGOP of the map's input, beyond the isotropic part; medians over"
+        " blocks",
+        (
+            "Map",
+            "Maps",
+            Column(label="Above null", numeric=True, help="lower end of 95% above 1.96 sd of a random basis"),
+            Column(label="Above other blocks'", numeric=True, help="ρ above that of other blocks' maps; chance 50%"),
+            "ρ typical",
+            Column(label="ρ other blocks'", numeric=True, help="of the same role, with this block's AGOP"),
+            "ρ mean",
+        ),
+        rows,
+        note=" ".join(ansatz["left_out"]),
+    )
+
+
+def _middle(values: Sequence[float]) -> str:
+    return interval_text(Estimate(value=median(values))) if values else MISSING
+
+
+def ansatz_block_table(entry: Entry) -> Table:
+    """A row a block, a column a role: ρ ± its standard error, in brackets where it is not above the null."""
+    ansatz = entry.record.ansatz or {}
+    columns = roles(ansatz["maps"])
+    found: dict[int, dict[str, list[Map]]] = defaultdict(lambda: defaultdict(list))
+    for one in ansatz["maps"]:
+        found[one["depth"]][one["role"]].append(one)
+    rows: list[tuple[Cell | str, ...]] = []
+    for depth in sorted(found):
+        # A block may hold several maps of one role.
+        for place in range(max(map(len, found[depth].values()))):
+            held = {role: maps[place] for role, maps in found[depth].items() if place < len(maps)}
+            rows.append((str(depth), *(_map_cell(held.get(role)) for role in columns)))
+    return table(
+        f"{entry.name}, block by block: ρ typical ± jackknife standard error; in brackets where not above the null",
+        ("Block", *map(role_name, columns)),
+        rows,
+    )
+
+
+def _map_cell(one: Map | None) -> Cell:
+    found = correlation(one) if one else None
+    if one is None or found is None:
+        return Cell(text=MISSING)
+    text = error_text(found, 1)
+    return Cell(text=text if one["beats_null"] else f"({text})", value=found.value)
+
+
+def ansatz_sentence(entries: Sequence[Entry]) -> str:
+    """Whether the Neural Feature Ansatz holds: against a random basis, and against maps of other blocks.
+
+    Returns:
+        Sentences; empty where no model was checked.
+    """
+    found = checked(entries)
+    if not found:
+        return ""
+    if len(found) > SPOKEN:
+        return " ".join(_counted(found))
+    if len(found) == 1:
+        return " ".join(_full(found[0], named=len(entries) > 1))
+    said = [f"{entry.name} {_clause(entry)}" for entry in found]
+    return (
+        "Neural Feature Ansatz, maps whose WᵀW is more like the AGOP of their input than the same spectrum in a random"
+        f" basis: {'; '.join(said)}. {_CONTROL}, where chance gives half."
+    )
+
+
+_CONTROL = (
+    "Gradients pass through the map itself, which alone makes ρ positive in any network; the second share is of maps"
+    " more like their own block's AGOP than other blocks' maps of the same role are"
+)
+
+
+def _full(entry: Entry, *, named: bool) -> Iterator[str]:
+    ansatz = entry.record.ansatz or {}
+    everything = ansatz["shares"]["all"]
+    number = everything["maps"]
+    values = _values(entry)
+    whose = f" of {entry.name}" if named else ""
+    middle = interval_text(Estimate(value=median(values)) if values else None)
+    yield (
+        f"Neural Feature Ansatz: of {number} maps{whose} that read the residual stream"
+        f" {_share(everything, 'beats_null')} are more like the AGOP of their input than the same spectrum in a random"
+        f" basis is; median ρ {middle} (1: proportional)."
+    )
+    if everything["beats_other_blocks"] is not None:
+        yield (
+            "Gradients pass through the map itself, which alone makes ρ positive in any network: the stricter question"
+            f" is whether it is more like its own block's AGOP than other blocks' maps of its role are, and"
+            f" {_share(everything, 'beats_other_blocks')} are, where chance gives half."
+        )
+    shares = {role: ansatz["shares"][role]["beats_null"] for role in roles(ansatz["maps"])}
+    below = [role_name(role) for role, share in shares.items() if share is not None and share < 0.5]
+    if 0 < len(below) < len(shares):
+        yield f"Under half of the maps hold it for: {listing(below)}."
+
+
+def _share(shares: Mapping[str, Any], key: str) -> str:
+    share = shares[key]
+    return MISSING if share is None else f"{round(share * shares['maps'])} ({percent(share, 0)})"
+
+
+def _values(entry: Entry) -> list[float]:
+    return [one.value for each in (entry.record.ansatz or {})["maps"] if (one := correlation(each))]
+
+
+def _clause(entry: Entry) -> str:
+    shares = (entry.record.ansatz or {})["shares"]["all"]
+    values = _values(entry)
+    middle = interval_text(Estimate(value=median(values)) if values else None)
+    return (
+        f"{percent(shares['beats_null'], 0)} of {shares['maps']} (median ρ {middle}), and"
+        f" {percent(shares['beats_other_blocks'], 0)}"
+    )
+
+
+def _counted(entries: Sequence[Entry]) -> Iterator[str]:
+    """The range over many models."""
+    for key, words in (
+        ("beats_null", "more like the AGOP of their input than the same spectrum in a random basis is"),
+        ("beats_other_blocks", "more like it than other blocks' maps of the same role are, where chance gives half"),
+    ):
+        shares = [one for entry in entries if (one := (entry.record.ansatz or {})["shares"]["all"][key]) is not None]
+        if shares:
+            yield (
+                f"In {len(shares)} models {percent(min(shares), 0)} to {percent(max(shares), 0)} of maps (median"
+                f" {percent(median(shares), 0)}) are {words}."
+            )
+
+
+def ansatz_frame(records: Sequence[Record]) -> "pd.DataFrame":
+    """Every map of every ansatz check as a data frame, a row each: ``ansatz.csv``.
+
+    Returns:
+        Columns model, block, blocks, relative_depth, role, path, rows, norm, then ρ as typical and mean, each with
+        ``_se``, ``_low`` and ``_high``, null_sd, beats_null, and other_blocks_typical and other_blocks_mean; empty
+        where no record has an ansatz check.
+    """
+    import pandas as pd
+
+    rows = [
+        {
+            "model": name,
+            "block": one["depth"],
+            "blocks": record.ansatz["blocks"],
+            "relative_depth": one["depth"] / record.ansatz["blocks"],
+            **{key: one[key] for key in ("role", "path", "rows", "norm")},
+            **_ends("typical", one["typical"] or {}),
+            **_ends("mean", one["mean"] or {}),
+            **{key: one[key] for key in ("null_sd", "beats_null")},
+            **{f"other_blocks_{kind}": one["other_blocks"][kind] for kind in ("typical", "mean")},
+        }
+        for name, record in zip(model_names(records), records, strict=True)
+        if record.ansatz
+        for one in record.ansatz["maps"]
+    ]
+    return pd.DataFrame(rows)
+
+
+def _ends(kind: str, found: Mapping[str, Any]) -> dict[str, float | None]:
+    return {kind: found.get("value"), **{f"{kind}_{key}": found.get(key) for key in ("se", "low", "high")}}
