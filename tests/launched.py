@@ -25,16 +25,16 @@ from nil_audit.errors import MeasurementError, UsageError
 
 STEPS = {
     "resolve": "nil_audit.runner:resolve",
-    "shape": "nil_audit.auditing.audit:read_shape",
+    "shape": "nil_audit.auditing.subject:read_shape",
     "probe": "nil_audit.interaction.probe:load_probe",
-    "find": "nil_audit.auditing.audit:find_record",
+    "find": "nil_audit.auditing.passes:find_record",
     "load": "nil_audit.weights.checkpoint:load_checkpoint",
     "windows": "nil_audit.interaction.measure:make_windows",
     "gradients": "nil_audit.interaction.totals:window_gradients",
     "reduction": "nil_audit.interaction.totals:WindowTotals.all_reduce",
     "products": "nil_audit.interaction.totals:WindowTotals.round",
-    "document": "nil_audit.auditing.audit:interaction_document",
-    "keep": "nil_audit.auditing.audit:keep_record",
+    "document": "nil_audit.auditing.passes:interaction_document",
+    "keep": "nil_audit.auditing.passes:keep_record",
     "answers": "nil_audit.score.answers:Journal.read",
     "wrap": "nil_audit.score.engines:wrapped",
     "batch": "nil_audit.score.asking:Asking.ask",
@@ -138,7 +138,8 @@ def perform(run: Run, settings: Mapping[str, Any], *, rank: int = 0) -> dict[str
     Returns:
         "results" (records), "failures", "interrupted"; or "error", what ended the run.
     """
-    from nil_audit.auditing.audit import Settings, Subject, audit_subject, score_subject
+    from nil_audit.auditing.audit import audit_subject, score_subject
+    from nil_audit.auditing.subject import Settings, Subject
     from nil_audit.runner import PartlyFailed, run_each
     from nil_audit.score.plan import plan_score
 

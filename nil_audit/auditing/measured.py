@@ -1,7 +1,7 @@
 """The interaction section of a record: from a measurement to a document, and from a document to its numbers again."""
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from nil_audit.stats.jackknife import independent, over_blocks
 
 if TYPE_CHECKING:
     from nil_audit.interaction.measure import Interaction
+    from nil_audit.interaction.profile import Depth
     from nil_audit.interaction.totals import Round
 
 
@@ -55,6 +56,31 @@ def interaction_document(found: "Interaction", asked: Mapping[str, Any]) -> dict
                 "batch_size": found.batch_size,
                 "processes": found.processes,
             },
+        }
+    )
+
+
+def profile_document(found: Sequence["Depth"], *, blocks: int) -> dict[str, Any]:
+    """Block products and estimates at every measured depth (docs/record.md).
+
+    Args:
+        found: What the inputs of decoder blocks gave.
+        blocks: L, decoder blocks of the model.
+    """
+    return plain(
+        {
+            "blocks": blocks,
+            "depths": [one.depth for one in found],
+            "memory_bytes": sum(one.memory for one in found),
+            "rows": [
+                {
+                    "depth": one.depth,
+                    "relative": one.depth / blocks,
+                    "estimates": estimates(one.products),
+                    "products": one.products,
+                }
+                for one in found
+            ],
         }
     )
 

@@ -22,10 +22,12 @@ from nil_audit.processes import is_first
 from nil_audit.shape.architecture import Parameters, Shape
 from nil_audit.stats.estimate import Estimate
 
-SCHEMA = 4
+SCHEMA = 5
 """Raised when a reader of older records would misread a newer one; every older schema is still read."""
 _POOLED = 4
 """The first schema whose verdict is that of the pooled studies."""
+_BOTH_TABLES = 5
+"""The first schema whose superposition is of the embedding and of the unembedding."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -39,7 +41,11 @@ class Record(Displayed):
         shape: The architecture.
         verdict: What the pooled studies and each of them say of the shape; see `verdict_document`.
         interaction: Settings, block products, estimates, loss and cost of the gradient pass.
-        superposition: Metrics of WᵀW/V.
+        superposition: Metrics of WᵀW/V of the embedding and the unembedding, and how they relate to the AGOP.
+        profile: The loss AGOP of the input of every decoder block.
+        ansatz: The correlation of WᵀW with the AGOP of its input, of every map that reads the residual stream.
+        output: The output AGOP.
+        sensitivity: What window, context, text and basis change.
         scores: Benchmark results, measured and published, one mapping each.
         environment: Versions of what computed it.
         notes: Sentences for people.
@@ -52,7 +58,11 @@ class Record(Displayed):
     shape: Shape
     verdict: Mapping[str, Any]
     interaction: Mapping[str, Any] | None = None
-    superposition: Mapping[str, float] | None = None
+    superposition: Mapping[str, Any] | None = None
+    profile: Mapping[str, Any] | None = None
+    ansatz: Mapping[str, Any] | None = None
+    output: Mapping[str, Any] | None = None
+    sensitivity: Mapping[str, Any] | None = None
     scores: tuple[Mapping[str, Any], ...] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -171,13 +181,25 @@ def record_from(document: Any, source: str = "the document") -> Record:
             # Up to schema 3 it counted studies. It follows from the shape.
             verdict=document["verdict"] if document["schema"] >= _POOLED else verdict_document(found),
             interaction=document.get("interaction"),
-            superposition=document.get("superposition"),
+            superposition=_superposition(document),
+            profile=document.get("profile"),
+            ansatz=document.get("ansatz"),
+            output=document.get("output"),
+            sensitivity=document.get("sensitivity"),
             scores=tuple(document.get("scores", ())),
             environment=document.get("environment", {}),
             notes=tuple(document.get("notes", ())),
         )
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise DataError(f"{source} is a damaged record ({error!r}); measure the model again.") from error
+
+
+def _superposition(document: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The superposition of a document; of older schemas, which had the embedding's alone, in the form of today."""
+    found: Mapping[str, Any] | None = document.get("superposition")
+    if found is None or document["schema"] >= _BOTH_TABLES:
+        return found
+    return {"embedding": found, "unembedding": None, "alignment": None}
 
 
 def verdict_document(shape: Shape, against: Reference | None = None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import typer
 
 from nil_audit.cli.options import (
     INTERVAL,
+    MEASURES,
     MMLU_PRO,
     SETTINGS,
     AllowPickle,
@@ -42,8 +43,8 @@ from nil_audit.runner import PartlyFailed, run_each
 from nil_audit.score.protocols import DEFAULT
 
 if TYPE_CHECKING:
-    from nil_audit.auditing.audit import Subject
     from nil_audit.auditing.record import Record
+    from nil_audit.auditing.subject import Subject
     from nil_audit.catalog.lists import Row
     from nil_audit.shape.architecture import Shape
 
@@ -55,8 +56,13 @@ _PRECISION = "Standard error of the typical efficiency that is enough, in nats; 
 _WINDOW = "Tokens a window (default 512, or what the model can read where that is shorter)."
 _CONTEXT = "First positions of a window that are read and not counted."
 _NO_PREFIX = "No document-start token in front of a window."
+_PROFILE = "Also the loss AGOP of the input of every decoder block, from the same backward pass."
+_ANSATZ = "Also the correlation of WᵀW with its input's AGOP, of every map that reads the stream."
+_OUTPUT = "Also the output AGOP: the Jacobian of the last logits, in 64 random directions."
+_SENSITIVITY = "Also whether window, context, text or a rotated basis change what is said."
 _MEASURING = (
     *("--probe", "--tokens", "--precision", "--window", "--context", "--no-prefix", "--dtype", "--device"),
+    *("--profile", "--ansatz", "--probe-output", "--sensitivity"),
     *("--batch-size", "--fresh", "--allow-pickle", "--details", "--mmlu-pro"),
 )
 """Options that say how weights are loaded and measured, and what is shown of that."""
@@ -78,6 +84,10 @@ def audit(
     ] = None,
     shape_only: Annotated[bool, flag("--shape-only", SETTINGS, "Depth, width and verdict alone: no weights.")] = False,
     fresh: Fresh = False,
+    profile: Annotated[bool, flag("--profile", MEASURES, _PROFILE)] = False,
+    ansatz: Annotated[bool, flag("--ansatz", MEASURES, _ANSATZ)] = False,
+    probe_output: Annotated[bool, flag("--probe-output", MEASURES, _OUTPUT)] = False,
+    sensitivity: Annotated[bool, flag("--sensitivity", MEASURES, _SENSITIVITY)] = False,
     interval: Annotated[str, value("STUDY", SETTINGS, INTERVAL, autocompletion=intervals)] = "law",
     mmlu_pro: Annotated[bool, flag("--mmlu-pro", MMLU_PRO, "Also run MMLU-Pro on the loaded model.")] = False,
     protocol: Protocol = DEFAULT,
@@ -119,7 +129,9 @@ def audit(
 
     reference(interval)  # a file that cannot be read is refused before anything is measured
 
-    from nil_audit.auditing.audit import Settings, Subject, audit_subject, score_subject, shape_record
+    from nil_audit.auditing.audit import audit_subject, score_subject
+    from nil_audit.auditing.passes import shape_record
+    from nil_audit.auditing.subject import Settings, Subject
 
     settings = Settings(
         probe=probe,
@@ -134,6 +146,10 @@ def audit(
         allow_pickle=allow_pickle,
         trust_remote_code=trust_remote_code,
         fresh=fresh,
+        profile=profile,
+        ansatz=ansatz,
+        output=probe_output,
+        sensitivity=sensitivity,
     )
     if out is not None:
         check_writable(out)

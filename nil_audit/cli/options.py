@@ -31,7 +31,13 @@ _SHARE = re.compile(r"(\d*\.?\d+)\s*(%?)")
 _SUFFIXES = {"": 0, "k": 3, "m": 6, "b": 9, "g": 9, "t": 12}
 MOST_TOKENS = 10**18
 
-SETTINGS, MMLU_PRO, LOADING, RESULTS = "What is measured", "MMLU-Pro", "Loading", "Results"
+SETTINGS, MEASURES, MMLU_PRO, LOADING, RESULTS = (
+    "What is measured",
+    "More measurements",
+    "MMLU-Pro",
+    "Loading",
+    "Results",
+)
 """Panels of the help."""
 
 

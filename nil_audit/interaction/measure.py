@@ -22,7 +22,7 @@ from nil_audit.processes import Team
 from nil_audit.progress import Progress, Task, quiet_libraries, silent
 from nil_audit.stats.estimate import Estimate
 from nil_audit.weights.checkpoint import Checkpoint, embedding_weight
-from nil_audit.weights.memory import batch_that_fits, peak_memory, shrink
+from nil_audit.weights.memory import batch_that_fits, peak_memory, shrink, size_words
 
 MOST_ZEROS = 0.01
 """Share of tokens without a direction above which a wider type is asked for."""
@@ -163,7 +163,7 @@ def measure(
     first = document_start(tokenizer) if prefix else None
     length = window_length(window, checkpoint.shape.context, name, prefix=first is not None, context=context)
     windows = make_windows(probe, tokenizer, tokens=tokens, window=length, context=context)
-    _check_ids(checkpoint, windows, first)
+    check_ids(checkpoint, windows, first)
     begun = time.perf_counter()
     with quiet_libraries():
         check_causal(model, torch.from_numpy(windows.tokens[0, :-1]))
@@ -181,8 +181,8 @@ def measure(
     ):
         if places:
             task.tell(
-                f"{name}: gradients at {len(places)} places inside it take {totals.memory_inside / 1e9:.1f} GB beside"
-                f" the audit, and {batch * inside / 1e9:.1f} GB a batch."
+                f"{name}: gradients at {len(places)} places inside it take {size_words(totals.memory_inside)} beside"
+                f" the audit, whatever the text, and {size_words(batch * inside)} for a batch of {batch}."
             )
         for count in totals.schedule.rounds:
             mine = np.array_split(totals.enlarge(count, team), team.size)[team.rank]
@@ -273,7 +273,12 @@ def _zero_share(totals: WindowTotals, checkpoint: Checkpoint) -> float:
     return share
 
 
-def _check_ids(checkpoint: Checkpoint, windows: Windows, prefix: int | None) -> None:
+def check_ids(checkpoint: Checkpoint, windows: Windows, prefix: int | None) -> None:
+    """Make sure that the model has a row of its embedding for every token of a probe, and for the document start.
+
+    Raises:
+        CheckpointError: It has not.
+    """
     rows = embedding_weight(checkpoint.model).shape[0]
     if (largest := int(windows.tokens.max())) >= rows:
         raise CheckpointError(

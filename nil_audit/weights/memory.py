@@ -11,6 +11,7 @@ import torch
 from nil_audit.errors import CheckpointError, MeasurementError
 from nil_audit.processes import Team
 from nil_audit.weights.host_memory import host_memory
+from nil_audit.weights.logits import last_logits
 
 if TYPE_CHECKING:
     from nil_audit.shape.architecture import Shape
@@ -43,14 +44,14 @@ def require_memory(shape: "Shape", dtype: str, device: str, name: str, *, beside
     size = getattr(torch, dtype).itemsize
     needed = size * (shape.parameters.total + shape.vocab_size * shape.width) + beside
     advice = "--dtype bfloat16, or a device with more memory" if size > 2 else "a device with more memory"
-    takes = f"{name} needs about {_words(needed)} of memory as {dtype}"
+    takes = f"{name} needs about {size_words(needed)} of memory as {dtype}"
     kind, free = _free_memory(device)
     if needed > free:
-        raise CheckpointError(f"{takes}, but {_words(free)} are free; use {advice}.")
+        raise CheckpointError(f"{takes}, but {size_words(free)} are free; use {advice}.")
     copies = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if kind in _ON_HOST and needed * copies > (limit := host_memory().limit):
         raise CheckpointError(
-            f"{takes} in each of {copies} processes, but there are {_words(limit)} in all; start fewer, or use "
+            f"{takes} in each of {copies} processes, but there are {size_words(limit)} in all; start fewer, or use "
             f"{advice}."
         )
 
@@ -72,11 +73,12 @@ def _free_memory(device: str) -> tuple[str, int]:
     return kind, sum(getattr(torch, kind).mem_get_info(place)[0] for place in places)
 
 
-def _words(size: float) -> str:
+def size_words(size: float) -> str:
+    """Bytes for people: "1.3 GB", "31.3 MB"."""
     return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
 
 
-def window_memory(model: Any, window: int) -> int:
+def window_memory(model: Any, window: int, *, last_only: bool = False) -> int:
     """Bytes that the gradient of one window takes at its peak, weights left out.
 
     What the forward pass keeps for the backward pass is counted exactly, whatever the architecture, on two short
@@ -86,20 +88,21 @@ def window_memory(model: Any, window: int) -> int:
     Args:
         model: A frozen causal language model.
         window: T.
+        last_only: Only the logits behind the last token are taken.
     """
     short, longer = (min(window, length) for length in _SHORT)
-    per_token, per_square = _kept_bytes(model, short) / short, 0.0
+    per_token, per_square = _kept_bytes(model, short, last_only) / short, 0.0
     if longer > short:
-        per_square = max(0.0, (_kept_bytes(model, longer) / longer - per_token) / (longer - short))
+        per_square = max(0.0, (_kept_bytes(model, longer, last_only) / longer - per_token) / (longer - short))
     kept = window * (per_token + per_square * (window - short))
     weight = model.get_input_embeddings().weight
     size, wide = weight.element_size(), max(4, weight.element_size())
     a_logit = size + 3 * wide + (wide if wide > size else 0)
     fragmented = _FRAGMENTED if weight.device.type == "cpu" else 1.0
-    return int(fragmented * kept + window * model.config.get_text_config().vocab_size * a_logit)
+    return int(fragmented * kept + (1 if last_only else window) * model.config.get_text_config().vocab_size * a_logit)
 
 
-def _kept_bytes(model: Any, length: int) -> int:
+def _kept_bytes(model: Any, length: int, last_only: bool = False) -> int:
     """Bytes that a forward pass over so many tokens keeps for the backward pass, each tensor once."""
     embedding = model.get_input_embeddings()
     kept = {tensor.untyped_storage().data_ptr(): 0 for tensor in (*model.parameters(), *model.buffers())}
@@ -112,7 +115,10 @@ def _kept_bytes(model: Any, length: int) -> int:
     tokens = torch.zeros(1, length, dtype=torch.long, device=embedding.weight.device)
     try:
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            model(input_ids=tokens, use_cache=False)
+            if last_only:
+                last_logits(model, tokens)
+            else:
+                model(input_ids=tokens, use_cache=False)
             return sum(kept.values())
     finally:
         handle.remove()
@@ -125,7 +131,14 @@ def free_for_sums(device: str) -> int:
 
 
 def batch_that_fits(
-    model: Any, window: int, *, name: str, asked: int | None = None, sums: int = 0, kept: int = 0
+    model: Any,
+    window: int,
+    *,
+    name: str,
+    asked: int | None = None,
+    sums: int = 0,
+    kept: int = 0,
+    last_only: bool = False,
 ) -> int:
     """Windows a batch: what was asked for, or what half of the free memory holds; more would not be faster.
 
@@ -139,18 +152,19 @@ def batch_that_fits(
         asked: Windows a batch that were asked for.
         sums: Bytes that are taken beside, whatever the batch.
         kept: Bytes that each window takes beside its gradient with respect to the embedding.
+        last_only: Only the logits behind a window's last token are taken.
 
     Raises:
         MeasurementError: One window does not fit.
     """
     weight = model.get_input_embeddings().weight
-    needed = window_memory(model, window) + kept
+    needed = window_memory(model, window, last_only=last_only) + kept
     kind, free = _free_memory(str(weight.device))
     if kind in _ON_HOST:
         if needed + sums > free:
             raise MeasurementError(
-                f"One window of {window} tokens of {name} needs about {_words(needed + sums)} of memory, but "
-                f"{_words(free)} are free; use a shorter --window, --dtype bfloat16, or a device with more memory."
+                f"One window of {window} tokens of {name} needs about {size_words(needed + sums)} of memory, but "
+                f"{size_words(free)} are free; use a shorter --window, --dtype bfloat16, or a device with more memory."
             )
         free = free // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         if asked is not None:

@@ -18,7 +18,8 @@ from tests.tiny import checkpoint_folder, english
 AUDIT = """
 import json, sys, time
 from pathlib import Path
-from nil_audit.auditing.audit import Settings, Subject, audit_subject
+from nil_audit.auditing.audit import audit_subject
+from nil_audit.auditing.subject import Settings, Subject
 subject = Subject("org/model", Settings(probe="probe.txt", window=16, context=4, tokens=512))
 print(subject.shape.model_type, flush=True)
 while not Path("moved").exists():

@@ -46,8 +46,9 @@ def test_a_record_of_schema_1_is_read_and_written_as_the_newest() -> None:
     new = record.to_dict()
     assert new["schema"] == SCHEMA
     assert record_from(json.loads(json.dumps(new))).to_dict() == new
-    for section in ("interaction", "superposition", "shape", "environment", "model"):
+    for section in ("interaction", "shape", "environment", "model"):
         assert new[section] == old[section], section
+    assert new["superposition"] == {"embedding": old["superposition"], "unembedding": None, "alignment": None}
 
 
 def test_numbers_of_a_record_follow_from_its_block_products() -> None:

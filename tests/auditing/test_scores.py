@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from nil_audit.auditing.audit import Settings, Subject, audit, score_subject, shape_record
+from nil_audit.auditing.audit import audit, score_subject
+from nil_audit.auditing.passes import shape_record
+from nil_audit.auditing.subject import Settings, Subject
 from nil_audit.score.kept import keep_score
 from nil_audit.shape.architecture import read_shape
 from nil_audit.source import resolve

@@ -54,7 +54,7 @@ def test_the_answer_comes_first_in_30_lines_of_80_columns_and_files_hold_the_res
         assert said.index(earlier) < said.index(later)
     assert "Excess" not in said and "Typical sensitivity" in said and "Probe loss" in said
     record = json.loads((out / "records" / "tiny-llama.json").read_text())
-    assert record["schema"] == 4
+    assert record["schema"] == 5
     assert len(record["interaction"]["products"]["gram"]) == 16
     header, row = (out / "audit.csv").read_text().splitlines()
     assert header.startswith("model,revision,model_type,depth,width,ratio") and "typical_efficiency_se" in header

@@ -135,7 +135,9 @@ def bare_record(
         shape=shape,
         verdict=verdict_document(shape),
         interaction=interaction,
-        superposition={"aofe_ratio": 0.9} if interaction else None,
+        superposition={"embedding": {"aofe_ratio": 0.9}, "unembedding": None, "alignment": None}
+        if interaction
+        else None,
         scores=tuple(scores),
         environment={"torch": "2.0"},
         notes=tuple(notes),

@@ -235,7 +235,7 @@ def test_details_hold_every_number_the_rounds_and_the_command() -> None:
 
 
 def test_every_cell_of_the_metrics_is_a_number_with_a_true_minus_sign_or_a_dash() -> None:
-    record = replace(record_of(), superposition={"excess": -0.02373, "aofe_ratio": 0.9})
+    record = replace(record_of(), superposition={"embedding": {"excess": -0.02373, "aofe_ratio": 0.9}})
     rows = {row[0].text: [cell.text for cell in row[1:]] for row in tables_of(page_of(record), "metrics")[0].rows}
     assert rows["Excess"][2] == "−0.02373" and rows["AOFE-ratio"][2] == "0.9"
     assert rows["Sensitivity by byte"][1:] == ["–", "–"]
@@ -352,7 +352,7 @@ def test_any_number_may_be_undefined(places: set[tuple[str, ...]], whole: bool) 
             where = where[key]
         where[name] = None if whole else dict.fromkeys(where[name])
     interaction["cost"] = dict.fromkeys(interaction["cost"])
-    one = replace(record, interaction=interaction, superposition={"aofe": None})
+    one = replace(record, interaction=interaction, superposition={"embedding": {"aofe": None}})
     for page in (page_of(one, references=REFERENCES), page_of(one, record_of("org/b", seed=1))):
         assert "None" not in render_markdown(page) and "nan" not in "\n".join(shown(page, details=True))
     assert len(audit_files([one])["audit.csv"]) == 1

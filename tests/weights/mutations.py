@@ -10,7 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from nil_audit.auditing.audit import Settings, Subject, audit
+from nil_audit.auditing.audit import audit
+from nil_audit.auditing.subject import Settings, Subject
 from nil_audit.candidate.check import check_candidate
 from nil_audit.errors import NilAuditError
 from nil_audit.interaction.probe import load_probe, make_windows

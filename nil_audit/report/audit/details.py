@@ -27,7 +27,7 @@ _BY_ROUND = {**TYPICAL, "interaction_efficiency": "Efficiency (mean)"}
 def metric_table(entry: Entry) -> Table:
     """Every metric of one model in both estimates, and those of its embedding's weights."""
     record = entry.record
-    found, weights = record.interaction or {}, record.superposition or {}
+    found, weights = record.interaction or {}, (record.superposition or {}).get("embedding") or {}
     known = [name for name in METRICS if name in found["estimates"]["unbiased"]]
     titles = {**TYPICAL, "typical_rank": "Typical rank r(U)", **MEAN}
     rows = [

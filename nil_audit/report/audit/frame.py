@@ -46,7 +46,7 @@ def _row(name: str, record: Record) -> dict[str, Any]:
         row |= {name: heaviest.get(name) for name in ("token_share", "permille_share")}
         row |= _values("", {**found["estimates"]["unbiased"], **found["loss"]})
         row |= _values("plugin_", found["estimates"]["plugin"])
-    row |= {f"wtw_{name}": value for name, value in (record.superposition or {}).items()}
+    row |= {f"wtw_{name}": value for name, value in ((record.superposition or {}).get("embedding") or {}).items()}
     for score in record.scores:
         if score["origin"] == "measured":
             column = f"mmlu_pro_{score['protocol']}"
