@@ -3,7 +3,7 @@
 Shape legend: B windows in a batch, T tokens a window, C of them context, N = T - C counted, d channels, V vocabulary.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -55,10 +55,13 @@ def exact_matmul() -> Iterator[None]:
 
 
 @contextmanager
-def _embedding_leaf(model: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
-    """Turn the output of the embedding module into a leaf that requires a gradient; yields where it is put.
+def embedding_leaf(model: torch.nn.Module) -> Iterator[Callable[[], torch.Tensor]]:
+    """Turn the output of the embedding module into a leaf that requires a gradient.
 
     A hook on the module reaches every architecture, whether it scales, projects or normalises embeddings later.
+
+    Yields:
+        What returns the leaf after a forward pass; it raises a MeasurementError where the module ran other than once.
     """
     captured: list[torch.Tensor] = []
 
@@ -67,9 +70,17 @@ def _embedding_leaf(model: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
         captured.append(leaf)
         return leaf
 
+    def only() -> torch.Tensor:
+        if len(captured) != 1:
+            raise MeasurementError(
+                f"The input embedding ran {len(captured)} times in one forward pass; this architecture has no single "
+                "input whose gradient could be taken."
+            )
+        return captured[0]
+
     handle = model.get_input_embeddings().register_forward_hook(capture)  # type: ignore[operator]
     try:
-        yield captured
+        yield only
     finally:
         handle.remove()
 
@@ -102,14 +113,9 @@ def window_gradients(
     if prefix is not None:
         inputs = torch.cat([torch.full_like(inputs[:, :1], prefix), inputs], dim=1)
     skipped = context + (prefix is not None)
-    with torch.enable_grad(), _embedding_leaf(model) as captured, watched(places) as passing:
+    with torch.enable_grad(), embedding_leaf(model) as leaf, watched(places) as passing:
         logits = model(input_ids=inputs, use_cache=False).logits[:, skipped:]
-        if len(captured) != 1:
-            raise MeasurementError(
-                f"The input embedding ran {len(captured)} times in one forward pass; this architecture has no single "
-                "input whose gradient could be taken."
-            )
-        (embeddings,) = captured
+        embeddings = leaf()
         inside = the_only(passing, *inputs.shape)
         wide = logits if logits.dtype == torch.float64 else logits.float()
         targets = tokens_BT1[:, 1 + context :].to(wide.device)
@@ -122,18 +128,20 @@ def window_gradients(
             f"The loss is not finite on this text; {wider}check that the weights are those of the config, undamaged."
         )
     if not all(torch.isfinite(one).all() for one in (gradients, *inner)):
-        wider = {torch.float32: "use --dtype float64, or ", torch.float64: ""}.get(
-            embeddings.dtype, "use --dtype float32, or "
-        )
-        raise MeasurementError(
-            f"A gradient is not finite though the loss is: numbers overflow in the backward pass; {wider}check that the"
-            " weights are undamaged."
-        )
+        raise overflowed("A gradient is not finite though the loss is", embeddings.dtype)
     found = (
         PlaceGradients(slope[:, skipped:], value.detach()[:, skipped:])
         for slope, value in zip(inner, inside, strict=True)
     )
     return WindowGradients(gradients, embeddings.detach()[:, skipped:], losses.detach(), tuple(found))
+
+
+def overflowed(what: str, dtype: torch.dtype) -> MeasurementError:
+    """The error of gradients of a type that are not finite."""
+    wider = {torch.float32: "use --dtype float64, or ", torch.float64: ""}.get(dtype, "use --dtype float32, or ")
+    return MeasurementError(
+        f"{what}: numbers overflow in the backward pass; {wider}check that the weights are undamaged."
+    )
 
 
 def check_causal(model: torch.nn.Module, tokens_T: torch.Tensor) -> None:

@@ -16,7 +16,8 @@ from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, po
 
 from nil_audit.score.engines.engine import not_finite
 from nil_audit.score.engines.layers import SharingError
-from nil_audit.score.engines.prefix import Prefix, Tokens, logits_at
+from nil_audit.score.engines.prefix import Prefix, Tokens
+from nil_audit.weights.logits import logits_at
 
 _TAIL = 32
 """Last tokens of an answer whose text is looked at after every step."""

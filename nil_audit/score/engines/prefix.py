@@ -4,8 +4,7 @@ Shapes: B rows of a batch, P tokens of the prefix, S of the longest suffix, V vo
 """
 
 import inspect
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers.cache_utils import DummyLayer, DynamicCache
 
 from nil_audit.score.engines.layers import RoomyLayer, SharingError, kept_of
+from nil_audit.weights.logits import logits_at, rows_at
 
 Tokens = Sequence[int]
 
@@ -142,39 +142,4 @@ class Prefix:
         given = {"position_ids": positions} if self._takes_positions else {}
         with torch.no_grad(), logits_at(self._model, scored) as was_asked:
             logits = self._model(inputs, attention_mask=mask, past_key_values=cache, use_cache=True, **given).logits
-        return logits if was_asked() else _rows_at(logits, scored)
-
-
-@contextmanager
-def logits_at(model: Any, positions: torch.Tensor) -> Iterator[Any]:
-    """Have a model compute the logits of these positions only, (B, n), whatever it does with them afterwards.
-
-    Its output embedding is shown the hidden states of these positions alone, so there is never a tensor of all
-    positions by vocabulary, and what a model does to logits (scales, caps) stays its own.
-
-    Yields:
-        Whether the output embedding was asked in this way, to be called after the forward pass.
-    """
-    head = model.get_output_embeddings()
-    asked = False
-
-    def choose(_module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        nonlocal asked
-        hidden = inputs[0] if inputs else None
-        if not isinstance(hidden, torch.Tensor) or hidden.ndim != 3 or hidden.shape[0] != positions.shape[0]:
-            return None
-        asked = True
-        return (_rows_at(hidden, positions), *inputs[1:])
-
-    handle = head.register_forward_pre_hook(choose) if isinstance(head, torch.nn.Module) else None
-    try:
-        yield lambda: asked
-    finally:
-        if handle is not None:
-            handle.remove()
-
-
-def _rows_at(values: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """Values (B, T, n) at positions (B, k) of each row: (B, k, n)."""
-    positions = positions.to(values.device)
-    return values[torch.arange(len(values), device=values.device)[:, None], positions]
+        return logits if was_asked() else rows_at(logits, scored)
