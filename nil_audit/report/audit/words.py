@@ -9,6 +9,7 @@ from nil_audit.law.pooled import Regret, Verdict
 from nil_audit.law.studies import DEFAULT, Extrapolation
 from nil_audit.report.render.characters import visible
 from nil_audit.report.render.text import display_names
+from nil_audit.stats.estimate import Estimate
 
 SPOKEN = 6
 """Models of which each is spoken of in the answer and has tables of its own; of more there are counts and extremes."""
@@ -68,6 +69,12 @@ def model_names(records: Sequence[Record]) -> tuple[str, ...]:
 def _setting(record: Record) -> tuple[str, str]:
     found = record.interaction
     return ("", "") if found is None else (str(found["probe"]["name"]), f"{found['tokens']:,} tokens")
+
+
+def estimate_of(estimates: Mapping[str, Any] | None, name: str) -> Estimate | None:
+    """One number of a section's estimates; None where it was not measured or noise made it undefined."""
+    found = (estimates or {}).get(name)
+    return None if found is None or found["value"] is None else Estimate.from_dict(found)
 
 
 def stands(record: Record) -> Verdict:
