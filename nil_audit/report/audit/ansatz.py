@@ -9,7 +9,7 @@ from nil_audit.auditing.record import Record
 from nil_audit.report.audit.ranking import Entry
 from nil_audit.report.audit.words import SPOKEN, model_names
 from nil_audit.report.render.page import Cell, Column, Table, table
-from nil_audit.report.render.text import MISSING, error_text, interval_text, listing, percent
+from nil_audit.report.render.text import MISSING, error_text, interval_text, percent
 from nil_audit.stats.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def ansatz_table(entry: Entry) -> Table:
 
 
 def _middle(values: Sequence[float]) -> str:
+    """A median as it is printed."""
     return interval_text(Estimate(value=median(values))) if values else MISSING
 
 
@@ -125,39 +126,28 @@ def ansatz_sentence(entries: Sequence[Entry]) -> str:
         return " ".join(_full(found[0], named=len(entries) > 1))
     said = [f"{entry.name} {_clause(entry)}" for entry in found]
     return (
-        "Neural Feature Ansatz, maps whose WᵀW is more like the AGOP of their input than the same spectrum in a random"
-        f" basis: {'; '.join(said)}. {_CONTROL}, where chance gives half."
+        "Neural Feature Ansatz, maps more like the AGOP of their input than a random basis makes them:"
+        f" {'; '.join(said)}. {_CAVEAT}, so the second share is of those more like it than other blocks' maps of their"
+        " role are (by chance half)."
     )
 
 
-_CONTROL = (
-    "Gradients pass through the map itself, which alone makes ρ positive in any network; the second share is of maps"
-    " more like their own block's AGOP than other blocks' maps of the same role are"
-)
+_CAVEAT = "Gradients pass through the map, which alone makes ρ positive in any network"
 
 
 def _full(entry: Entry, *, named: bool) -> Iterator[str]:
-    ansatz = entry.record.ansatz or {}
-    everything = ansatz["shares"]["all"]
-    number = everything["maps"]
-    values = _values(entry)
+    everything = (entry.record.ansatz or {})["shares"]["all"]
     whose = f" of {entry.name}" if named else ""
-    middle = interval_text(Estimate(value=median(values)) if values else None)
     yield (
-        f"Neural Feature Ansatz: of {number} maps{whose} that read the residual stream"
-        f" {_share(everything, 'beats_null')} are more like the AGOP of their input than the same spectrum in a random"
-        f" basis is; median ρ {middle} (1: proportional)."
+        f"Neural Feature Ansatz: of {everything['maps']} maps{whose} that read the residual stream"
+        f" {_share(everything, 'beats_null')} are more like the AGOP of their input than a random basis makes them,"
+        f" median ρ {_middle(_values(entry))} (1: proportional)."
     )
     if everything["beats_other_blocks"] is not None:
         yield (
-            "Gradients pass through the map itself, which alone makes ρ positive in any network: the stricter question"
-            f" is whether it is more like its own block's AGOP than other blocks' maps of its role are, and"
-            f" {_share(everything, 'beats_other_blocks')} are, where chance gives half."
+            f"{_CAVEAT}: more like it than other blocks' maps of their role are"
+            f" {_share(everything, 'beats_other_blocks')}, by chance half."
         )
-    shares = {role: ansatz["shares"][role]["beats_null"] for role in roles(ansatz["maps"])}
-    below = [role_name(role) for role, share in shares.items() if share is not None and share < 0.5]
-    if 0 < len(below) < len(shares):
-        yield f"Under half of the maps hold it for: {listing(below)}."
 
 
 def _share(shares: Mapping[str, Any], key: str) -> str:
@@ -171,10 +161,8 @@ def _values(entry: Entry) -> list[float]:
 
 def _clause(entry: Entry) -> str:
     shares = (entry.record.ansatz or {})["shares"]["all"]
-    values = _values(entry)
-    middle = interval_text(Estimate(value=median(values)) if values else None)
     return (
-        f"{percent(shares['beats_null'], 0)} of {shares['maps']} (median ρ {middle}), and"
+        f"{percent(shares['beats_null'], 0)} of {shares['maps']} (median ρ {_middle(_values(entry))}), and"
         f" {percent(shares['beats_other_blocks'], 0)}"
     )
 
@@ -182,8 +170,8 @@ def _clause(entry: Entry) -> str:
 def _counted(entries: Sequence[Entry]) -> Iterator[str]:
     """The range over many models."""
     for key, words in (
-        ("beats_null", "more like the AGOP of their input than the same spectrum in a random basis is"),
-        ("beats_other_blocks", "more like it than other blocks' maps of the same role are, where chance gives half"),
+        ("beats_null", "more like the AGOP of their input than a random basis makes them"),
+        ("beats_other_blocks", "more like it than other blocks' maps of their role are, by chance half"),
     ):
         shares = [one for entry in entries if (one := (entry.record.ansatz or {})["shares"]["all"][key]) is not None]
         if shares:

@@ -9,6 +9,7 @@ from nil_audit.catalog.neighbours import Neighbour, nearest
 from nil_audit.catalog.sized_scores import sized_scores
 from nil_audit.law.pooled import pool
 from nil_audit.law.studies import DEFAULT, study
+from nil_audit.report.audit.depth_figures import ansatz_figure, profile_figure
 from nil_audit.report.audit.ranking import Entry, Ranking
 from nil_audit.report.audit.scores import standing
 from nil_audit.report.audit.words import SPOKEN
@@ -38,6 +39,9 @@ def _figures(ranking: Ranking) -> Iterator[Figure]:
             yield figure
     if figure := _scores(ranking):
         yield figure
+    for over_depth in (profile_figure, ansatz_figure):
+        if figure := over_depth(ranking.entries):
+            yield figure
 
 
 def plane_plot(ranking: Ranking) -> Drawing:

@@ -10,6 +10,7 @@ from nil_audit.auditing.record import Record
 from nil_audit.interaction.metrics import METRICS
 from nil_audit.report.audit.ranking import Entry
 from nil_audit.report.audit.words import SPOKEN, model_names
+from nil_audit.report.render.cells import error_cell
 from nil_audit.report.render.page import Cell, Column, Table, table
 from nil_audit.report.render.text import MISSING, error_text, interval_text, listing, signed
 from nil_audit.stats.estimate import Estimate
@@ -28,7 +29,13 @@ COLUMNS = {
     "trace": "Trace",
 }
 """What is shown of every block: of a typical token, then of the mean, which are the paper's."""
-_SHORT = ("typical_efficiency", "typical_rank", "tail", "aofe_ratio", "excess")
+_FOLLOWED = {
+    "typical_efficiency": "Efficiency",
+    "rank_part": "½ ln r(U)",
+    "tail": "Tail",
+    "excess": "Excess",
+}
+"""What is shown of the numbers that are followed over the depth (`nil_audit.auditing.depth.FOLLOWED`)."""
 _QUARTERS = {0.0: "First", 0.25: "1/4", 0.5: "1/2", 0.75: "3/4", 1.0: "Last"}
 _WHICH = "gradients at the input of each decoder block, unbiased ± jackknife standard errors"
 
@@ -53,7 +60,7 @@ def profile_table(entry: Entry) -> Table:
         f"{entry.name}: {_WHICH}",
         ("Block", Column(label="Depth", numeric=True, help="l / L, 0 at the first block"), *COLUMNS.values()),
         [
-            (str(row["depth"]), f"{row['relative']:.2f}", *(_cell(row_estimate(row, name), 2) for name in COLUMNS))
+            (str(row["depth"]), f"{row['relative']:.2f}", *(error_cell(row_estimate(row, name)) for name in COLUMNS))
             for row in profile["rows"]
         ],
         note=_thinned(profile),
@@ -61,7 +68,7 @@ def profile_table(entry: Entry) -> Table:
 
 
 def profile_summary_table(entries: Sequence[Entry]) -> Table:
-    """A handful of depths: of one model its main numbers at each, of several their typical efficiency, a row a model.
+    """Of one model its main numbers over the thirds of its blocks; of several their efficiency at a handful of depths.
 
     Args:
         entries: With a profile, at least one.
@@ -71,11 +78,44 @@ def profile_summary_table(entries: Sequence[Entry]) -> Table:
 
 def _one(entry: Entry) -> Table:
     profile = entry.record.profile or {}
-    shown = {row["depth"]: row for row in _at_quarters(profile).values()}
+    third = " third" if outer(len(profile["rows"])) > 1 else ""
+    labels = {
+        "first": f"First{third}",
+        "middle": f"Middle{third}" if third else "Between",
+        "last": f"Last{third}",
+        "first_to_middle": "Middle − first" if third else "Between − first",
+        "middle_to_last": "Last − middle" if third else "Last − between",
+        "first_to_last": "Last − first",
+    }
+    trends = depth_trends(profile)
+    rows: list[tuple[Cell | str, ...]] = [
+        (label, *(_trend_cell(getattr(trends[name], part), change="_to_" in part) for name in _FOLLOWED))
+        for part, label in labels.items()
+        if trends and getattr(trends["tail"], part) is not None
+    ]
     return table(
-        f"Over the depth, of {profile['blocks']} blocks: {_WHICH}",
-        ("Block", *(COLUMNS[name] for name in _SHORT)),
-        [(str(depth), *(_cell(row_estimate(row, name), 1) for name in _SHORT)) for depth, row in shown.items()],
+        f"{entry.name}, means over parts of its {profile['blocks']} blocks and their paired differences ± jackknife"
+        " standard errors",
+        ("Blocks", *_FOLLOWED.values()),
+        rows,
+        note="Efficiency is ½ ln r(U) − ln(typical sensitivity). A difference is set apart where its 95% interval"
+        " excludes zero.",
+    )
+
+
+def _value_cell(estimate: Estimate | None) -> Cell:
+    """A number without its error, for which there is no room."""
+    if estimate is None:
+        return Cell(text=MISSING)
+    return Cell(text=interval_text(Estimate(value=estimate.value)), value=estimate.value)
+
+
+def _trend_cell(estimate: Estimate, *, change: bool) -> Cell:
+    known = math.isfinite(estimate.value)
+    return Cell(
+        text=error_text(estimate, 1) if known else MISSING,
+        value=estimate.value if known else None,
+        strong=change and estimate.excludes_zero,
     )
 
 
@@ -85,11 +125,10 @@ def _several(entries: Sequence[Entry]) -> Table:
         found = _at_quarters(entry.record.profile or {})
         trend = depth_trends(entry.record.profile or {}).get("typical_efficiency")
         change = trend.first_to_last if trend and math.isfinite(trend.first_to_last.value) else None
-        values = [row_estimate(found[place], "typical_efficiency") for place in _QUARTERS]
         rows.append(
             (
                 entry.name,
-                *(_cell(one and Estimate(value=one.value), 2, decimals=2) for one in values),
+                *(_value_cell(row_estimate(found[place], "typical_efficiency")) for place in _QUARTERS),
                 Cell(
                     text=error_text(change),
                     value=change.value if change else None,
@@ -116,13 +155,6 @@ def _thinned(profile: Row) -> str:
     return "" if shown == blocks else f"{shown} of {blocks} blocks: the sums of all would not have fitted in memory."
 
 
-def _cell(estimate: Estimate | None, digits: int, decimals: int | None = None) -> Cell:
-    if estimate is None:
-        return Cell(text=MISSING)
-    text = error_text(estimate, digits) if decimals is None else interval_text(estimate, decimals)
-    return Cell(text=text, value=estimate.value)
-
-
 def profile_sentence(entries: Sequence[Entry]) -> str:
     """What happens over the depth: of one model in full, of a few each in a clause, of many counted.
 
@@ -135,44 +167,39 @@ def profile_sentence(entries: Sequence[Entry]) -> str:
     if not found:
         return ""
     if len(found) == 1:
-        entry, trends = found[0]
-        name = "Its" if len(entries) == 1 else f"{entry.name}'s"
-        return " ".join(_full(name, entry.record.profile or {}, trends))
+        return " ".join(_full(*found[0], named=len(entries) > 1))
     if len(found) > SPOKEN:
         return _counted([trends["typical_efficiency"] for _, trends in found])
     said = [f"{entry.name} {_change(trends['typical_efficiency'].first_to_last)}" for entry, trends in found]
     return f"Typical efficiency from the first third of the blocks to the last, in nats: {'; '.join(said)}."
 
 
-def _full(name: str, profile: Row, trends: Mapping[str, Trend]) -> Iterator[str]:
+def _full(entry: Entry, trends: Mapping[str, Trend], *, named: bool) -> Iterator[str]:
+    profile = entry.record.profile or {}
     parts = _parts(len(profile["rows"]))
     efficiency = trends["typical_efficiency"]
+    of = f" of {entry.name}" if named else ""
     if math.isnan(efficiency.first_to_last.value):
-        yield "Over the depth typical efficiency is undefined in so little text."
+        yield f"Over the depth{of} typical efficiency is undefined in so little text."
         return
-    means = [(parts[part], one) for part in parts if (one := getattr(efficiency, part))]
-    said = [f"{interval_text(one)} in {where}" for where, one in means]
+    where = ""
+    if lowest := efficiency.lowest:
+        where = f"; it is lowest in {parts[lowest]}, {interval_text(getattr(efficiency, lowest))}"
     yield (
-        f"{name} typical efficiency is {listing(said)}: it {_change(efficiency.first_to_last)} nats from first to last"
-        f"{_of_which(trends)}."
+        f"Over the {profile['blocks']} blocks{of} typical efficiency {_change(efficiency.first_to_last, ' nats')} from"
+        f" {parts['first']} to {parts['last']}{_of_which(trends)}{where}."
     )
-    if efficiency.lowest:
-        yield (
-            f"It is lowest in {parts[efficiency.lowest]}: there the loss depends most on any one relative change"
-            " of the residual stream."
-        )
     tail = trends["tail"].first_to_last
-    if not math.isnan(tail.value):
-        yield f"The tail {_change(tail)} nats from first to last."
-    yield _against_null(profile)
+    rest = ["" if math.isnan(tail.value) else f"the tail {_change(tail, ' nats')}", _against_null(profile)]
+    if said := "; ".join(filter(None, rest)):
+        yield f"{said[0].upper()}{said[1:]}."
 
 
 def _parts(depths: int) -> dict[str, str]:
     """What the three parts of so many depths are called."""
     if outer(depths) > 1:
-        return {"first": "the first third of the blocks", "middle": "the middle third", "last": "the last third"}
-    between = "the block between" if depths == 3 else "the blocks between"
-    return {"first": "the first block", "middle": between, "last": "the last block"}
+        return {part: f"the {part} third" for part in ("first", "middle", "last")}
+    return {"first": "the first", "middle": "between", "last": "the last"}
 
 
 def _of_which(trends: Mapping[str, Trend]) -> str:
@@ -181,12 +208,12 @@ def _of_which(trends: Mapping[str, Trend]) -> str:
     return f" ({rank} by spread over directions, {sensitivity} by sensitivity)"
 
 
-def _change(change: Estimate) -> str:
+def _change(change: Estimate, unit: str = "") -> str:
     """A difference in words: "rises by 0.21 [0.10, 0.32]"."""
     if not change.excludes_zero:
-        return f"moves by no more than noise ({interval_text(change)})"
+        return f"does not change by more than noise ({interval_text(change)}{unit})"
     low, high = sorted(map(abs, change.interval or ()))
-    return f"{'rises' if change.value > 0 else 'falls'} by {abs(change.value):.2f} [{low:.2f}, {high:.2f}]"
+    return f"{'rises' if change.value > 0 else 'falls'} by {abs(change.value):.2f} [{low:.2f}, {high:.2f}]{unit}"
 
 
 def _against_null(profile: Row) -> str:
@@ -194,9 +221,11 @@ def _against_null(profile: Row) -> str:
     found = [one for row in profile["rows"] if (one := row_estimate(row, "excess")) and one.interval]
     above = sum(one.excludes_zero and one.value > 0 for one in found)
     below = sum(one.excludes_zero and one.value < 0 for one in found)
+    if not found:
+        return ""
     return (
-        f"The AOFE-ratio lies above its rotation null at {above or 'none'} and below it at {below or 'none'} of"
-        f" {len(found)} blocks, each by its own 95% interval."
+        f"the AOFE-ratio is above its rotation null at {above or 'none'} and below it at {below or 'none'} of"
+        f" {len(found)} blocks (95% intervals)"
     )
 
 

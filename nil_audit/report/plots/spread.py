@@ -66,7 +66,7 @@ def spread_against_sensitivity(points: Sequence[SpreadPoint]) -> Drawing:
             (axes.yaxis, _limits([one.sensitivity for one in points])),
         ):
             (axes.set_xlim if axis is axes.xaxis else axes.set_ylim)(low, high)
-            axis.set_major_locator(FixedLocator(_ticks(low, high)))
+            axis.set_major_locator(FixedLocator(log_ticks(low, high)))
             axis.set_minor_locator(NullLocator())
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         _equal_efficiency(axes)
@@ -106,8 +106,8 @@ def _limits(estimates: Sequence[Estimate]) -> tuple[float, float]:
     return math.exp(low - room), math.exp(high + room)
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers between the ends, about as many as can be read."""
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers between the ends of a logarithmic axis: the fewest to a power of ten of which it holds three."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for steps in (
         (1,),

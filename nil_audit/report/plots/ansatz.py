@@ -1,0 +1,71 @@
+"""The ansatz check over relative depth: how much WᵀW of each map is like the AGOP of its input, a panel a role."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.patches import Patch
+
+from nil_audit.report.plots.over_depth import Series, dashed, draw, draw_dashed, entitle, fit_axis, grid, key, looks
+from nil_audit.report.plots.palette import MUTED
+from nil_audit.report.plots.style import Drawing, plot_style
+
+_Z = 1.96
+CONTROLLED = 2
+"""Models up to which other blocks' maps are drawn too: the lines of more cannot be told apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correlations:
+    """What was found of the maps of one model.
+
+    Attributes:
+        name: Of the model, no other's.
+        own: By role the correlation of each block's map with the AGOP of its input.
+        others: By role the same of other blocks' maps with this block's AGOP.
+        null_sd: Standard deviation of a matrix of the same spectrum in a random basis.
+    """
+
+    name: str
+    own: Mapping[str, Series]
+    others: Mapping[str, Series]
+    null_sd: float
+
+
+def ansatz_over_depth(models: Sequence[Correlations], roles: Mapping[str, str], *, phone: bool = False) -> Drawing:
+    """A panel a role, all with one axis of ρ, a line a model, and shaded what a random basis gives.
+
+    Args:
+        models: At least one; up to six are named and have the bands of their 95% intervals.
+        roles: What each role is called, in the order of the panels; at least one.
+        phone: Whether it is drawn as narrow as a phone.
+    """
+    with plot_style():
+        columns = 2 if phone else len(roles) if len(roles) <= 5 else math.ceil(len(roles) / 2)
+        figure, panels = grid(len(roles), columns, phone=phone)
+        controlled = len(models) <= CONTROLLED and any(one.others for one in models)
+        null = _Z * max(one.null_sd for one in models)
+        for axes, (role, words) in zip(panels, roles.items(), strict=True):
+            entitle(axes, words)
+            axes.axhspan(-null, null, color=MUTED, alpha=0.16, lw=0, zorder=0)
+            for one, look in zip(models, looks(len(models)), strict=True):
+                if role in one.own:
+                    draw(axes, one.own[role], look)
+                if role in one.others and controlled:
+                    draw_dashed(axes, one.others[role], look)
+        drawn = [
+            series for one in models for held in (one.own, one.others if controlled else {}) for series in held.values()
+        ]
+        for start in range(0, len(panels), columns):
+            fit_axis(panels[start : start + columns], drawn, also=(-null, null))
+        panels[0].set_ylabel("correlation ρ")
+        key(
+            figure,
+            [one.name for one in models],
+            others=[
+                *([dashed("other blocks' maps", len(models))] if controlled else []),
+                Patch(color=MUTED, alpha=0.16, lw=0, label="a random basis, 95%"),
+            ],
+            phone=phone,
+        )
+        return figure
