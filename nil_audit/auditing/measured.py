@@ -21,6 +21,7 @@ from nil_audit.stats.jackknife import independent, over_blocks
 
 if TYPE_CHECKING:
     from nil_audit.interaction.measure import Interaction
+    from nil_audit.interaction.output import OutputAgop
     from nil_audit.interaction.profile import Depth
     from nil_audit.interaction.totals import Round
 
@@ -81,6 +82,36 @@ def profile_document(found: Sequence["Depth"], *, blocks: int) -> dict[str, Any]
                 }
                 for one in found
             ],
+        }
+    )
+
+
+def output_document(found: "OutputAgop", asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings, block products, estimates and the cost of an output AGOP (docs/record.md).
+
+    Args:
+        found: The measurement.
+        asked: What was asked for: tokens, precision, prefix.
+    """
+    from nil_audit.interaction.jacobian import SEED
+
+    return plain(
+        {
+            "outputs": found.products.width,
+            "seed": SEED,
+            "window": found.window,
+            "windows": found.windows,
+            "prefix": found.prefix,
+            "asked": asked,
+            "ended_by": found.ended_by,
+            "estimates": estimates(found.products),
+            "products": found.products,
+            "cost": {
+                "seconds": found.seconds,
+                "peak_memory_bytes": found.peak_memory,
+                "batch_size": found.batch_size,
+                "processes": found.processes,
+            },
         }
     )
 
