@@ -8,6 +8,7 @@ from nil_audit.auditing.record import rounds
 from nil_audit.interaction.metrics import METRICS
 from nil_audit.law.pooled import pool
 from nil_audit.law.studies import Extrapolation
+from nil_audit.report.audit.asked import asked_settings
 from nil_audit.report.audit.ranking import Entry, Ranking
 from nil_audit.report.audit.scores import accuracy_text
 from nil_audit.report.audit.tables import gap_cell, gap_note
@@ -25,26 +26,21 @@ _BY_ROUND = {**TYPICAL, "interaction_efficiency": "Efficiency (mean)"}
 
 
 def metric_table(entry: Entry) -> Table:
-    """Every metric of one model in both estimates, and those of its embedding's weights."""
+    """Every metric of one model in both estimates."""
     record = entry.record
-    found, weights = record.interaction or {}, (record.superposition or {}).get("embedding") or {}
+    found = record.interaction or {}
     known = [name for name in METRICS if name in found["estimates"]["unbiased"]]
     titles = {**TYPICAL, "typical_rank": "Typical rank r(U)", **MEAN}
     rows = [
-        (
-            title,
-            error_text(record.metric(name)),
-            error_text(record.metric(name, "plugin")),
-            MISSING if weights.get(name) is None else error_text(Estimate(value=weights[name])),
-        )
+        (title, error_text(record.metric(name)), error_text(record.metric(name, "plugin")))
         for name, title in titles.items()
         if name in known
     ]
-    rows.append(("Sensitivity by byte", error_text(record.metric("sensitivity_per_byte")), MISSING, MISSING))
+    rows.append(("Sensitivity by byte", error_text(record.metric("sensitivity_per_byte")), MISSING))
     return table(
         f"{entry.name}: every number ± its jackknife standard error; below the typical ones those of the mean, which"
         " are the paper's",
-        ("Metric", "Unbiased", "Plug-in", "Embedding WᵀW"),
+        ("Metric", "Unbiased", "Plug-in"),
         rows,
         note=_shares(found),
     )
@@ -233,6 +229,7 @@ def setting_table(entry: Entry) -> Table:
         if asked:
             rows.append(("Precision", f"{asked['precision']:g} nats" if asked["precision"] else "all tokens"))
         rows.append(("Estimator", str(found["estimator"])))
+    rows += asked_settings(record)
     versions = ", ".join(f"{name} {value}" for name, value in record.environment.items() if value)
     rows += [("Measured", f"{record.created} by nil-audit {record.nil_audit}"), ("With", versions or MISSING)]
     return table(f"{entry.name}: what it was measured with", ("", ""), rows, left=2)

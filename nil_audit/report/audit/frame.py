@@ -15,7 +15,9 @@ _REGRET = {"expected": "regret", "low": "regret_low", "high": "regret_high", "wi
 def audit_frame(records: Sequence[Record]) -> "pd.DataFrame":
     """One row a model: shape, verdict, each metric as value and ``_se`` (plug-in ones prefixed), measured scores.
 
-    The columns of all records together; what a record lacks is empty. The regret is of ln loss, 0.01 for 1%.
+    Numbers of the weights (``wtw_``, ``unembedding_wtw_``, ``embedding_alignment_``, ``unembedding_alignment_``) and of
+    the output AGOP (``output_``) have their own columns. The columns of all records together; what a record lacks is
+    empty. The regret is of ln loss, 0.01 for 1%.
     """
     import pandas as pd
 
@@ -46,11 +48,23 @@ def _row(name: str, record: Record) -> dict[str, Any]:
         row |= {name: heaviest.get(name) for name in ("token_share", "permille_share")}
         row |= _values("", {**found["estimates"]["unbiased"], **found["loss"]})
         row |= _values("plugin_", found["estimates"]["plugin"])
-    row |= {f"wtw_{name}": value for name, value in ((record.superposition or {}).get("embedding") or {}).items()}
+    row |= _weights(record.superposition or {})
+    if record.output is not None:
+        row |= _values("output_", record.output["estimates"]["unbiased"])
     for score in record.scores:
         if score["origin"] == "measured":
             column = f"mmlu_pro_{score['protocol']}"
             row |= {column: score["accuracy"], f"{column}_se": score["stderr"]}
+    return row
+
+
+def _weights(superposition: Mapping[str, Any]) -> dict[str, Any]:
+    """Metrics of WᵀW of both tables, and the correlations of each with a typical token's AGOP and with the mean's."""
+    alignment = superposition.get("alignment") or {}
+    row: dict[str, Any] = {}
+    for which, prefix in (("embedding", "wtw_"), ("unembedding", "unembedding_wtw_")):
+        row |= {f"{prefix}{name}": value for name, value in (superposition.get(which) or {}).items()}
+        row |= _values(f"{which}_alignment_", alignment.get(which) or {})
     return row
 
 

@@ -21,7 +21,6 @@ _SHOWN = {
     "excess": "Excess",
     "effective_rank": "Effective rank",
     "interaction_efficiency": "Efficiency",
-    "aofe": "AOFE",
 }
 """What the row of a model among several holds."""
 
@@ -65,21 +64,22 @@ def output_sentence(entries: Sequence[Entry]) -> str:
         if not known:
             return f"{what} is undefined in so little text."
         return f"{what} has an AOFE-ratio of {error_text(_metric(entry, 'aofe_ratio'))}, {_one_words(entry)}."
-    what = f"The AGOP of the last logits, by {(found[0].record.output or {})['outputs']} random outputs,"
+    what = f"AGOP of the last logits, by {(found[0].record.output or {})['outputs']} random outputs"
     if not known:
-        return f"{what} is undefined in so little text."
+        return f"The {what}, is undefined in so little text."
+    rest = f" {len(found) - len(known)} of {len(found)} are undefined in so little text." * (len(known) < len(found))
     if len(found) <= SPOKEN:
         each = listing([f"{one.name} {_ratio_words(one)}" for one in known])
-        return f"{what} has an AOFE-ratio of {each}: {_group_words(known)}."
+        return f"AOFE-ratio of the {what}: {each}: {_group_words(known)}.{rest}"
     ordered = sorted(known, key=lambda one: _value(one, "aofe_ratio"))
     ends = " to ".join(f"{_ratio_words(one)} of {one.name}" for one in (ordered[0], ordered[-1]))
-    return f"{what} has AOFE-ratios from {ends}: {_group_words(known)}."
+    return f"The {what}, has AOFE-ratios from {ends}: {_group_words(known)}.{rest}"
 
 
 def _one_words(entry: Entry) -> str:
     section = entry.record.output or {}
     excess, rank = _metric(entry, "excess"), error_text(_metric(entry, "effective_rank"))
-    null = f"{_value(entry, 'rotation_null'):.3f}, ± {_scatter(entry):.3f} by the draw"
+    null = f"{_value(entry, 'rotation_null'):.3f} ± {_scatter(entry):.3f} from draw to draw"
     basis = f"a random basis of its effective rank, {rank} of {section['outputs']}, would have ({null})"
     where = _standing(entry)
     if where == "at":

@@ -7,13 +7,22 @@ from nil_audit.auditing.record import Record
 from nil_audit.files import distinct_names
 from nil_audit.law.pooled import LABELS
 from nil_audit.report.audit import details, tables
+from nil_audit.report.audit.ansatz import ansatz_frame
 from nil_audit.report.audit.answer import answer_of_one
 from nil_audit.report.audit.answer_of_many import answer_of_many
+from nil_audit.report.audit.asked import asked_sections, asked_sentences
 from nil_audit.report.audit.card import card_metadata, card_section
 from nil_audit.report.audit.cautions import cautions
 from nil_audit.report.audit.frame import audit_frame
+from nil_audit.report.audit.profile import profile_frame
 from nil_audit.report.audit.ranking import Entry, Ranking, rank
 from nil_audit.report.audit.scores import standing
+from nil_audit.report.audit.superposition import (
+    superposition_of_many,
+    superposition_sentence,
+    superposition_table,
+    weighed,
+)
 from nil_audit.report.audit.words import SPOKEN, model_names, stands
 from nil_audit.report.render.page import (
     Block,
@@ -35,6 +44,8 @@ def audit_page(
 ) -> Page:
     """The audit as a page: a sentence each on shape, interaction and score, a table, and all numbers as details.
 
+    What was measured on request has its sentence after these.
+
     Args:
         records: One a model, at least one.
         references: Of other models, measured in the same setting, to place these among.
@@ -43,12 +54,11 @@ def audit_page(
     """
     ranking = rank(records, references)
     entries = ranking.entries
-    answer = answer_of_one(entries[0], ranking) if len(entries) == 1 else answer_of_many(ranking)
-    beside = tuple(cautions(entries))
+    answer = audit_answer(ranking)
     return Page(
         title=entries[0].name if len(entries) == 1 else f"Audit of {len(entries)} models",
         kicker="Depth, width and gradient-space interaction",
-        answer=(*answer, *beside),
+        answer=(*answer, *cautions(entries)),
         headlines=len(answer),
         numbers=tuple(_key_numbers(ranking)),
         sections=tuple(section for section in _sections(ranking, _drawn(ranking, draw), command) if section.blocks),
@@ -61,14 +71,30 @@ def audit_page(
     )
 
 
+def audit_answer(ranking: Ranking) -> tuple[str, ...]:
+    """What is said first: of shape, interaction and score, then of what was measured on request."""
+    entries = ranking.entries
+    answer = answer_of_one(entries[0], ranking) if len(entries) == 1 else answer_of_many(ranking)
+    return (*answer, *asked_sentences(entries))
+
+
 def audit_files(records: Sequence[Record]) -> dict[str, Any]:
-    """The files of an audit by their paths: ``records/NAME.json`` for each model, and ``audit.csv`` as a data frame."""
+    """The files of an audit by their paths: ``records/NAME.json`` for each model, and tables as data frames.
+
+    These are ``audit.csv``, a row a model, and where records have the sections ``profile.csv``, a row a block, and
+    ``ansatz.csv``, a row a map.
+    """
     names = model_names(records)
     stems = distinct_names(names)
     files: dict[str, Any] = {
         f"records/{stems[name]}.json": record.to_dict() for name, record in zip(names, records, strict=True)
     }
-    return {**files, "audit.csv": audit_frame(records)}
+    files["audit.csv"] = audit_frame(records)
+    if any(record.profile for record in records):
+        files["profile.csv"] = profile_frame(records)
+    if any(record.ansatz for record in records):
+        files["ansatz.csv"] = ansatz_frame(records)
+    return files
 
 
 def _drawn(ranking: Ranking, draw: bool) -> Mapping[str, Figure]:
@@ -123,6 +149,7 @@ def _sections(ranking: Ranking, figures: Mapping[str, Figure], command: str) -> 
     with_tokens = [one for one in measured if ((one.record.interaction or {}).get("heaviest") or {}).get("tokens")]
     main = tables.model_table(entries[0]) if one else tables.ranking_table(ranking)
     yield section("numbers", "In numbers", main, detail=False)
+    yield from asked_sections(entries, figures)
     yield section("plane", "The depth-width plane", figure="depth-width-plane")
     alike = details.standing_table(ranking) if ranking.others and ranking.ranked else None
     yield section("efficiency", "Typical efficiency", alike, figure="typical-efficiency")
@@ -131,12 +158,14 @@ def _sections(ranking: Ranking, figures: Mapping[str, Figure], command: str) -> 
     yield section("loss", "Loss and cost", tables.loss_table(ranking))
     if few:
         yield section("metrics", "Every number, and the paper's", *map(details.metric_table, measured))
+        yield section("weights", "Parameter space beside gradient space", *_weights(entries))
         yield section("heaviest", "The heaviest tokens", *map(details.heaviest_table, with_tokens))
         yield section("studies", "What each study says", *map(details.study_table, entries))
         yield section("rounds", "Round by round", *(details.round_table(entry) for entry in measured))
         yield section("settings", "Settings", *map(details.setting_table, entries))
     else:
         yield section("models", "Every model", tables.every_model_table(ranking))
+        yield section("weights", "Parameter space beside gradient space", *_weights(entries))
         yield section("heaviest", "The heaviest tokens", details.heaviest_of_many(with_tokens))
         yield section("settings", "Settings", *_settings_of_many(measured))
     notes = tuple(dict.fromkeys(note for entry in entries for note in entry.record.notes))
@@ -144,6 +173,17 @@ def _sections(ranking: Ranking, figures: Mapping[str, Figure], command: str) -> 
     yield section("command", "Command", Listing(text=command))
     if few:
         yield section("card", "For a model card", *_cards(entries))
+
+
+def _weights(entries: Sequence[Entry]) -> Iterator[Block]:
+    """The sentence on the weights, several models a row each, and of a few every number."""
+    found = weighed(entries)
+    if said := superposition_sentence(entries):
+        yield Prose(text=said)
+    if found and len(entries) > 1:
+        yield superposition_of_many(found)
+    if len(entries) <= SPOKEN:
+        yield from map(superposition_table, found)
 
 
 def _settings_of_many(measured: Sequence[Entry]) -> Iterator[Block]:

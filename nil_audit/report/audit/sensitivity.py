@@ -36,8 +36,8 @@ _FACETS = {
 }
 _FACTS = {
     "efficiency": "Typical efficiency",
-    "excess": "AOFE-ratio and its null",
-    "one_token": "One token over 5%",
+    "excess": "AOFE-ratio against its null",
+    "one_token": "Token over 5% of the trace",
     "tail_covered": "Intervals of the mean's size",
 }
 _BASIS = (
@@ -62,13 +62,13 @@ def sensitivity_sentence(entries: Sequence[Entry]) -> str:
         return ""
     if len(found) > SPOKEN:
         return _counts(found)
-    alone = len(entries) == 1
     still = [one for one in found if not _changed(one)]
-    said = [_changes_words(one, alone) for one in found if one not in still]
-    if still:
-        who = "it" if alone else listing([one.name for one in still])
-        said.insert(0, f"Nothing that is said of {who} changes with {_either(_facets(still[0]))}{_most(still)}")
-    return f"{'. '.join(said)}."
+    if not still:
+        return f"{_changes_words(found, len(entries) == 1)}."
+    who = "it" if len(entries) == 1 else listing([one.name for one in still])
+    same = f"Nothing that is said of {who} changes with {_either(_facets(still))}{_most(still)}."
+    moving = [one for one in found if one not in still]
+    return f"{same} {_changes_words(moving, False)}." if moving else same
 
 
 def _most(entries: Sequence[Entry]) -> str:
@@ -81,52 +81,52 @@ def _most(entries: Sequence[Entry]) -> str:
     return f": {whose} moves most {_WHERE[name]}, by {estimate_text(gap)} nats"
 
 
-def _changes_words(entry: Entry, alone: bool) -> str:
-    """With what something else is said of a model, with what not, and each fact that changes."""
-    changed, facets = _changed(entry), _facets(entry)
+def _changes_words(entries: Sequence[Entry], alone: bool) -> str:
+    """With what something else is said of models, with what not, and what, variant by variant."""
+    changed = set[str]().union(*map(_changed, entries))
+    facets = _facets(entries)
     moving = [facet for facet in facets if changed.intersection(_FACETS[facet])]
     still = [facet for facet in facets if facet not in moving]
     rest = f", not with {_either(still)}" if still else ""
-    who = "it" if alone else entry.name
-    return f"What is said of {who} changes with {listing(moving)}{rest}: {'; '.join(_changes(entry))}"
+    who = "it" if alone else listing([one.name for one in entries])
+    each = [words for name in _WHERE if name in changed for words in _variant_words(name, entries, alone)]
+    return f"What is said of {who} changes with {listing(moving)}{rest}: {'; '.join(each)}"
 
 
-def _changes(entry: Entry) -> Iterator[str]:
-    asked, *others = _variants(entry)
-    gaps = dict(_gaps(entry))
-    if moved := [one["name"] for one in others if "efficiency" in one["changed"]]:
-        each = [f"by {estimate_text(gaps.get(name))} nats {_WHERE[name]}" for name in moved]
-        yield f"its typical efficiency moves {listing(each)}"
-    for fact in _FACTS:
-        where: dict[Any, list[str]] = defaultdict(list)
+def _variant_words(name: str, entries: Sequence[Entry], alone: bool) -> Iterator[str]:
+    """What else is said in one variant, a clause for models of which the same is."""
+    groups: dict[tuple[str, Any, Any], list[Entry]] = defaultdict(list)
+    for entry in entries:
+        asked, *others = _variants(entry)
         for one in others:
-            if fact in one["changed"] and fact != "efficiency":
-                where[one["says"][fact]].append(_WHERE[one["name"]])
-        for value, variants in where.items():
-            yield f"{_fact_words(fact, value)} {listing(variants)}{_before(fact, asked['says'])}"
-
-
-def _fact_words(fact: str, value: Any) -> str:
-    if fact == "excess":
-        return f"its AOFE-ratio lies {value} its rotation null"
-    if fact == "one_token":
-        return f"{'one' if value else 'no'} token carries over 5% of the trace"
-    return f"intervals of the mean's size {'hold' if value else 'are too narrow'}"
-
-
-def _before(fact: str, says: Mapping[str, Any]) -> str:
-    return f", {says['excess']} it as asked" if fact == "excess" else ""
+            for fact in one["changed"] if one["name"] == name else ():
+                groups[fact, asked["says"][fact], one["says"][fact]].append(entry)
+    for (fact, before, now), found in sorted(groups.items(), key=lambda item: list(_FACTS).index(item[0][0])):
+        if fact == "efficiency":
+            gaps = [(one, dict(_gaps(one)).get(name)) for one in found]
+            each = [estimate_text(gap) + ("" if alone else f" ({one.name})") for one, gap in gaps]
+            whose = "its typical" if alone else "typical"
+            yield f"{_WHERE[name]} {whose} efficiency moves by {listing(each)} nats"
+            continue
+        of = "" if alone else f" of {listing([one.name for one in found])}"
+        if fact == "excess":
+            whose = "its" if alone else "the"
+            yield f"{_WHERE[name]} {whose} AOFE-ratio{of} lies {now} its rotation null ({before} it as asked)"
+        elif fact == "one_token":
+            yield f"{_WHERE[name]} {'one' if now else 'no'} token carries over 5% of the trace{of}"
+        else:
+            yield f"{_WHERE[name]} intervals of the mean's size{of} {'hold' if now else 'are too narrow'}"
 
 
 def _counts(entries: Sequence[Entry]) -> str:
-    """Of how many of many models something else is said, facet by facet."""
+    """For how many of many models something else is said, facet by facet."""
     each = []
-    for facet, names in _FACETS.items():
-        tried = [one for one in entries if facet in _facets(one)]
-        if tried:
-            each.append(f"with {facet} of {sum(bool(_changed(one).intersection(names)) for one in tried)}")
+    for facet in _facets(entries):
+        tried = [one for one in entries if facet in _facets([one])]
+        moved = sum(bool(_changed(one).intersection(_FACETS[facet])) for one in tried)
+        each.append(f"with {facet} for {moved or 'none'}{'' if len(tried) == len(entries) else f' of {len(tried)}'}")
     still = sum(not _changed(one) for one in entries)
-    return f"Of {len(entries)} models what is said changes {listing(each)}; of {still} nothing changes."
+    return f"Of {len(entries)} models what is said changes {listing(each)}; with nothing for {still or 'none'}."
 
 
 def _variants(entry: Entry) -> Sequence[Mapping[str, Any]]:
@@ -139,9 +139,9 @@ def _changed(entry: Entry) -> set[str]:
     return {one["name"] for one in _variants(entry) if one["changed"]}
 
 
-def _facets(entry: Entry) -> list[str]:
-    """What was varied."""
-    tried = {one["name"] for one in _variants(entry)}
+def _facets(entries: Sequence[Entry]) -> list[str]:
+    """What was varied, of any of these models."""
+    tried = {one["name"] for entry in entries for one in _variants(entry)}
     return [facet for facet, names in _FACETS.items() if tried.intersection(names)]
 
 
@@ -182,7 +182,7 @@ def sensitivity_table(entry: Entry) -> Table:
         " typical spread, AOFE-ratio and its excess over the rotation null",
         ("", "Typical efficiency", "Difference", "Spread", "AOFE-ratio (excess)", Column(label="Says the same")),
         rows,
-        note=" ".join([*([_BASIS] if "basis" in _facets(entry) else []), *left_out]),
+        note=" ".join([*([_BASIS] if "basis" in _facets([entry]) else []), *left_out]),
     )
 
 
@@ -208,7 +208,7 @@ def sensitivity_of_many(entries: Sequence[Entry]) -> Table:
         "What moves each model: typical efficiency minus that as asked, in nats; * something else is said of it",
         ("Model", *(_LABELS[name].capitalize() for name in names)),
         rows,
-        note=_BASIS if any("basis" in _facets(entry) for entry in entries) else "",
+        note=_BASIS if "basis" in _facets(entries) else "",
     )
 
 
@@ -224,28 +224,28 @@ def said_table(entry: Entry) -> Table:
     """What each variant was measured on, and what is said of the model there; set apart where that is another thing."""
     rows: list[tuple[Cell | str, ...]] = []
     for one in _variants(entry):
-        after = "after a document start" if one["prefix"] else "no document start"
         rows.append(
             (
                 _LABELS[one["name"]],
-                f"{one['tokens']:,} tokens of {one['probe']}, {one['windows']:,} windows of {one['window']},"
-                f" {one['context']} context, {after}",
+                one["probe"],
+                f"{one['windows']:,} of {one['window']}",
+                f"{one['tokens']:,}",
+                f"{one['context']}, {'after a start' if one['prefix'] else 'no start'}",
                 *(_said_cell(one, fact) for fact in _FACTS),
             )
         )
     return table(
-        f"{entry.name}: what is said of it in each variant",
-        ("", "Measured on", *_FACTS.values()),
+        f"{entry.name}: what each variant was measured on, and what is said of the model there",
+        ("", "Text", "Windows", "Tokens", "Context", *_FACTS.values()),
         rows,
-        left=2 + len(_FACTS),
+        left=5 + len(_FACTS),
     )
 
 
 def _said_cell(variant: Mapping[str, Any], fact: str) -> Cell:
     value = variant["says"][fact]
-    text = {True: "yes", False: "no"}.get(value, str(value))
-    if fact == "tail_covered":
-        text = "hold" if value else "too narrow"
+    words = {"one_token": ("none", "one"), "tail_covered": ("too narrow", "hold")}
+    text = words[fact][bool(value)] if fact in words else str(value)
     return Cell(text=text, strong=fact in variant["changed"])
 
 

@@ -16,7 +16,7 @@ _TABLES = ("embedding", "unembedding")
 _KINDS = {"typical": "ρ, typical token", "mean": "ρ, mean"}
 _OF_GRADIENTS = ("interaction_efficiency", "sensitivity")
 """Metrics that scale G by the embedding's own size, and mean nothing for a matrix of weights."""
-_MORE = {"above": "more than", "at": "no more than", "below": "less than"}
+_MORE = {"above": "more", "at": "no more", "below": "less"}
 
 
 def weighed(entries: Sequence[Entry]) -> list[Entry]:
@@ -33,21 +33,22 @@ def superposition_sentence(entries: Sequence[Entry]) -> str:
     found = [entry for entry in weighed(entries) if _against_chance(entry, "embedding")]
     if not found:
         return ""
-    what = "The directions of a typical token's gradients agree"
+    what = "The directions of a typical token's gradients are"
+    than = "than a random basis would be"
     if len(entries) > 1:
         counts = []
         for which in _TABLES:
             known = [where for entry in found if (where := _against_chance(entry, which))]
             if known:
-                counts.append(f"with those of the {which} in {known.count('above')} of {len(known)} models")
-        return f"{what} more than in a random basis {listing(counts)}."
+                counts.append(f"those of the {which} in {known.count('above')} of {len(known)} models")
+        return f"{what} more like {listing(counts)} {than}."
     groups: dict[str, list[str]] = defaultdict(list)
     for which in _TABLES:
         if where := _against_chance(found[0], which):
             rho = _alignment(found[0], which, "typical")
             groups[where].append(f"those of the {which} (ρ {interval_text(rho, _decimals(rho))})")
-    each = [f"{_MORE[where]} in a random basis with {listing(tables)}" for where, tables in groups.items()]
-    return f"{what} {', '.join(each)}; 1 is the same up to scale, chance 0 ± {_null_sd(found[0]):.2g}."
+    each = [f"{_MORE[where]} like {listing(tables)}" for where, tables in groups.items()]
+    return f"{what} {listing(each)} {than}; 1 is the same up to scale, chance 0 ± {_null_sd(found[0]):.2g}."
 
 
 def _decimals(estimate: Estimate | None) -> int:

@@ -10,10 +10,9 @@ from nil_audit.auditing.several import Audits
 from nil_audit.errors import DataError
 from nil_audit.interaction.metrics import LOSSES, MEAN_METRICS, TYPICAL_METRICS
 from nil_audit.report.audit import tables
-from nil_audit.report.audit.answer import answer_of_one
-from nil_audit.report.audit.answer_of_many import answer_of_many
 from nil_audit.report.audit.cautions import cautions
 from nil_audit.report.audit.frame import audit_frame
+from nil_audit.report.audit.page import audit_answer
 from nil_audit.report.audit.ranking import Ranking, rank
 from nil_audit.report.notebook.shared import ends, numbers_in_ascii, short_name, span
 from nil_audit.report.render.fragment import render_fragment
@@ -37,7 +36,7 @@ class RecordView:
         return f"<Record of {short_name(record.name)}: R {record.shape.ratio:.4f}, {label}; interaction not measured>"
 
     def html(self, record: Record) -> str:
-        """The answer on shape, interaction and score, and the numbers of a typical token."""
+        """The answer, with what was measured on request, and the numbers of a typical token."""
         ranking = rank([record], reference_records([record]))
         return render_fragment(_answer(ranking), tables.model_table(ranking.entries[0]))
 
@@ -117,9 +116,7 @@ class AuditsView:
 
 def _answer(ranking: Ranking) -> tuple[str, ...]:
     """The sentences that the page begins with."""
-    entries = ranking.entries
-    answer = answer_of_one(entries[0], ranking) if len(entries) == 1 else answer_of_many(ranking)
-    return (*answer, *cautions(entries))
+    return (*audit_answer(ranking), *cautions(ranking.entries))
 
 
 def _plot(records: Sequence[Record]) -> "Figure":
