@@ -56,7 +56,7 @@ def ansatz_table(entry: Entry) -> Table:
                 str(shares["maps"]),
                 percent(shares["beats_null"], 0),
                 percent(shares["beats_other_blocks"], 0),
-                _middle([one.value for each in group if (one := correlation(each))]),
+                _middle(_values(group)),
                 _middle([own for each in group if (own := each["other_blocks"]["typical"]) is not None]),
                 _middle([one.value for each in group if (one := correlation(each, "mean"))]),
             )
@@ -81,6 +81,34 @@ def ansatz_table(entry: Entry) -> Table:
 def _middle(values: Sequence[float]) -> str:
     """A median as it is printed."""
     return interval_text(Estimate(value=median(values))) if values else MISSING
+
+
+def ansatz_of_many(entries: Sequence[Entry]) -> Table:
+    """A row a model: how many of its maps agree with their AGOP, and how closely in each role.
+
+    Args:
+        entries: That were checked, at least one.
+    """
+    maps = {entry: (entry.record.ansatz or {})["maps"] for entry in entries}
+    columns = roles([one for held in maps.values() for one in held])
+    rows = []
+    for entry in entries:
+        shares = (entry.record.ansatz or {})["shares"]["all"]
+        by_role = [[one for one in maps[entry] if one["role"] == role] for role in columns]
+        rows.append(
+            (
+                entry.name,
+                str(shares["maps"]),
+                *(percent(shares[key], 0) for key in ("beats_null", "beats_other_blocks")),
+                *(_middle(_values(held)) for held in by_role),
+            )
+        )
+    return table(
+        "Share of maps whose WᵀW is more like the AGOP of their input than a random basis and than other blocks' maps"
+        " make them, and the median ρ of each role",
+        ("Model", "Maps", "Random", "Others'", *map(role_name, columns)),
+        rows,
+    )
 
 
 def ansatz_block_table(entry: Entry) -> Table:
@@ -136,12 +164,13 @@ _CAVEAT = "Gradients pass through the map, which alone makes ρ positive in any 
 
 
 def _full(entry: Entry, *, named: bool) -> Iterator[str]:
-    everything = (entry.record.ansatz or {})["shares"]["all"]
+    ansatz = entry.record.ansatz or {}
+    everything = ansatz["shares"]["all"]
     whose = f" of {entry.name}" if named else ""
     yield (
         f"Neural Feature Ansatz: of {everything['maps']} maps{whose} that read the residual stream"
         f" {_share(everything, 'beats_null')} are more like the AGOP of their input than a random basis makes them,"
-        f" median ρ {_middle(_values(entry))} (1: proportional)."
+        f" median ρ {_middle(_values(ansatz['maps']))} (1: proportional)."
     )
     if everything["beats_other_blocks"] is not None:
         yield (
@@ -155,14 +184,16 @@ def _share(shares: Mapping[str, Any], key: str) -> str:
     return MISSING if share is None else f"{round(share * shares['maps'])} ({percent(share, 0)})"
 
 
-def _values(entry: Entry) -> list[float]:
-    return [one.value for each in (entry.record.ansatz or {})["maps"] if (one := correlation(each))]
+def _values(maps: Sequence[Map]) -> list[float]:
+    """Their typical correlations, those that are known."""
+    return [one.value for each in maps if (one := correlation(each))]
 
 
 def _clause(entry: Entry) -> str:
-    shares = (entry.record.ansatz or {})["shares"]["all"]
+    ansatz = entry.record.ansatz or {}
+    shares = ansatz["shares"]["all"]
     return (
-        f"{percent(shares['beats_null'], 0)} of {shares['maps']} (median ρ {_middle(_values(entry))}), and"
+        f"{percent(shares['beats_null'], 0)} of {shares['maps']} (median ρ {_middle(_values(ansatz['maps']))}), and"
         f" {percent(shares['beats_other_blocks'], 0)}"
     )
 
