@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nil_audit.auditing.record import Record
-from nil_audit.report.audit.ansatz import ansatz_block_table, ansatz_sentence, ansatz_table, checked
+from nil_audit.report.audit.ansatz import ansatz_block_table, ansatz_of_many, ansatz_sentence, ansatz_table, checked
 from nil_audit.report.audit.output import output_of_many, output_sentence, output_table, probed
 from nil_audit.report.audit.profile import profile_sentence, profile_summary_table, profile_table, profiled
 from nil_audit.report.audit.ranking import Entry
@@ -43,10 +43,6 @@ def asked_sections(entries: Sequence[Entry], figures: Mapping[str, Figure]) -> I
     if found := varied(entries):
         main = sensitivity_table(found[0]) if len(entries) == 1 else sensitivity_of_many(found)
         yield Section(name="sensitivity", title="What moves the verdict", blocks=(main,))
-        if few:
-            each = [] if len(entries) == 1 else [sensitivity_table(one) for one in found]
-            numbers = (block for one in found for block in (said_table(one), *variant_tables(one)))
-            yield _section("variants", "What moves the verdict: every number", *each, *numbers)
     if found := profiled(entries):
         depths = map(profile_table, found) if few else ()
         yield _section("profile", "Over the depth", figures.get("depth-profile"), profile_summary_table(found), *depths)
@@ -54,8 +50,13 @@ def asked_sections(entries: Sequence[Entry], figures: Mapping[str, Figure]) -> I
         together = [output_of_many(found)] if len(entries) > 1 else []
         yield _section("output", "Output AGOP", *together, *(map(output_table, found) if few else ()))
     if found := checked(entries):
+        together = [ansatz_of_many(found)] if len(entries) > 1 else []
         blocks = (block for one in found for block in (ansatz_table(one), ansatz_block_table(one))) if few else ()
-        yield _section("ansatz", "The Neural Feature Ansatz", figures.get("ansatz"), *blocks)
+        yield _section("ansatz", "The Neural Feature Ansatz", figures.get("ansatz"), *together, *blocks)
+    if few and (found := varied(entries)):
+        alone = [] if len(entries) == 1 else [sensitivity_table(one) for one in found]
+        numbers = (block for one in found for block in (said_table(one), *variant_tables(one)))
+        yield _section("variants", "What moves the verdict: every number", *alone, *numbers)
 
 
 def _section(name: str, title: str, *blocks: Block | None) -> Section:

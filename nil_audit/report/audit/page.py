@@ -64,11 +64,19 @@ def audit_page(
         sections=tuple(section for section in _sections(ranking, _drawn(ranking, draw), command) if section.blocks),
         footer=(
             "The claim under test: Sun, Yang, Zhang, Du, Law of Neural Interaction, arXiv 2605.27989.",
-            f"Beside this page: records/ (every number), audit.csv, plots/. nil-audit {records[0].nil_audit},"
-            f" {max(record.created for record in records)}.",
+            f"Beside this page: records/ (every number), {', '.join(_tables_beside(records))}, plots/. nil-audit"
+            f" {records[0].nil_audit}, {max(record.created for record in records)}.",
         ),
         closing="Terms: docs/definitions.md; every number: --details.",
     )
+
+
+def _tables_beside(records: Sequence[Record]) -> Iterator[str]:
+    yield "audit.csv"
+    if any(record.profile for record in records):
+        yield "profile.csv"
+    if any(record.ansatz for record in records):
+        yield "ansatz.csv"
 
 
 def audit_answer(ranking: Ranking) -> tuple[str, ...]:
