@@ -53,10 +53,16 @@ def asked_sections(entries: Sequence[Entry], figures: Mapping[str, Figure]) -> I
         together = [ansatz_of_many(found)] if len(entries) > 1 else []
         blocks = (block for one in found for block in (ansatz_table(one), ansatz_block_table(one))) if few else ()
         yield _section("ansatz", "The Neural Feature Ansatz", figures.get("ansatz"), *together, *blocks)
-    if few and (found := varied(entries)):
-        alone = [] if len(entries) == 1 else [sensitivity_table(one) for one in found]
-        numbers = (block for one in found for block in (said_table(one), *variant_tables(one)))
-        yield _section("variants", "What moves the verdict: every number", *alone, *numbers)
+
+
+def every_variant(entries: Sequence[Entry]) -> Iterator[Block]:
+    """Every number of every variant of a few models, and of several the table of each."""
+    found = varied(entries)
+    if len(entries) > 1:
+        yield from map(sensitivity_table, found)
+    for one in found:
+        yield said_table(one)
+        yield from variant_tables(one)
 
 
 def _section(name: str, title: str, *blocks: Block | None) -> Section:

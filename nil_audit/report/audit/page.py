@@ -10,7 +10,7 @@ from nil_audit.report.audit import details, tables
 from nil_audit.report.audit.ansatz import ansatz_frame
 from nil_audit.report.audit.answer import answer_of_one
 from nil_audit.report.audit.answer_of_many import answer_of_many
-from nil_audit.report.audit.asked import asked_sections, asked_sentences
+from nil_audit.report.audit.asked import asked_sections, asked_sentences, every_variant
 from nil_audit.report.audit.card import card_metadata, card_section
 from nil_audit.report.audit.cautions import cautions
 from nil_audit.report.audit.frame import audit_frame
@@ -167,6 +167,7 @@ def _sections(ranking: Ranking, figures: Mapping[str, Figure], command: str) -> 
     if few:
         yield section("metrics", "Every number, and the paper's", *map(details.metric_table, measured))
         yield section("weights", "Parameter space beside gradient space", *_weights(entries))
+        yield section("variants", "What moves the verdict: every number", *every_variant(entries))
         yield section("heaviest", "The heaviest tokens", *map(details.heaviest_table, with_tokens))
         yield section("studies", "What each study says", *map(details.study_table, entries))
         yield section("rounds", "Round by round", *(details.round_table(entry) for entry in measured))

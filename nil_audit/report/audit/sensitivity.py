@@ -230,15 +230,16 @@ def said_table(entry: Entry) -> Table:
                 one["probe"],
                 f"{one['windows']:,} of {one['window']}",
                 f"{one['tokens']:,}",
-                f"{one['context']}, {'after a start' if one['prefix'] else 'no start'}",
+                str(one["context"]),
+                one["prefix"] or "none",
                 *(_said_cell(one, fact) for fact in _FACTS),
             )
         )
     return table(
         f"{entry.name}: what each variant was measured on, and what is said of the model there",
-        ("", "Text", "Windows", "Tokens", "Context", *_FACTS.values()),
+        ("", "Text", "Windows", "Tokens", "Context", "Document start", *_FACTS.values()),
         rows,
-        left=5 + len(_FACTS),
+        left=6 + len(_FACTS),
     )
 
 
