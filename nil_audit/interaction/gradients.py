@@ -130,7 +130,7 @@ def window_gradients(
     if not all(torch.isfinite(one).all() for one in (gradients, *inner)):
         raise overflowed("A gradient is not finite though the loss is", embeddings.dtype)
     found = (
-        PlaceGradients(slope[:, skipped:], value.detach()[:, skipped:])
+        PlaceGradients(*(one.detach().reshape(*inputs.shape, -1)[:, skipped:] for one in (slope, value)))
         for slope, value in zip(inner, inside, strict=True)
     )
     return WindowGradients(gradients, embeddings.detach()[:, skipped:], losses.detach(), tuple(found))

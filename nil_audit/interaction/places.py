@@ -106,7 +106,7 @@ def _first_tensor(values: Sequence[Any]) -> torch.Tensor:
 
 
 def the_only(captured: Sequence[Sequence[torch.Tensor]], batch: int, positions: int) -> list[torch.Tensor]:
-    """The tensor of each place, shape (B, P, d), after a forward pass.
+    """The tensor of each place, shape (B, P, d) or, as OPT has it before its MLP, (B P, d), after a forward pass.
 
     Raises:
         MeasurementError: A place was passed other than once, or its tensor has another shape.
@@ -117,7 +117,7 @@ def the_only(captured: Sequence[Sequence[torch.Tensor]], batch: int, positions: 
                 f"A part of a decoder block ran {len(found)} times in one forward pass, so that it has no single input;"
                 " measure this model without --profile and --ansatz."
             )
-        if found[0].ndim != 3 or found[0].shape[:2] != (batch, positions):
+        if tuple(found[0].shape[:-1]) not in ((batch, positions), (batch * positions,)):
             raise MeasurementError(
                 f"The input of a decoder block has the shape {tuple(found[0].shape)} where {batch} windows of"
                 f" {positions} positions were read; measure this model without --profile and --ansatz."

@@ -1,0 +1,158 @@
+"""How alike a fixed symmetric matrix and an AGOP are, whatever their scale and basis.
+
+    ρ = <A₀, M₀> / (‖A₀‖ ‖M₀‖),   A₀ = A - (tr A / n) I
+
+is Pearson's correlation of what is left once the isotropic part is gone: 1 for proportional matrices, unmoved by a
+rotation of both. Of A in a random orthogonal basis its mean is 0 and its variance exactly 2 / ((n - 1)(n + 2)): the
+traceless symmetric matrices, (n - 1)(n + 2)/2 dimensions, are irreducible under O(n), so that the mean over rotations
+of a squared projection is the squared norm over the dimension (Schur).
+
+Behind a norm, M = D S D with D = diag(γ), and where the norm takes the mean away also without rows' and columns' means:
+both matrices then live on n = d - 1 dimensions, and I is the projection on these.
+
+Shape legend: d channels, K blocks of text, n dimensions, J fixed matrices.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nil_audit.interaction.agop import BlockSums
+from nil_audit.interaction.norms import Norm
+from nil_audit.stats.estimate import Array, Estimate
+from nil_audit.stats.jackknife import over_blocks
+
+_CHUNK_BYTES = 8 * 2**20
+
+
+def null_sd(dimensions: int) -> float:
+    """Standard deviation of ρ where one of the matrices is in a random orthogonal basis of n dimensions."""
+    return math.sqrt(2 / ((dimensions - 1) * (dimensions + 2)))
+
+
+def traceless(rows_Rd: torch.Tensor, norm: Norm) -> torch.Tensor:
+    """A₀ / ‖A₀‖ of A = WᵀW, W the rows through a norm's scale, centred where it centres.
+
+    Args:
+        rows_Rd: W before the scale; what comes back has its type, float32 or better.
+        norm: The norm in front of it.
+
+    Returns:
+        Shape (d, d), on the host; zeros where A is isotropic.
+    """
+    wide = rows_Rd.to(torch.promote_types(rows_Rd.dtype, torch.float32))
+    through = norm.centred(wide * norm.scale.to(wide))
+    return unit(_without_trace(through.T @ through, norm).cpu())
+
+
+def _without_trace(matrix_dd: torch.Tensor, norm: Norm) -> torch.Tensor:
+    """A matrix of the norm's space less its isotropic part; the matrix itself is changed."""
+    share = matrix_dd.diagonal().double().sum() / norm.dimensions
+    matrix_dd.diagonal().sub_(share.to(matrix_dd.dtype))
+    if norm.kind == "layer":
+        matrix_dd += (share / len(matrix_dd)).to(matrix_dd.dtype)
+    return matrix_dd
+
+
+def unit(matrix_dd: torch.Tensor) -> torch.Tensor:
+    """A matrix over its norm, or zeros."""
+    size = float(torch.linalg.matrix_norm(matrix_dd))
+    return matrix_dd / size if size > 0 else matrix_dd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moments:
+    """All that ρ of J fixed matrices with one AGOP needs, by block of text.
+
+    Attributes:
+        counts: Vectors in each block, shape (K,).
+        gram: <M_a0, M_b0> of the block means without their isotropic part, shape (K, K).
+        inner: <A₀, M_a> with A₀ of norm 1, shape (J, K).
+        total: M₀ of all blocks, shape (d, d), on the host.
+    """
+
+    counts: Array
+    gram: Array
+    inner: Array
+    total: torch.Tensor
+
+    @property
+    def size(self) -> float:
+        """‖M₀‖ from products of different blocks; NaN where noise makes its square negative."""
+        return _size(self.gram, self.counts)
+
+    def correlations(self) -> list[Estimate]:
+        """ρ of each fixed matrix, with jackknife errors over the blocks.
+
+        The numerator is linear in M and so without bias; ‖M₀‖² comes from products of different blocks alone.
+        """
+
+        def compute(keep: NDArray[np.bool_]) -> dict[str, float]:
+            counts = self.counts[keep]
+            numerators = self.inner[:, keep] @ counts / counts.sum()
+            size = _size(self.gram[np.ix_(keep, keep)], counts)
+            return {str(index): float(one) / size for index, one in enumerate(numerators)}
+
+        return list(over_blocks(compute, len(self.counts)).values())
+
+
+def _size(gram: Array, counts: Array) -> float:
+    pairs = np.outer(counts, counts)
+    np.fill_diagonal(pairs, 0.0)
+    square = float((pairs * gram).sum() / pairs.sum())
+    return math.sqrt(square) if square > 0 else math.nan
+
+
+def moments(sums: BlockSums, counts: Array, norm: Norm, fixed: Sequence[torch.Tensor]) -> Moments:
+    """The moments of the sums of one place, in float64, a few rows of all blocks at a time.
+
+    Args:
+        sums: Σ g gᵀ or Σ ĝ ĝᵀ by block, g the gradient with respect to what the norm gave.
+        counts: Vectors in each, shape (K,); at least one.
+        norm: The norm; M is with respect to what it gave before its scale.
+        fixed: A₀ of norm 1 of each fixed matrix in the norm's space, see ``traceless``.
+    """
+    blocks, width = len(sums.sums), sums.sums[0].shape[0]
+    scale = norm.scale
+    gram = torch.zeros(blocks, blocks, dtype=torch.float64)
+    inner = torch.zeros(len(fixed), blocks, dtype=torch.float64)
+    rows_sum = torch.zeros(blocks, width, dtype=torch.float64)
+    trace = torch.zeros(blocks, dtype=torch.float64)
+    total = torch.empty(width, width, dtype=sums.sums[0].dtype)
+    means = 1 / torch.from_numpy(np.maximum(counts, 1))
+    shares = torch.from_numpy(counts / counts.sum())
+    rows = max(1, _CHUNK_BYTES // (8 * blocks * width))
+    for start in range(0, width, rows):
+        here = slice(start, start + rows)
+        part = torch.stack([one[here].cpu() for one in sums.sums]).double()
+        part *= means[:, None, None] * scale[here, None] * scale
+        flat = part.flatten(1)
+        gram += flat @ flat.T
+        for place, one in enumerate(fixed):
+            inner[place] += flat @ one[here].flatten().double()
+        rows_sum[:, here] = part.sum(dim=2)
+        trace += part.diagonal(offset=start, dim1=1, dim2=2).sum(dim=1)
+        total[here] = torch.tensordot(shares, part, dims=1).to(total.dtype)
+    if norm.kind == "layer":  # <CXC, CYC> with C = I - 11ᵀ/d, without making any of these
+        every = rows_sum.sum(dim=1)
+        gram += torch.outer(every, every) / width**2 - 2 / width * rows_sum @ rows_sum.T
+        trace -= every / width
+        total -= total.mean(dim=0)
+        total -= total.mean(dim=1, keepdim=True)
+    gram -= torch.outer(trace, trace) / norm.dimensions
+    return Moments(counts=counts, gram=gram.numpy(), inner=inner.numpy(), total=_without_trace(total, norm))
+
+
+def inner_products(one: Sequence[torch.Tensor], other: Sequence[torch.Tensor]) -> Array:
+    """<A, B> of every pair of two lists of matrices, shape (len(one), len(other)), in float64, a few rows at a time."""
+    result = torch.zeros(len(one), len(other), dtype=torch.float64)
+    width = one[0].shape[0]
+    rows = max(1, _CHUNK_BYTES // (8 * (len(one) + len(other)) * width))
+    for start in range(0, width, rows):
+        left, right = (torch.stack([a[start : start + rows].flatten() for a in each]).double() for each in (one, other))
+        result += left @ right.T
+    return result.numpy()
