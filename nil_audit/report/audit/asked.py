@@ -16,7 +16,7 @@ from nil_audit.report.audit.sensitivity import (
     varied,
 )
 from nil_audit.report.audit.words import SPOKEN
-from nil_audit.report.render.page import Block, Figure, Section
+from nil_audit.report.render.page import Block, Figure, Section, Table
 
 _SENTENCES: tuple[Callable[[Sequence[Entry]], str], ...] = (
     sensitivity_sentence,
@@ -44,8 +44,10 @@ def asked_sections(entries: Sequence[Entry], figures: Mapping[str, Figure]) -> I
         main = sensitivity_table(found[0]) if len(entries) == 1 else sensitivity_of_many(found)
         yield Section(name="sensitivity", title="What moves the verdict", blocks=(main,))
     if found := profiled(entries):
+        thirds = [profile_summary_table([one]) for one in found] if 1 < len(found) <= SPOKEN else []
         depths = map(profile_table, found) if few else ()
-        yield _section("profile", "Over the depth", figures.get("depth-profile"), profile_summary_table(found), *depths)
+        figure = figures.get("depth-profile")
+        yield _section("profile", "Over the depth", figure, profile_summary_table(found), *thirds, *depths)
     if found := probed(entries):
         together = [output_of_many(found)] if len(entries) > 1 else []
         yield _section("output", "Output AGOP", *together, *(map(output_table, found) if few else ()))
@@ -66,7 +68,8 @@ def every_variant(entries: Sequence[Entry]) -> Iterator[Block]:
 
 
 def _section(name: str, title: str, *blocks: Block | None) -> Section:
-    return Section(name=name, title=title, blocks=tuple(filter(None, blocks)), detail=True)
+    kept = tuple(block for block in blocks if block and not (isinstance(block, Table) and not block.rows))
+    return Section(name=name, title=title, blocks=kept, detail=True)
 
 
 def asked_settings(record: Record) -> Iterator[tuple[str, str]]:

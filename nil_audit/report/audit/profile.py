@@ -10,8 +10,7 @@ from nil_audit.auditing.record import Record
 from nil_audit.interaction.metrics import METRICS
 from nil_audit.report.audit.ranking import Entry
 from nil_audit.report.audit.words import SPOKEN, model_names
-from nil_audit.report.render.cells import error_cell
-from nil_audit.report.render.page import Cell, Column, Table, table
+from nil_audit.report.render.page import Cell, Table, table
 from nil_audit.report.render.text import MISSING, error_text, interval_text, listing, signed
 from nil_audit.stats.estimate import Estimate
 
@@ -37,7 +36,6 @@ _FOLLOWED = {
 }
 """What is shown of the numbers that are followed over the depth (`nil_audit.auditing.depth.FOLLOWED`)."""
 _QUARTERS = {0.0: "First", 0.25: "1/4", 0.5: "1/2", 0.75: "3/4", 1.0: "Last"}
-_WHICH = "gradients at the input of each decoder block, unbiased ± jackknife standard errors"
 
 Row = Mapping[str, Any]
 
@@ -57,12 +55,10 @@ def profile_table(entry: Entry) -> Table:
     """Every block of one model: the numbers of a typical token first, then those of the mean."""
     profile = entry.record.profile or {}
     return table(
-        f"{entry.name}: {_WHICH}",
-        ("Block", Column(label="Depth", numeric=True, help="l / L, 0 at the first block"), *COLUMNS.values()),
-        [
-            (str(row["depth"]), f"{row['relative']:.2f}", *(error_cell(row_estimate(row, name)) for name in COLUMNS))
-            for row in profile["rows"]
-        ],
+        f"{entry.name}, of {profile['blocks']} blocks: gradients at the input of each, unbiased ± jackknife standard"
+        " errors",
+        ("Block", *COLUMNS.values()),
+        [(str(row["depth"]), *(_short_cell(row_estimate(row, name)) for name in COLUMNS)) for row in profile["rows"]],
         note=_thinned(profile),
     )
 
@@ -89,7 +85,7 @@ def _one(entry: Entry) -> Table:
     }
     trends = depth_trends(profile)
     rows: list[tuple[Cell | str, ...]] = [
-        (label, *(_trend_cell(getattr(trends[name], part), change="_to_" in part) for name in _FOLLOWED))
+        (label, *(_short_cell(getattr(trends[name], part), change="_to_" in part) for name in _FOLLOWED))
         for part, label in labels.items()
         if trends and getattr(trends["tail"], part) is not None
     ]
@@ -110,13 +106,11 @@ def _value_cell(estimate: Estimate | None) -> Cell:
     return Cell(text=interval_text(Estimate(value=estimate.value)), value=estimate.value)
 
 
-def _trend_cell(estimate: Estimate, *, change: bool) -> Cell:
-    known = math.isfinite(estimate.value)
-    return Cell(
-        text=error_text(estimate, 1) if known else MISSING,
-        value=estimate.value if known else None,
-        strong=change and estimate.excludes_zero,
-    )
+def _short_cell(estimate: Estimate | None, *, change: bool = False) -> Cell:
+    """A number to its error's leading digit; a change is set apart where its interval excludes zero."""
+    if estimate is None or math.isnan(estimate.value):
+        return Cell(text=MISSING)
+    return Cell(text=error_text(estimate, 1), value=estimate.value, strong=change and estimate.excludes_zero)
 
 
 def _several(entries: Sequence[Entry]) -> Table:
