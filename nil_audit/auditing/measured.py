@@ -136,7 +136,8 @@ def estimates(products: BlockProducts) -> dict[str, dict[str, Estimate]]:
 
 def block_products(document: Mapping[str, Any]) -> BlockProducts:
     """The block products of a record, or of one of its rounds, from their document."""
-    arrays = {key: np.asarray(values, dtype=float) for key, values in document.items() if key != "width"}
+    given = {key: values for key, values in document.items() if key != "width" and values is not None}
+    arrays = {key: np.asarray(values, dtype=float) for key, values in given.items()}
     return BlockProducts(width=int(document["width"]), **arrays)
 
 

@@ -169,7 +169,7 @@ def test_a_block_that_runs_twice_is_refused_with_its_remedy() -> None:
 
     model.model.forward = looped
     checkpoint = checkpoint_of(model)
-    with pytest.raises(MeasurementError, match="ran 2 times in one forward pass.* without --profile and --ansatz"):
+    with pytest.raises(MeasurementError, match=r"ran 2 times in one forward pass.* without --profile and --ansatz"):
         widths(model, block_inputs(checkpoint, [0, 1]))
 
 
@@ -184,5 +184,5 @@ def test_an_input_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
         def forward(self, **_: Any) -> torch.Tensor:
             return torch.as_tensor(module(torch.zeros(shape)))
 
-    with pytest.raises(MeasurementError, match="has the shape .* where 1 windows of 2 positions were read"):
+    with pytest.raises(MeasurementError, match=r"has the shape .* where 1 windows of 2 positions were read"):
         widths(Model(), [Place(module=module, depth=0)])
