@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from nil_audit.report.audit.ranking import Entry
-from nil_audit.report.audit.words import MEAN, SPOKEN, estimate_of
+from nil_audit.report.audit.words import MEAN, SPOKEN, estimate_of, value_text
 from nil_audit.report.render.cells import error_cell
 from nil_audit.report.render.page import Table, table
 from nil_audit.report.render.text import error_text, estimate_text, listing
@@ -79,7 +79,7 @@ def output_sentence(entries: Sequence[Entry]) -> str:
 def _one_words(entry: Entry) -> str:
     section = entry.record.output or {}
     excess, rank = _metric(entry, "excess"), error_text(_metric(entry, "effective_rank"))
-    null = f"{_value(entry, 'rotation_null'):.3f} ± {_scatter(entry):.3f} from draw to draw"
+    null = f"{value_text(_metric(entry, 'rotation_null'))} ± {_scatter(entry):.3f} from draw to draw"
     basis = f"a random basis of its effective rank, {rank} of {section['outputs']}, would have ({null})"
     where = _standing(entry)
     if where == "at":

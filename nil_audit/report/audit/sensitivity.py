@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nil_audit.report.audit.ranking import Entry
-from nil_audit.report.audit.words import MEAN, SPOKEN, TYPICAL, estimate_of
+from nil_audit.report.audit.words import MEAN, SPOKEN, TYPICAL, estimate_of, value_text
 from nil_audit.report.render.cells import error_cell, estimate_cell
 from nil_audit.report.render.page import Cell, Column, Table, table
-from nil_audit.report.render.text import MISSING, error_text, estimate_text, interval_text, listing, signed
+from nil_audit.report.render.text import MISSING, error_text, estimate_text, listing, signed
 from nil_audit.stats.estimate import Estimate
 
 _LABELS = {
@@ -169,8 +169,8 @@ def sensitivity_table(entry: Entry) -> Table:
                 _LABELS[one["name"]],
                 error_cell(estimate_of(one["estimates"], "typical_efficiency")),
                 estimate_cell(gap, strong="efficiency" in one["changed"]),
-                _value(spread),
-                f"{_value(ratio)} ({signed(excess.value if excess else None, 3)})",
+                value_text(spread),
+                f"{value_text(ratio)} ({signed(excess.value if excess else None, 3)})",
                 _same_cell(one),
             )
         )
@@ -184,11 +184,6 @@ def sensitivity_table(entry: Entry) -> Table:
         rows,
         note=" ".join([*([_BASIS] if "basis" in _facets([entry]) else []), *left_out]),
     )
-
-
-def _value(estimate: Estimate | None) -> str:
-    """A number alone, in three decimals: its error is among the details."""
-    return interval_text(estimate and Estimate(value=estimate.value), 3)
 
 
 def _same_cell(variant: Mapping[str, Any]) -> Cell:

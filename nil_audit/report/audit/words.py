@@ -8,7 +8,7 @@ from nil_audit.auditing.record import Record
 from nil_audit.law.pooled import Regret, Verdict
 from nil_audit.law.studies import DEFAULT, Extrapolation
 from nil_audit.report.render.characters import visible
-from nil_audit.report.render.text import display_names
+from nil_audit.report.render.text import display_names, interval_text
 from nil_audit.stats.estimate import Estimate
 
 SPOKEN = 6
@@ -75,6 +75,11 @@ def estimate_of(estimates: Mapping[str, Any] | None, name: str) -> Estimate | No
     """One number of a section's estimates; None where it was not measured or noise made it undefined."""
     found = (estimates or {}).get(name)
     return None if found is None or found["value"] is None else Estimate.from_dict(found)
+
+
+def value_text(estimate: Estimate | None, digits: int = 3) -> str:
+    """A number alone, where its error stands elsewhere."""
+    return interval_text(estimate and Estimate(value=estimate.value), digits)
 
 
 def stands(record: Record) -> Verdict:
