@@ -50,6 +50,10 @@ class MeasurementError(NilAuditError):
     """The gradients cannot be turned into numbers: not finite, all zero, or out of memory at one window."""
 
 
+class RotationError(NilAuditError):
+    """The residual stream of a model cannot be rotated so that it computes the same function."""
+
+
 class DataError(NilAuditError):
     """A table, list, record or benchmark data set is not what it should be."""
 
