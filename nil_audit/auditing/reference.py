@@ -18,6 +18,7 @@ from typing import Any
 
 from nil_audit import __version__
 from nil_audit.auditing.measured import Setting
+from nil_audit.auditing.passes import SECTIONS
 from nil_audit.auditing.record import Record, read_record, record_from, setting
 from nil_audit.catalog.lists import hub_key
 from nil_audit.errors import DataError, UsageError
@@ -101,7 +102,8 @@ def _nearest(records: Sequence[Record], references: Mapping[tuple[str, Setting],
 def compact(document: Mapping[str, Any], *, products: bool) -> dict[str, Any]:
     """A record's document without what only its own report shows: a record still.
 
-    Left out are the earlier rounds, the plug-in estimates, tokens in their text, environment and notes.
+    Left out are the earlier rounds, the plug-in estimates, tokens in their text, what was measured on request,
+    environment and notes.
 
     Args:
         document: Of a record with an interaction.
@@ -113,7 +115,7 @@ def compact(document: Mapping[str, Any], *, products: bool) -> dict[str, Any]:
     interaction = {name: part for name, part in whole.items() if name not in dropped}
     heaviest = {name: part for name, part in (whole.get("heaviest") or {}).items() if name != "tokens"}
     interaction |= {"estimates": {"plugin": {}, "unbiased": whole["estimates"]["unbiased"]}, "heaviest": heaviest}
-    return {**document, "interaction": interaction, "environment": {}, "notes": []}
+    return {**document, "interaction": interaction, **dict.fromkeys(SECTIONS), "environment": {}, "notes": []}
 
 
 def compact_text(document: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from nil_audit.auditing.record import Record, record_from
+from nil_audit.auditing.reference import compact
 from nil_audit.report.audit.output import basis_scatter
 from nil_audit.report.audit.page import audit_files, audit_page
 from nil_audit.report.render.folder import write_report
@@ -413,6 +414,13 @@ def test_csv_has_the_outputs_and_both_tables_of_weights(tmp_path: Path) -> None:
     assert (tmp_path / "profile.csv").exists() and (tmp_path / "ansatz.csv").exists()
     assert "records/ (every number), audit.csv, profile.csv, ansatz.csv, plots/" in page_of(WHOLE, bare).footer[1]
     assert "profile.csv" not in audit_files([bare]) and "audit.csv, plots/" in page_of(bare).footer[1]
+
+
+@pytest.mark.parametrize("products", [False, True])
+def test_a_record_to_compare_with_goes_without_what_was_asked_for(products: bool) -> None:
+    small = record_from(compact(WHOLE.to_dict(), products=products))
+    assert page_of(small).answer == page_of(record_of("org/a")).answer
+    assert not set(SECTIONS) & {one.name for one in page_of(small).sections}
 
 
 def test_a_notebook_says_what_was_asked_for() -> None:
