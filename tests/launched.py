@@ -79,12 +79,14 @@ class Run:
         caches: The cache folder of each process.
         faults: What fails.
         mmlu_pro: Folder of the questions that are asked after each audit; None: no score.
+        settings: Of its audits, over those of all.
     """
 
     models: tuple[str, ...]
     caches: tuple[str, ...]
     faults: tuple[Fault, ...] = ()
     mmlu_pro: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -149,7 +151,7 @@ def perform(run: Run, settings: Mapping[str, Any], *, rank: int = 0) -> dict[str
 
     def measure(name: str) -> dict[str, Any]:
         now.model, now.met = name, {}
-        subject = Subject(name, Settings(**settings))
+        subject = Subject(name, Settings(**{**settings, **run.settings}))
         record = audit_subject(subject)
         if plan is None:
             return record.to_dict()

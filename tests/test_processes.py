@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nil_audit.processes import Team, shared_fate
@@ -11,6 +12,9 @@ from tests.mmlu import answering_checkpoint, mmlu_rows, write_mmlu
 from tests.tiny import checkpoint_folder, english
 
 AUDIT_STEPS = ("resolve", "shape", "probe", "load", "windows", "reduction", "products", "document")
+
+INSIDE = {"profile": True, "ansatz": True, "output": True, "tokens": 1040}
+"""What is measured on request; windows of the output AGOP are as long as the model reads, 63."""
 
 
 def _runs_of_two(folder: Path) -> list[Run]:
@@ -78,6 +82,10 @@ def teams(folder: Path) -> dict[str, list[Run]]:
         "one": [Run(models=(a, b), caches=alone), Run(models=(c,), caches=alone, mmlu_pro=str(folder / "mmlu_pro"))],
         "two": _runs_of_two(folder),
         "three": _runs_of_three(folder),
+        **{
+            name: [Run(models=(b,), caches=(str(folder / name),) * size, settings=INSIDE)]
+            for name, size in (("inside alone", 1), ("inside", 2))
+        },
         "killed": [Run(models=(a, b, c), caches=(str(folder / "killed"),) * 2, faults=(killed,))],
     }
 
@@ -107,6 +115,25 @@ def test_whichever_fails_wherever(team: str, teams: dict[str, list[Run]], found:
         if (said := differences(run, each, records))
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_what_is_asked_for_beside_an_audit_is_what_one_process_measures(
+    folder: Path, found: dict[str, list[Any]]
+) -> None:
+    ((alone,),), (both,) = found["inside alone"], found["inside"]
+    assert not both[0]["failures"]
+    one, two, second = (each["results"][str(folder / "b")] for each in (alone, *both))
+    for part in ("profile", "ansatz"):
+        assert two[part] == second[part]
+    assert two["output"]["products"] == second["output"]["products"]
+    parts = [(one["output"], two["output"]), *zip(one["profile"]["rows"], two["profile"]["rows"], strict=True)]
+    assert len(parts) == 3
+    for mine, other in parts:
+        for name in ("gram", "diagonal_gram", "trace", "embedding_square"):
+            np.testing.assert_allclose(mine["products"][name], other["products"][name], rtol=1e-4)
+    assert (one["output"]["cost"]["processes"], two["output"]["cost"]["processes"]) == (1, 2)
+    for mine, other in zip(one["ansatz"]["maps"], two["ansatz"]["maps"], strict=True):
+        assert (mine["role"], mine["typical"]["value"]) == (other["role"], pytest.approx(other["typical"]["value"]))
 
 
 def test_the_first_process_alone_keeps_records(folder: Path, found: dict[str, list[Any]]) -> None:
