@@ -201,9 +201,9 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any], metric: str) ->
         return None
     if common := _common_rounds(one, other):
         windows, (here, there) = max(common.items(), key=lambda item: item[0])
-        paired = _paired(block_products(here["products"]), block_products(there["products"]), metric)
-        if math.isfinite(paired.value) and paired.se is not None and math.isfinite(paired.se):
-            return Difference(estimate=paired, paired=True, windows=windows)
+        found = paired(block_products(here["products"]), block_products(there["products"]), [metric])[metric]
+        if math.isfinite(found.value) and found.se is not None and math.isfinite(found.se):
+            return Difference(estimate=found, paired=True, windows=windows)
     first, second = (Estimate.from_dict(found) for found in values if found is not None)
     return Difference(estimate=independent(first, second, len(one["block_bytes"])), paired=False, windows=None)
 
@@ -223,8 +223,11 @@ def _common_rounds(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[int
     }
 
 
-def _paired(one: BlockProducts, other: BlockProducts, metric: str) -> Estimate:
-    def compute(keep: NDArray[np.bool_]) -> dict[str, float]:
-        return {metric: unbiased_metrics(one.keep(keep))[metric] - unbiased_metrics(other.keep(keep))[metric]}
+def paired(one: BlockProducts, other: BlockProducts, metrics: Sequence[str]) -> dict[str, Estimate]:
+    """Metrics of one measurement minus those of another, unbiased, each block of text left out of both at once."""
 
-    return over_blocks(compute, one.blocks)[metric]
+    def compute(keep: NDArray[np.bool_]) -> dict[str, float]:
+        here, there = unbiased_metrics(one.keep(keep)), unbiased_metrics(other.keep(keep))
+        return {metric: here[metric] - there[metric] for metric in metrics}
+
+    return over_blocks(compute, one.blocks)

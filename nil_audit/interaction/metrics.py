@@ -124,6 +124,9 @@ HEADLINE = "typical_efficiency"
 LOSSES = ("loss_per_token", "loss_per_byte", "sensitivity_per_byte", "bytes_per_token")
 """Names of what ``estimate_loss`` returns."""
 
+ONE_TOKEN = 0.05
+"""Share of the trace above which the mean's numbers are said to be one token's."""
+
 
 def mean_is_covered(tail: float, tokens: float) -> bool:
     """Whether 95% intervals of the size of G (trace, sensitivity, efficiency, AOFE) and of the tail can be believed.

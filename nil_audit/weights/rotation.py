@@ -19,7 +19,7 @@ import torch
 
 from nil_audit.errors import RotationError, first_line
 from nil_audit.weights.checkpoint import Checkpoint, embedding_weight
-from nil_audit.weights.memory import free_for_sums
+from nil_audit.weights.memory import free_for_sums, ran_out
 from nil_audit.weights.orthogonal import Rotation, rotation
 from nil_audit.weights.stream import Stream, follow, is_map, is_norm
 from nil_audit.weights.turned_norm import NormForm, TurnedNorm, norm_form
@@ -50,7 +50,12 @@ def rotated(checkpoint: Checkpoint, kind: Rotation, *, seed: int = 0) -> Checkpo
     stream = follow(checkpoint, ids_1T)
     turn = _Turn(model, stream, name, _matrices(stream, kind, seed, name))
     _require_memory(turn, name)
-    new = turn.model()
+    try:
+        new = turn.model()
+    except Exception as error:
+        if not ran_out(error):
+            raise
+        raise RotationError(f"Memory ran out while the weights of {name} were copied to be rotated.") from error
     _check_same(model, new, ids_1T, checkpoint)
     return replace(checkpoint, model=new)
 

@@ -3,13 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nil_audit.interaction.metrics import mean_is_covered
+from nil_audit.interaction.metrics import ONE_TOKEN, mean_is_covered
 from nil_audit.report.audit.ranking import Entry
 from nil_audit.report.audit.words import in_context, quoted
 from nil_audit.report.render.text import listing, percent
-
-ONE_TOKEN = 0.05
-"""Share of the trace above which the mean's numbers are said to be one token's."""
 
 _PAPER = "the paper's numbers (AOFE, AOFE-ratio, efficiency, sensitivity, rank)"
 _NAMED = 3
