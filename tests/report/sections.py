@@ -251,10 +251,11 @@ def _variant(name: str, seed: int, shift: float, baseline: Mapping[str, Any]) ->
         "tail_covered": mean_is_covered(found["tail"].value, numbers["tokens"]),
         "efficiency": "moved" if moved and moved.excludes_zero and abs(moved.value) > 1e-9 else "same",
     }
+    text = "builtin" if name == "other_text" else "wikitext"
     window = {"half_window": 256, "double_window": 1024}.get(name, 512)
     return {
         "name": name,
-        "probe": "builtin" if name == "other_text" else "wikitext",
+        "probe": {"name": text, "sha256": ("cd" if text == "builtin" else "ab") * 32},
         "window": window,
         "windows": 64 * 512 // window,
         "tokens": numbers["tokens"],

@@ -74,7 +74,7 @@ def variant(name: str, gap: float | None = None, **says: Any) -> dict[str, Any]:
     numbers = {"typical_efficiency": est(3 + (gap or 0), 0.1), "typical_spread": est(0.0812), "aofe_ratio": est(0.9)}
     return {
         "name": name,
-        "probe": "wikitext",
+        "probe": {"name": "wikitext", "sha256": "ab" * 32},
         "window": 512,
         "windows": 64,
         "tokens": 31_744,
@@ -229,9 +229,9 @@ def test_what_changes_is_said_with_what_it_changes_and_with_what_not() -> None:
     assert said(record_with(record_of(), sensitivity=found)) == (
         "What is said of it changes with window, context and basis, not with text: with half the window its typical"
         " efficiency moves by −0.50 [−0.70, −0.30] nats; with twice the window its typical efficiency moves by +0.60"
-        " [+0.40, +0.80] nats; with twice the window intervals of the mean's size are too narrow; without context one"
-        " token carries over 5% of the trace; in a random basis its AOFE-ratio lies at its rotation null (below it as"
-        " asked)."
+        " [+0.40, +0.80] nats; with twice the window intervals of the mean's size are too narrow; without context and"
+        " document start one token carries over 5% of the trace; in a random basis its AOFE-ratio lies at its rotation"
+        " null (below it as asked)."
     )
 
 
@@ -283,7 +283,7 @@ def test_details_hold_every_number_of_every_variant() -> None:
     excess = next(row for row in gaps.rows if row[0].text == "Excess")
     assert excess[1].text == estimate_text(Estimate.from_dict(section["variants"][1]["difference"]["excess"]), 3)
     assert gaps.note == (
-        "Read on other windows, so that errors are added in quadrature: half window, twice window and other text."
+        "Not of the same text, so that errors are added in quadrature: half window, twice window and other text."
     )
 
 
@@ -385,7 +385,7 @@ def _estimates(document: Any) -> list[dict[str, Any]]:
 def test_texts_of_the_sections_do_nothing(text: str) -> None:
     section = sensitivity_section(without={"hadamard_rotation": text})
     for one in section["variants"]:
-        one |= {"probe": text, "prefix": text}
+        one |= {"probe": {"name": text}, "prefix": text}
     record = record_with(record_of(text), output=output() | {"prefix": text}, sensitivity=section)
     page = page_of(record, record_with(record_of(), superposition=None))
     document = render_html(page)

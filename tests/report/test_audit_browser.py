@@ -11,6 +11,7 @@ from nil_audit.report.render.folder import write_report
 from tests.drawn import lighten
 from tests.report.conftest import HOSTILE
 from tests.report.records import measured_score, published_score, record_of, shape_of
+from tests.report.sections import SECTIONS, record_with, superposition_section
 
 pytestmark = pytest.mark.browser
 
@@ -72,6 +73,22 @@ def test_it_loads_alone_and_fits_the_screen(browser: Any, pages: dict[int, Path]
     assert browser.run("document.querySelectorAll('script').length") == 1
     assert browser.run(UNSCROLLED) == 0
     assert browser.run("document.querySelectorAll('figure').length") == 4
+
+
+def test_what_is_measured_on_request_fits_the_screen(browser: Any, tmp_path: Path):
+    sections = {name: make() for name, make in SECTIONS.items()}
+    record = record_with(record_of(HOSTILE[1]), superposition=superposition_section(), **sections)
+    with pytest.MonkeyPatch.context() as patch:
+        lighten(patch)
+        page = audit_page([record], command="nil-audit x")
+    write_report(tmp_path, "audit", page, {})
+    for width in (390, 1280):
+        browser.open(tmp_path / "audit.html", width=width, height=844)
+        assert browser.problems() == []
+        assert browser.run("document.documentElement.scrollWidth") == width
+        assert browser.run(UNSCROLLED) == 0
+    assert browser.run(OUTSIDE) == []
+    assert browser.run("document.querySelectorAll('#sensitivity tbody tr').length") == 7
 
 
 @pytest.mark.parametrize("count", [1, 50])

@@ -23,7 +23,7 @@ _LABELS = {
 _WHERE = {
     "half_window": "with half the window",
     "double_window": "with twice the window",
-    "no_context": "without context",
+    "no_context": "without context and document start",
     "other_text": "on another text",
     "random_rotation": "in a random basis",
     "hadamard_rotation": "in a Hadamard basis",
@@ -222,7 +222,7 @@ def said_table(entry: Entry) -> Table:
         rows.append(
             (
                 _LABELS[one["name"]],
-                one["probe"],
+                one["probe"]["name"],
                 f"{one['windows']:,} of {one['window']}",
                 f"{one['tokens']:,}",
                 str(one["context"]),
@@ -276,4 +276,4 @@ def variant_tables(entry: Entry) -> Iterator[Table]:
     )
 
 
-_UNPAIRED = "Read on other windows, so that errors are added in quadrature: {}."
+_UNPAIRED = "Not of the same text, so that errors are added in quadrature: {}."
