@@ -34,19 +34,26 @@ def null_sd(dimensions: int) -> float:
     return math.sqrt(2 / ((dimensions - 1) * (dimensions + 2)))
 
 
-def traceless(rows_Rd: torch.Tensor, norm: Norm) -> torch.Tensor:
-    """A₀ / ‖A₀‖ of A = WᵀW, W the rows through a norm's scale, centred where it centres.
+def squared(rows_Rd: torch.Tensor, norm: Norm) -> torch.Tensor:
+    """A = W'ᵀW', W' the rows of W through a norm's scale, centred where it centres.
 
     Args:
-        rows_Rd: W before the scale; what comes back has its type, float32 or better.
+        rows_Rd: W, whose type A has, float32 or better.
         norm: The norm in front of it.
 
     Returns:
-        Shape (d, d), on the host; zeros where A is isotropic.
+        Shape (d, d), on the host.
     """
     wide = rows_Rd.to(torch.promote_types(rows_Rd.dtype, torch.float32))
     through = norm.centred(wide * norm.scale.to(wide))
-    return unit(_without_trace(through.T @ through, norm).cpu())
+    return (through.T @ through).cpu()
+
+
+def traceless(matrix_dd: torch.Tensor, norm: Norm) -> torch.Tensor:
+    """A₀ / ‖A₀‖ of a symmetric matrix of the norm's space; zeros where it is isotropic."""
+    found = _without_trace(matrix_dd.clone(), norm)
+    size = float(torch.linalg.matrix_norm(found))
+    return found / size if size > 0 else found
 
 
 def _without_trace(matrix_dd: torch.Tensor, norm: Norm) -> torch.Tensor:
@@ -56,12 +63,6 @@ def _without_trace(matrix_dd: torch.Tensor, norm: Norm) -> torch.Tensor:
     if norm.kind == "layer":
         matrix_dd += (share / len(matrix_dd)).to(matrix_dd.dtype)
     return matrix_dd
-
-
-def unit(matrix_dd: torch.Tensor) -> torch.Tensor:
-    """A matrix over its norm, or zeros."""
-    size = float(torch.linalg.matrix_norm(matrix_dd))
-    return matrix_dd / size if size > 0 else matrix_dd
 
 
 @dataclass(frozen=True, kw_only=True)

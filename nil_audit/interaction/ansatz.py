@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nil_audit.interaction.alignment import Moments, inner_products, moments, null_sd, traceless
+from nil_audit.interaction.alignment import Moments, inner_products, moments, null_sd, squared, traceless
 from nil_audit.interaction.gradients import exact_matmul
 from nil_audit.interaction.maps import find_maps
 from nil_audit.interaction.place_totals import PlaceTotals
@@ -98,7 +98,7 @@ class Ansatz:
     def read(self, embedding: PlaceTotals, places: Sequence[PlaceTotals]) -> AnsatzReading:
         """ρ of every map with the typical and the mean AGOP of its input, and of other blocks' maps with the same."""
         with exact_matmul():
-            fixed = [traceless(one.weight, one.norm) for one in self._maps]
+            fixed = [traceless(squared(one.weight, one.norm), one.norm) for one in self._maps]
         found: list[tuple[Estimate, Estimate]] = [None] * len(fixed)  # type: ignore[list-item]
         at: dict[Place, tuple[Moments, Moments]] = {}
         for place, totals in zip(self.places, places, strict=True):
