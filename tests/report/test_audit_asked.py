@@ -259,6 +259,9 @@ def test_what_was_not_varied_is_said_below_the_table_and_not_claimed() -> None:
     assert page.answer[3].startswith("Nothing that is said of it changes with window: ")
     (table,) = tables_of(page, "sensitivity")
     assert table.note == "Not measured: Hadamard. Its width is no power of two."
+    nothing = page_of(record_with(record_of(), sensitivity=varied(left_out={"half_window": "It is too short."})))
+    assert nothing.answer[3] == "What moves the verdict could not be measured: why stands below its table."
+    assert tables_of(nothing, "sensitivity")[0].note == "Not measured: half window. It is too short."
     rotated = page_of(record_with(record_of(), sensitivity=varied(variant("random_rotation", 0.0))))
     assert rotated.answer[3] == "Nothing that is said of it changes with basis."
     assert tables_of(rotated, "sensitivity")[0].note.endswith("is of the basis, not of the function.")

@@ -45,6 +45,9 @@ _BASIS = (
     " is of the basis, not of the function."
 )
 
+_NOTHING = "What moves the verdict could not be measured: why stands below its table."
+_UNPAIRED = "Not of the same text, so that errors are added in quadrature: {}."
+
 
 def varied(entries: Sequence[Entry]) -> list[Entry]:
     """The models that were measured in other settings too."""
@@ -57,9 +60,9 @@ def sensitivity_sentence(entries: Sequence[Entry]) -> str:
     Returns:
         A sentence, one more for each of a few models of which something changes; empty where none was varied.
     """
-    found = varied(entries)
+    found = [entry for entry in varied(entries) if _facets([entry])]
     if not found:
-        return ""
+        return _NOTHING if varied(entries) else ""
     if len(found) > SPOKEN:
         return _counts(found)
     still = [one for one in found if not _changed(one)]
@@ -222,7 +225,7 @@ def said_table(entry: Entry) -> Table:
         rows.append(
             (
                 _LABELS[one["name"]],
-                one["probe"]["name"],
+                one["probe"],
                 f"{one['windows']:,} of {one['window']}",
                 f"{one['tokens']:,}",
                 str(one["context"]),
@@ -274,6 +277,3 @@ def variant_tables(entry: Entry) -> Iterator[Table]:
         if all(one["paired"] for one in others)
         else _UNPAIRED.format(listing([_LABELS[one["name"]] for one in others if not one["paired"]])),
     )
-
-
-_UNPAIRED = "Not of the same text, so that errors are added in quadrature: {}."
