@@ -64,6 +64,41 @@ def test_the_answer_comes_first_in_30_lines_of_80_columns_and_files_hold_the_res
         assert "nil-audit" in page and "--window 16" in page and "AOFE-ratio" in page
 
 
+def test_what_is_asked_for_beside_an_audit_is_answered_in_a_sentence_each(
+    run_here: Here, model: Path, probe: Path, tmp_path: Path
+) -> None:
+    asked = ("--profile", "--ansatz", "--probe-output", "--sensitivity")
+    small = (*SMALL[:4], "--tokens", "1040", *SMALL[6:])
+    done = run_here(model, "--probe", probe, *small, *asked, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    said = " ".join(done.stdout.split())
+    for words in (
+        "Over the 2 blocks",
+        "The AGOP of its last logits",
+        "Neural Feature Ansatz",
+        "said of it",
+        "Random basis, Hadamard:",
+    ):
+        assert words in said, words
+    assert "gradients at 6 places inside it take" in done.stderr
+    names = {file.name for file in (tmp_path / "out").iterdir()}
+    assert {"audit.csv", "profile.csv", "ansatz.csv", "audit.html", "audit.md", "records"} <= names
+
+    again = run_here(model, "--probe", probe, *small, *asked, "--json")
+    (record,) = json.loads(again.stdout)["records"]
+    (kept,) = (json.loads(file.read_text()) for file in (tmp_path / "out" / "records").iterdir())
+    for section in ("profile", "ansatz", "output", "sensitivity"):
+        assert record[section] == kept[section] and record[section], section
+
+
+@pytest.mark.parametrize("option", ["--profile", "--ansatz", "--probe-output", "--sensitivity"])
+def test_what_needs_weights_is_refused_beside_shapes_alone(run_here: Here, model: Path, option: str) -> None:
+    done = run_here(model, "--shape-only", option)
+    assert done.returncode == 2 and done.stdout == ""
+    assert option in done.stderr and "--shape-only reads no weights" in " ".join(done.stderr.split())
+
+
 def test_json_is_one_document_and_nothing_else(run_here: Here, model: Path, probe: Path) -> None:
     from nil_audit.auditing.record import recompute, record_from
 
