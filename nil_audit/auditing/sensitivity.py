@@ -16,7 +16,7 @@ from nil_audit.auditing.record import Record
 from nil_audit.auditing.subject import Settings, Subject
 from nil_audit.errors import MeasurementError, NilAuditError, ProbeError, RotationError
 from nil_audit.files import plain
-from nil_audit.interaction.metrics import HEADLINE, METRICS, ONE_TOKEN, mean_is_covered
+from nil_audit.interaction.metrics import HEADLINE, METRICS, ONE_TOKEN, against_null, mean_is_covered
 from nil_audit.processes import Team
 from nil_audit.progress import Progress, silent
 from nil_audit.shape.architecture import Shape
@@ -152,9 +152,16 @@ class _Measurements:
     def _other_text(self) -> Mapping[str, Any]:
         from nil_audit.interaction.probe import load_probe
 
-        built_in = load_probe("builtin")
-        other = "wikitext" if self.asked["probe"]["sha256"] == built_in.sha256 else "builtin"
-        _alike(lambda: load_probe(other))
+        other = "builtin"
+        if self.asked["probe"]["sha256"] == load_probe(other).sha256:
+            other = "wikitext"
+            try:
+                _alike(lambda: load_probe(other))
+            except ProbeError as error:
+                raise ProbeError(
+                    "The other text is wikitext, which cannot be reached; with --probe FILE it is the one that is"
+                    " shipped."
+                ) from error
         return self._measured(f"probe {other}", replace(self._settings, probe=other))
 
     def _rotated(self, kind: "Rotation") -> Mapping[str, Any]:
@@ -262,11 +269,11 @@ def _says(found: Mapping[str, Any], gap: Estimate | None) -> dict[str, Any]:
         gap: Its typical efficiency minus the baseline's; None: it is the baseline.
     """
     numbers = found["estimates"]["unbiased"]
-    excess, tail = (Estimate.from_dict(numbers[name]) for name in ("excess", "tail"))
+    excess, rank, tail = (Estimate.from_dict(numbers[name]) for name in ("excess", "effective_rank", "tail"))
     moved = gap is not None and gap.excludes_zero and abs(gap.value) >= LEAST
     return {
         "one_token": found["heaviest"]["token_share"] > ONE_TOKEN,
-        "excess": "at" if not excess.excludes_zero else "above" if excess.value > 0 else "below",
+        "excess": against_null(excess, rank, found["products"]["width"]),
         "tail_covered": math.isfinite(tail.value) and mean_is_covered(tail.value, found["tokens"]),
         "efficiency": "moved" if moved else "same",
     }

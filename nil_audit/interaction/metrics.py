@@ -142,6 +142,40 @@ def mean_is_covered(tail: float, tokens: float) -> bool:
     return 6 * tail <= float(np.log(tokens)) + 1
 
 
+def rotation_scatter(rank: float, width: int) -> float:
+    """Standard deviation, at most, of the AOFE-ratio of one spectrum from one random basis to another.
+
+    Exact of rank 1, where it is that of Σ u_i⁴ of a random direction u, sqrt(24(d-1) / ((d+2)²(d+4)(d+6))). Of a higher
+    effective rank r the part that is not isotropic is the smaller by (d-r)/(d-1), and its diagonal closer to Gaussian.
+
+    Args:
+        rank: r.
+        width: d.
+    """
+    one = float(np.sqrt(24 * (width - 1) / ((width + 2) ** 2 * (width + 4) * (width + 6))))
+    return one * max(width - rank, 0.0) / (width - 1)
+
+
+def against_null(excess: Estimate, rank: Estimate, width: int) -> Literal["above", "at", "below"] | None:
+    """Where an AOFE-ratio lies against those of the same spectrum in random bases.
+
+    "At" where zero is within the excess's 95% interval, its error that of the text and the scatter of one random basis
+    together: the rotation null is the mean over bases, which a matrix whose basis means nothing does not meet exactly.
+
+    Args:
+        excess: With its interval.
+        rank: Effective rank r.
+        width: d.
+
+    Returns:
+        None where noise leaves one of them undefined.
+    """
+    if excess.interval is None or not np.isfinite(excess.value) or not np.isfinite(rank.value):
+        return None
+    half = float(np.hypot(excess.interval[1] - excess.value, 1.96 * rotation_scatter(rank.value, width)))
+    return "at" if abs(excess.value) <= half else "above" if excess.value > 0 else "below"
+
+
 def plugin_metrics(products: BlockProducts) -> dict[str, float]:
     """The formulas on G and U themselves, biased upward in ‖·‖² by sampling noise (the paper's code reports these)."""
     weight = products.tokens / products.tokens.sum()

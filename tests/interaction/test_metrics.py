@@ -12,12 +12,15 @@ from nil_audit.interaction.metrics import (
     MEAN_METRICS,
     TYPICAL_METRICS,
     BlockProducts,
+    against_null,
     estimate,
     estimate_loss,
     moments_to_metrics,
     plugin_metrics,
+    rotation_scatter,
     unbiased_metrics,
 )
+from nil_audit.stats.estimate import Estimate
 
 
 def products_of(blocks: list[np.ndarray], embedding_square: float = 1.0) -> BlockProducts:
@@ -203,3 +206,41 @@ def test_loss_per_byte_weighs_blocks_by_their_text() -> None:
     assert found["loss_per_token"].value == pytest.approx(2.5)
     assert found["loss_per_byte"].value == pytest.approx(4 * 10 / 60)
     assert found["bytes_per_token"].value == pytest.approx(60 / 16)
+
+
+def test_the_scatter_of_a_random_basis_is_that_of_drawn_ones_at_most() -> None:
+    rng = np.random.default_rng(0)
+    directions = rng.normal(size=(20_000, 64))
+    shares = (directions**2 / (directions**2).sum(1, keepdims=True)) ** 2
+    assert shares.sum(1).std() == pytest.approx(rotation_scatter(1.0, 64), rel=0.05)
+    spectrum = 0.9 ** np.arange(64)
+    bases = np.linalg.qr(rng.normal(size=(200, 64, 64)))[0]
+    drawn = 1 - ((bases**2 @ spectrum) ** 2).sum(1) / (spectrum**2).sum()
+    stated = rotation_scatter(spectrum.sum() ** 2 / (spectrum**2).sum(), 64)
+    assert 0.5 * stated < drawn.std() < stated
+    assert rotation_scatter(64.0, 64) == 0.0
+
+
+def test_a_ratio_is_held_against_random_bases_with_the_scatter_of_one() -> None:
+    scatter = rotation_scatter(4.0, 20)
+    rank = Estimate(value=4.0)
+
+    def standing(value: float, half: float) -> str | None:
+        return against_null(Estimate(value=value, low=value - half, high=value + half), rank, 20)
+
+    # 3-4-5: the error of the text is 3/4 of what one basis adds, both together 5/4 of that
+    half, both = 0.75 * 1.96 * scatter, 1.25 * 1.96 * scatter
+    assert [standing(one * both, half) for one in (-1.01, -0.99, 0.99, 1.01)] == ["below", "at", "at", "above"]
+    assert standing(1.01 * half, half) == "at"
+    assert against_null(Estimate(value=0.3), rank, 20) is None
+    assert against_null(Estimate(value=0.3, low=0.2, high=0.4), Estimate(value=float("nan")), 20) is None
+
+
+def test_a_random_basis_of_a_skewed_spectrum_is_at_its_null_as_often_as_it_is_said() -> None:
+    rng = np.random.default_rng(1)
+    spectrum = 0.8 ** np.arange(24)
+    rank = spectrum.sum() ** 2 / (spectrum**2).sum()
+    bases = np.linalg.qr(rng.normal(size=(400, 24, 24)))[0]
+    excess = (rank + 2) / 26 - ((bases**2 @ spectrum) ** 2).sum(1) / (spectrum**2).sum()
+    found = [against_null(Estimate(value=one, low=one, high=one), Estimate(value=rank), 24) for one in excess]
+    assert found.count("at") / len(found) > 0.95

@@ -17,6 +17,7 @@ from nil_audit.interaction.metrics import (
     MEAN_METRICS,
     METRICS,
     BlockProducts,
+    against_null,
     mean_is_covered,
     moments_to_metrics,
     unbiased_metrics,
@@ -243,19 +244,17 @@ def _variant(name: str, seed: int, shift: float, baseline: Mapping[str, Any]) ->
             else independent(found[metric], baseline["estimates"][metric], BLOCKS)
             for metric in COMPARED
         }
-    low, high = found["excess"].interval
     moved = differences.get("typical_efficiency")
     says = {
         "one_token": False,
-        "excess": "above" if low > 0 else "below" if high < 0 else "at",
+        "excess": against_null(found["excess"], found["effective_rank"], CHANNELS),
         "tail_covered": mean_is_covered(found["tail"].value, numbers["tokens"]),
         "efficiency": "moved" if moved and moved.excludes_zero and abs(moved.value) > 1e-9 else "same",
     }
-    text = "builtin" if name == "other_text" else "wikitext"
     window = {"half_window": 256, "double_window": 1024}.get(name, 512)
     return {
         "name": name,
-        "probe": {"name": text, "sha256": ("cd" if text == "builtin" else "ab") * 32},
+        "probe": "builtin" if name == "other_text" else "wikitext",
         "window": window,
         "windows": 64 * 512 // window,
         "tokens": numbers["tokens"],

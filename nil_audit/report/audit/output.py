@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 
+from nil_audit.interaction.metrics import against_null, rotation_scatter
 from nil_audit.report.audit.ranking import Entry
 from nil_audit.report.audit.words import MEAN, SPOKEN, estimate_of, value_text
 from nil_audit.report.render.cells import error_cell
@@ -11,7 +12,6 @@ from nil_audit.report.render.page import Table, table
 from nil_audit.report.render.text import error_text, estimate_text, listing
 from nil_audit.stats.estimate import Estimate
 
-_Z = 1.96
 _OF_THE_RANK = (
     "A random projection makes the basis random, and the AOFE-ratio the effective rank in another form: its excess is"
     " then that of the one draw, with a standard deviation of {scatter} at most beside the error given."
@@ -23,20 +23,6 @@ _SHOWN = {
     "interaction_efficiency": "Efficiency",
 }
 """What the row of a model among several holds."""
-
-
-def basis_scatter(rank: float, outputs: int) -> float:
-    """Standard deviation, at most, of the AOFE-ratio of one spectrum in a random basis.
-
-    Exact of rank 1, where it is that of Σ u_i⁴ of a random direction u, sqrt(24(d-1) / ((d+2)²(d+4)(d+6))). Of a higher
-    effective rank r the part that is not isotropic is the smaller by (d-r)/(d-1), and its diagonal closer to Gaussian.
-
-    Args:
-        rank: r.
-        outputs: d.
-    """
-    one = math.sqrt(24 * (outputs - 1) / ((outputs + 2) ** 2 * (outputs + 4) * (outputs + 6)))
-    return one * max(outputs - rank, 0.0) / (outputs - 1)
 
 
 def probed(entries: Sequence[Entry]) -> list[Entry]:
@@ -118,19 +104,13 @@ def _group_words(entries: Sequence[Entry]) -> str:
 
 
 def _standing(entry: Entry) -> str:
-    """Where the AOFE-ratio lies against a random basis of its rank: "at", "above" or "below"; empty where undefined.
-
-    "At" where a 95% interval holds zero whose error is that of the text and of the one draw of the projection.
-    """
+    """Where the AOFE-ratio lies against random bases of its rank: "at", "above" or "below"; empty where undefined."""
     excess, rank = _metric(entry, "excess"), _metric(entry, "effective_rank")
-    if excess is None or rank is None or excess.interval is None:
-        return ""
-    half = math.hypot(excess.interval[1] - excess.value, _Z * _scatter(entry))
-    return "at" if abs(excess.value) <= half else "above" if excess.value > 0 else "below"
+    return (excess and rank and against_null(excess, rank, (entry.record.output or {})["outputs"])) or ""
 
 
 def _scatter(entry: Entry) -> float:
-    return basis_scatter(_value(entry, "effective_rank"), (entry.record.output or {})["outputs"])
+    return rotation_scatter(_value(entry, "effective_rank"), (entry.record.output or {})["outputs"])
 
 
 def _metric(entry: Entry, name: str) -> Estimate | None:
