@@ -252,6 +252,15 @@ def test_what_was_not_varied_is_said_below_the_table_and_not_claimed() -> None:
     assert tables_of(rotated, "sensitivity")[0].note.endswith("is of the basis, not of the function.")
 
 
+def test_a_reason_names_the_model_as_the_page_does(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    name = str(tmp_path / "model")
+    found = varied(variant("half_window", 0.1), left_out={"double_window": f"{name} reads 512 tokens at most."})
+    page = page_of(record_with(record_of(name), sensitivity=found))
+    assert tables_of(page, "sensitivity")[0].note == "Not measured: twice window. model reads 512 tokens at most."
+    assert str(tmp_path) not in render_markdown(page)
+
+
 def test_details_hold_every_number_of_every_variant() -> None:
     section = sensitivity_section()
     page = page_of(record_with(record_of(), sensitivity=section))

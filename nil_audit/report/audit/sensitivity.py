@@ -177,8 +177,10 @@ def sensitivity_table(entry: Entry) -> Table:
                 _same_cell(one),
             )
         )
+    record = entry.record
     left_out = [
-        f"Not measured: {_LABELS[one['name']]}. {one['why']}" for one in (entry.record.sensitivity or {})["left_out"]
+        f"Not measured: {_LABELS[one['name']]}. {one['why'].replace(record.name, entry.name)}"
+        for one in (record.sensitivity or {})["left_out"]
     ]
     return table(
         f"What moves {entry.name}: typical efficiency ± standard error, minus that as asked with its 95% interval,"
