@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nil_audit.auditing.depth import Trend, depth_trends, outer
 from nil_audit.auditing.record import Record
-from nil_audit.interaction.metrics import METRICS
+from nil_audit.interaction.metrics import METRICS, against_null
 from nil_audit.report.audit.ranking import Entry
 from nil_audit.report.audit.words import SPOKEN, model_names
 from nil_audit.report.render.page import Cell, Table, table
@@ -211,12 +211,17 @@ def _change(change: Estimate, unit: str = "") -> str:
 
 
 def _against_null(profile: Row) -> str:
-    """At how many blocks the AOFE-ratio differs from that of the same spectrum in a random basis."""
-    found = [one for row in profile["rows"] if (one := row_estimate(row, "excess")) and one.interval]
-    above = sum(one.excludes_zero and one.value > 0 for one in found)
-    below = sum(one.excludes_zero and one.value < 0 for one in found)
+    """At how many blocks the AOFE-ratio differs from those of the same spectrum in random bases."""
+    found = [
+        where
+        for row in profile["rows"]
+        if (excess := row_estimate(row, "excess"))
+        and (rank := row_estimate(row, "effective_rank"))
+        and (where := against_null(excess, rank, row["products"]["width"]))
+    ]
     if not found:
         return ""
+    above, below = found.count("above"), found.count("below")
     return (
         f"the AOFE-ratio is above its rotation null at {above or 'none'} and below it at {below or 'none'} of"
         f" {len(found)} blocks (95% intervals)"
