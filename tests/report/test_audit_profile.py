@@ -220,10 +220,16 @@ def test_the_ansatz_sentence_counts_maps_above_the_null_and_above_other_blocks()
     above = sum(one["typical"]["low"] > 1.96 * one["null_sd"] for one in maps)
     assert 0 < above < 30
     said = ansatz_sentence([entry_of(ansatz=ansatz)])
-    assert f"of 30 maps that read the residual stream {above} ({100 * above / 30:.0f}%) are more like the AGOP" in said
-    assert f"median ρ {median(one['typical']['value'] for one in maps):.2f} (1: proportional)" in said
-    assert "Gradients pass through the map, which alone makes ρ positive" in said
-    assert "maps of their role are 10 (33%), by chance half" in said
+    assert said.startswith(
+        f"Neural Feature Ansatz: {above} ({100 * above / 30:.0f}%) of 30 maps that read the residual stream are more"
+    )
+    assert "and 10 (33%) than other blocks' maps of their role are" in said
+    middle = {role: median(one["typical"]["value"] for one in maps if one["role"] == role) for role in ROLES}
+    words = ", ".join(f"{role.replace('mlp_', 'MLP ')} {value:.2f}" for role, value in middle.items())
+    others = median(one["other_blocks"]["typical"] for one in maps)
+    assert f"Median ρ (1: proportional): {words}; other blocks {others:.2f}. Untrained networks" in said.replace(
+        "−", "-"
+    )
 
 
 def test_a_model_of_one_block_has_no_control() -> None:
@@ -233,20 +239,22 @@ def test_a_model_of_one_block_has_no_control() -> None:
     for shares in ansatz["shares"].values():
         shares["beats_other_blocks"] = None
     entry = entry_of(ansatz=ansatz)
-    assert "other blocks" not in ansatz_sentence([entry])
+    assert "other blocks" not in ansatz_sentence([entry]).split("Untrained")[0]
     assert all(row[3] == "–" == row[5] for row in texts(ansatz_table(entry)))
     assert ansatz_sentence([entry_of()]) == ""
 
 
 def test_the_ansatz_of_several_is_named_and_of_many_a_range() -> None:
     entries = [entry_of(f"m{place}", ansatz=ansatz_section(place, holds=0.2 + 0.1 * place)) for place in range(7)]
-    shares = [(entry.record.ansatz or {})["shares"]["all"]["beats_null"] for entry in entries]
+    found = [(entry.record.ansatz or {})["shares"]["all"] for entry in entries]
+    shares = [one["beats_null"] for one in found]
     few = ansatz_sentence([*entries[:2], entry_of("without")])
-    for entry, share in zip(entries[:2], shares, strict=False):
-        assert f"{entry.name} {100 * share:.0f}% of 30" in few
-    assert "without" not in few and few.count("Gradients pass through the map") == 1
+    for entry, one in zip(entries[:2], found, strict=False):
+        beats = [f"{100 * one[key]:.0f}%" for key in ("beats_null", "beats_other_blocks")]
+        assert f"{entry.name} {' and '.join(beats)} of 30 (median ρ " in few
+    assert "without" not in few and few.count("Untrained networks") == 1
     many = ansatz_sentence(entries)
-    assert f"In 7 models {100 * min(shares):.0f}% to {100 * max(shares):.0f}% of maps" in many
+    assert f"({100 * min(shares):.0f}% to {100 * max(shares):.0f}%, median {100 * median(shares):.0f}%)" in many
     table = ansatz_of_many(entries)
     maps = (entries[3].record.ansatz or {})["maps"]
     assert texts(table)[3][4] == f"{median(one['typical']['value'] for one in maps if one['role'] == 'query'):.2f}"
