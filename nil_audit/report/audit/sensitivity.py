@@ -91,34 +91,50 @@ def _changes_words(entries: Sequence[Entry], alone: bool) -> str:
     moving = [facet for facet in facets if changed.intersection(_FACETS[facet])]
     still = [facet for facet in facets if facet not in moving]
     rest = f", not with {_either(still)}" if still else ""
-    who = "it" if alone else listing([one.name for one in entries])
-    each = [words for name in _WHERE if name in changed for words in _variant_words(name, entries, alone)]
-    return f"What is said of {who} changes with {listing(moving)}{rest}: {'; '.join(each)}"
+    who = "it" if alone else _either([one.name for one in entries])
+    return f"What is said of {who} changes with {listing(moving)}{rest}: {'; '.join(_clauses(entries, alone))}"
 
 
-def _variant_words(name: str, entries: Sequence[Entry], alone: bool) -> Iterator[str]:
-    """What else is said in one variant, a clause for models of which the same is."""
-    groups: dict[tuple[str, Any, Any], list[Entry]] = defaultdict(list)
-    for entry in entries:
-        asked, *others = _variants(entry)
-        for one in others:
-            for fact in one["changed"] if one["name"] == name else ():
-                groups[fact, asked["says"][fact], one["says"][fact]].append(entry)
-    for (fact, before, now), found in sorted(groups.items(), key=lambda item: list(_FACTS).index(item[0][0])):
-        if fact == "efficiency":
-            gaps = [(one, dict(_gaps(one)).get(name)) for one in found]
-            each = [estimate_text(gap) + ("" if alone else f" ({one.name})") for one, gap in gaps]
-            whose = "its typical" if alone else "typical"
-            yield f"{_WHERE[name]} {whose} efficiency moves by {listing(each)} nats"
-            continue
-        of = "" if alone else f" of {listing([one.name for one in found])}"
-        if fact == "excess":
-            whose = "its" if alone else "the"
-            yield f"{_WHERE[name]} {whose} AOFE-ratio{of} lies {now} its rotation null ({before} it as asked)"
-        elif fact == "one_token":
-            yield f"{_WHERE[name]} {'one' if now else 'no'} token carries over 5% of the trace{of}"
-        else:
-            yield f"{_WHERE[name]} intervals of the mean's size{of} {'hold' if now else 'are too narrow'}"
+def _clauses(entries: Sequence[Entry], alone: bool) -> Iterator[str]:
+    """What else is said: how far the efficiency moves by variant, then every other fact with where it changes."""
+    for name, where in _WHERE.items():
+        moved = [one for one in entries if "efficiency" in _changed_facts(one, name)]
+        if moved:
+            gaps = [f"{estimate_text(dict(_gaps(one)).get(name))} nats" for one in moved]
+            each = gaps if alone else [f"{gap} ({one.name})" for one, gap in zip(moved, gaps, strict=True)]
+            yield f"{where} {'its typical' if alone else 'typical'} efficiency moves by {listing(each)}"
+    where_else: dict[tuple[str, Any, Any, tuple[Entry, ...]], list[str]] = defaultdict(list)
+    for name, where in _WHERE.items():
+        groups: dict[tuple[str, Any, Any], list[Entry]] = defaultdict(list)
+        for entry in entries:
+            for fact, pair in _changed_facts(entry, name).items():
+                if fact != "efficiency":
+                    groups[fact, *pair].append(entry)
+        for what, found in groups.items():
+            where_else[*what, tuple(found)].append(where)
+    for (fact, before, now, models), places in where_else.items():
+        names = "" if alone else listing([one.name for one in models])
+        yield f"{listing(places)} {_fact_words(fact, before, now, names)}"
+
+
+def _fact_words(fact: str, before: Any, now: Any, names: str) -> str:
+    of = f" of {names}" if names else ""
+    if fact == "excess":
+        return f"{'the' if names else 'its'} AOFE-ratio{of} lies {now} its rotation null ({before} it as asked)"
+    if fact == "one_token":
+        return f"{'one' if now else 'no'} token carries over 5% of the trace{of}"
+    return f"intervals of the mean's size{of} {'hold' if now else 'are too narrow'}"
+
+
+def _changed_facts(entry: Entry, name: str) -> dict[str, tuple[Any, Any]]:
+    """The facts that are others in one variant, each as asked and there."""
+    asked, *others = _variants(entry)
+    return {
+        fact: (asked["says"][fact], one["says"][fact])
+        for one in others
+        if one["name"] == name
+        for fact in one["changed"]
+    }
 
 
 def _counts(entries: Sequence[Entry]) -> str:
