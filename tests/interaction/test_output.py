@@ -2,6 +2,9 @@
 
 import math
 import re
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -19,6 +22,7 @@ from nil_audit.interaction.jacobian import SEED, projection, window_agops
 from nil_audit.interaction.metrics import MEAN_METRICS, estimate
 from nil_audit.interaction.output import OutputAgop, measure_output
 from nil_audit.interaction.probe import Probe
+from nil_audit.processes import Team
 from nil_audit.shape.architecture import shape_from_config
 from nil_audit.source import Source
 from nil_audit.weights.checkpoint import Checkpoint
@@ -228,6 +232,36 @@ def test_out_of_memory_halves_the_batch_and_adds_nothing_twice(
     np.testing.assert_array_equal(found.products.gram, everything.products.gram)
     assert min(steps) >= 0
     assert sum(steps) == W * 8
+
+
+def test_processes_share_the_windows_and_find_the_same(everything: OutputAgop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three processes, played by threads that add up what each has read."""
+    here, meet, shared = threading.local(), threading.Barrier(3, timeout=60), {}
+    checkpoints = [checkpoint_of(tiny_model("llama").double()) for _ in range(3)]
+
+    class Played(Team):
+        def all_reduce(self, tensors: Sequence[torch.Tensor]) -> None:
+            shared[self.rank] = [tensor.clone() for tensor in tensors]
+            meet.wait()
+            for tensor, *parts in zip(tensors, *shared.values(), strict=True):
+                tensor.copy_(sum(parts))
+            meet.wait()
+
+        def broadcast(self, make: Callable[[], Any]) -> Any:
+            return make()
+
+    def work(rank: int) -> OutputAgop:
+        here.team = Played(rank=rank, size=3)
+        return measure_output(checkpoints[rank], PROBE, precision=0, batch_size=4)
+
+    monkeypatch.setattr(Team, "join", lambda: getattr(here, "team", None) or Team())
+    monkeypatch.setattr(output_module, "quiet_libraries", nullcontext)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(work, range(3)))
+    for one in found:
+        assert one.processes == 3
+        np.testing.assert_array_equal(one.products.gram, found[0].products.gram)
+        np.testing.assert_allclose(one.products.gram, everything.products.gram, rtol=1e-9)
 
 
 def test_a_window_that_does_not_fit_ends_the_run_with_what_to_do(
