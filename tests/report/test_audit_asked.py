@@ -351,6 +351,9 @@ def test_several_models_have_a_row_each_of_the_weights() -> None:
     )
     rows = {row[0].text: [cell.text for cell in row[1:]] for row in section.blocks[1].rows}
     assert set(rows) == {"org/a", "org/b"} and rows["org/b"][1] == "–" and rows["org/a"][-1] == "0.25"
+    old = [record_of(f"org/{name}") for name in "ab"]  # of the embedding alone, and no alignment
+    (table,) = tables_of(page_of(*old), "weights")[:1]
+    assert [column.label for column in table.columns] == ["Model", "AOFE-ratio", "of the embedding"]
 
 
 @given(data=st.data())

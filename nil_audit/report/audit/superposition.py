@@ -117,18 +117,17 @@ def superposition_table(entry: Entry) -> Table:
 
 def superposition_of_many(entries: Sequence[Entry]) -> Table:
     """The AOFE-ratios of the AGOP and of the weights of several models, and how alike these are, a row each."""
+    columns: dict[str, list[Cell]] = {
+        **{f"ρ {which}": [error_cell(_alignment(one, which, "typical")) for one in entries] for which in _TABLES},
+        "AOFE-ratio": [error_cell(one.record.metric("aofe_ratio")) for one in entries],
+        **{f"of the {which}": [_ratio_cell(one, which) for one in entries] for which in _TABLES},
+    }
+    known = {label: cells for label, cells in columns.items() if any(cell.value is not None for cell in cells)}
+    rho = "ρ, the correlation of WᵀW with a typical token's AGOP, and " if any("ρ" in label for label in known) else ""
     return table(
-        "The AGOP beside the weights: ρ, the correlation of WᵀW with a typical token's AGOP, and AOFE-ratios",
-        ("Model", "ρ embedding", "ρ unembedding", "AOFE-ratio", "of the embedding", "of the unembedding"),
-        [
-            (
-                entry.name,
-                *(error_cell(_alignment(entry, which, "typical")) for which in _TABLES),
-                error_cell(entry.record.metric("aofe_ratio")),
-                *(_ratio_cell(entry, which) for which in _TABLES),
-            )
-            for entry in entries
-        ],
+        f"The AGOP beside the weights: {rho}AOFE-ratios",
+        ("Model", *known),
+        [(entry.name, *cells) for entry, *cells in zip(entries, *known.values(), strict=True)],
     )
 
 
