@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 COMPARED = (HEADLINE, "typical_spread", "typical_sensitivity", "aofe_ratio", "excess", "tail")
 """Metrics of which the difference from the baseline is given."""
 
-LEAST = 0.005
-"""Nats below which the typical efficiency is not said to move: it is stated in two decimals, and rounding moves it."""
-
 Made = TypeVar("Made")
 Measurement = Callable[[], Mapping[str, Any]]
 
@@ -225,7 +222,7 @@ def _entry(
     """
     same_text = asked is not None and _same_text(found, asked)
     gaps = {} if asked is None else _differences(found, asked, pair=same_text)
-    says = _says(found, gaps.get(HEADLINE))
+    says = _says(found, gaps.get(HEADLINE), asked)
     return {
         "name": name,
         "probe": found["probe"]["name"],
@@ -261,16 +258,22 @@ def _differences(one: Mapping[str, Any], other: Mapping[str, Any], *, pair: bool
     }
 
 
-def _says(found: Mapping[str, Any], gap: Estimate | None) -> dict[str, Any]:
+def _says(found: Mapping[str, Any], gap: Estimate | None, asked: Mapping[str, Any] | None) -> dict[str, Any]:
     """What an audit states of a model.
 
     Args:
         found: Its interaction.
         gap: Its typical efficiency minus the baseline's; None: it is the baseline.
+        asked: The baseline's interaction: a typical efficiency within the interval that is stated of it is the same, be
+            a difference ever so certain where blocks are paired.
     """
     numbers = found["estimates"]["unbiased"]
     excess, rank, tail = (Estimate.from_dict(numbers[name]) for name in ("excess", "effective_rank", "tail"))
-    moved = gap is not None and gap.excludes_zero and abs(gap.value) >= LEAST
+    moved = False
+    if gap is not None and asked is not None:
+        stated = Estimate.from_dict(asked["estimates"]["unbiased"][HEADLINE]).interval
+        here = Estimate.from_dict(numbers[HEADLINE]).value
+        moved = gap.excludes_zero and stated is not None and not stated[0] <= here <= stated[1]
     return {
         "one_token": found["heaviest"]["token_share"] > ONE_TOKEN,
         "excess": against_null(excess, rank, found["products"]["width"]),
