@@ -104,8 +104,7 @@ def superposition_table(entry: Entry) -> Table:
         ]
         notes.append(
             "ρ: correlation of WᵀW with the AGOP, of directions and of the mean, both without their isotropic part; 0 ±"
-            f" {_null_sd(entry):.2g} with the same spectrum in a random basis. Gradients come through the unembedding,"
-            " which alone makes its ρ positive."
+            f" {_null_sd(entry):.2g} with the same spectrum in a random basis."
         )
     return table(
         f"{entry.name}: the AGOP beside the weights, unbiased ± standard errors; WᵀW has none",
