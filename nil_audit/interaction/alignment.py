@@ -7,6 +7,9 @@ rotation of both. Of A in a random orthogonal basis its mean is 0 and its varian
 traceless symmetric matrices, (n - 1)(n + 2)/2 dimensions, are irreducible under O(n), so that the mean over rotations
 of a squared projection is the squared norm over the dimension (Schur).
 
+The gradient of a map's input has come through the map itself: M = WᵀXW, X the mean outer product of the gradient with
+respect to its output. So ρ is above 0 in any network, and `through_map` is what it is for X in a random basis.
+
 Behind a norm, M = D S D with D = diag(γ), and where the norm takes the mean away also without rows' and columns' means:
 both matrices then live on n = d - 1 dimensions, and I is the projection on these.
 
@@ -32,6 +35,40 @@ _CHUNK_BYTES = 8 * 2**20
 def null_sd(dimensions: int) -> float:
     """Standard deviation of ρ where one of the matrices is in a random orthogonal basis of n dimensions."""
     return math.sqrt(2 / ((dimensions - 1) * (dimensions + 2)))
+
+
+def through_map(*, trace: float, square: float, rows: int, dimensions: int, rank: float) -> float:
+    """ρ of A = WᵀW and M = WᵀXW for X in a random orthogonal basis, to leading order: a ratio of expectations.
+
+    With b₁ = tr A, b₂ = ‖A‖², tr X = 1 and κ = ‖X‖², E X_ij X_kl = α δ_ij δ_kl + β (δ_ik δ_jl + δ_il δ_jk), where
+    β = (R κ - 1) / c, α = (R + 1 - 2 κ) / c, c = R (R - 1) (R + 2), so that
+
+        E <A, M> = b₂/R,   E ‖M‖² = (α + β) b₂ + β b₁²,   E tr(M)² = α b₁² + 2 β b₂.
+
+    κ is that for which M has the effective rank E tr(M)² / E ‖M‖² that it was measured to have. Where other maps read
+    the same input, M is the sum over all of them, each random for itself, and ρ is below this.
+
+    Args:
+        trace: b₁.
+        square: b₂.
+        rows: R, of W.
+        dimensions: n.
+        rank: tr(M)²/‖M‖².
+
+    Returns:
+        1 where no such X has so high a rank; NaN where noise leaves M without one, or A is isotropic.
+    """
+    excess = square - trace**2 / dimensions
+    if not (rank > 0 and excess > 0):
+        return math.nan
+    if rows < 2:
+        return 1.0
+    p, q = trace**2 - rank * square, (2 - rank) * square - rank * trace**2
+    kappa = min(1.0, max(1 / rows, ((rows + 1) * p - q) / (2 * p - rows * q)))
+    count = rows * (rows - 1) * (rows + 2)
+    alpha, beta = (rows + 1 - 2 * kappa) / count, (rows * kappa - 1) / count
+    size = (alpha + beta) * square + beta * trace**2 - (alpha * trace**2 + 2 * beta * square) / dimensions
+    return min(1.0, math.sqrt(excess / size) / rows)
 
 
 def squared(rows_Rd: torch.Tensor, norm: Norm) -> torch.Tensor:
@@ -72,19 +109,29 @@ class Moments:
     Attributes:
         counts: Vectors in each block, shape (K,).
         gram: <M_a0, M_b0> of the block means without their isotropic part, shape (K, K).
+        trace: tr M_a, shape (K,).
+        dimensions: n.
         inner: <A₀, M_a> with A₀ of norm 1, shape (J, K).
         total: M₀ of all blocks, shape (d, d), on the host.
     """
 
     counts: Array
     gram: Array
+    trace: Array
+    dimensions: int
     inner: Array
     total: torch.Tensor
 
     @property
     def size(self) -> float:
         """‖M₀‖ from products of different blocks; NaN where noise makes its square negative."""
-        return _size(self.gram, self.counts)
+        return math.sqrt(square) if (square := _between(self.gram, self.counts)) > 0 else math.nan
+
+    @property
+    def rank(self) -> float:
+        """tr(M)²/‖M‖², the effective rank of M, from products of different blocks."""
+        traces = _between(np.outer(self.trace, self.trace), self.counts)
+        return traces / (_between(self.gram, self.counts) + traces / self.dimensions)
 
     def correlations(self) -> list[Estimate]:
         """ρ of each fixed matrix, with jackknife errors over the blocks.
@@ -95,17 +142,18 @@ class Moments:
         def compute(keep: NDArray[np.bool_]) -> dict[str, float]:
             counts = self.counts[keep]
             numerators = self.inner[:, keep] @ counts / counts.sum()
-            size = _size(self.gram[np.ix_(keep, keep)], counts)
+            square = _between(self.gram[np.ix_(keep, keep)], counts)
+            size = math.sqrt(square) if square > 0 else math.nan
             return {str(index): float(one) / size for index, one in enumerate(numerators)}
 
         return list(over_blocks(compute, len(self.counts)).values())
 
 
-def _size(gram: Array, counts: Array) -> float:
+def _between(products: Array, counts: Array) -> float:
+    """The mean of products of block means over pairs of different blocks, weighted by their vectors."""
     pairs = np.outer(counts, counts)
     np.fill_diagonal(pairs, 0.0)
-    square = float((pairs * gram).sum() / pairs.sum())
-    return math.sqrt(square) if square > 0 else math.nan
+    return float((pairs * products).sum() / pairs.sum())
 
 
 def moments(sums: BlockSums, counts: Array, norm: Norm, fixed: Sequence[torch.Tensor]) -> Moments:
@@ -145,7 +193,14 @@ def moments(sums: BlockSums, counts: Array, norm: Norm, fixed: Sequence[torch.Te
         total -= total.mean(dim=0)
         total -= total.mean(dim=1, keepdim=True)
     gram -= torch.outer(trace, trace) / norm.dimensions
-    return Moments(counts=counts, gram=gram.numpy(), inner=inner.numpy(), total=_without_trace(total, norm))
+    return Moments(
+        counts=counts,
+        gram=gram.numpy(),
+        trace=trace.numpy(),
+        dimensions=norm.dimensions,
+        inner=inner.numpy(),
+        total=_without_trace(total, norm),
+    )
 
 
 def inner_products(one: Sequence[torch.Tensor], other: Sequence[torch.Tensor]) -> Array:

@@ -2,8 +2,9 @@
 
 Of a map with weight W behind a norm x = γ ⊙ n + a constant, A = W'ᵀW' with W' = W diag(γ), and M = diag(γ) G diag(γ),
 the AGOP of the loss with respect to n, G that of x; centred both where the norm takes the mean away (the ansatz:
-Radhakrishnan et al., Science 383, 2024). Gradients go through W itself, which alone makes ρ positive in any network;
-a stricter control is ρ of the same M with the A of other blocks' maps of the same role.
+Radhakrishnan et al., Science 383, 2024). Gradients go through W itself, which alone makes ρ positive: an untrained
+network beats the null of a random basis, and other blocks' maps of the same role too. So beside these stands what ρ is
+where the gradient comes back to the map's output in a random basis, which untrained networks do not beat.
 
 Shape legend: d channels, L decoder blocks.
 """
@@ -16,9 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from nil_audit.interaction.alignment import Moments, inner_products, moments, null_sd, squared, traceless
+from nil_audit.interaction.alignment import Moments, inner_products, moments, null_sd, squared, through_map, traceless
 from nil_audit.interaction.gradients import exact_matmul
-from nil_audit.interaction.maps import find_maps
+from nil_audit.interaction.maps import StreamMap, find_maps
 from nil_audit.interaction.place_totals import PlaceTotals
 from nil_audit.interaction.places import Place, decoder_blocks
 from nil_audit.stats.estimate import Estimate
@@ -42,6 +43,9 @@ class MapAlignment:
         null_sd: Standard deviation of ρ for the same spectrum in a random basis, whose mean is 0.
         other_typical: Median ρ of other blocks' maps with this block's direction AGOP; None: there are none.
         other_mean: The same with this block's AGOP.
+        through_typical: ρ where the gradient at the map's output is in a random basis, of M of this effective rank
+            (`nil_audit.interaction.alignment.through_map`), for the direction AGOP.
+        through_mean: The same for the AGOP.
     """
 
     depth: int
@@ -54,6 +58,8 @@ class MapAlignment:
     null_sd: float
     other_typical: float | None
     other_mean: float | None
+    through_typical: float
+    through_mean: float
 
     @property
     def beats_null(self) -> bool:
@@ -64,6 +70,11 @@ class MapAlignment:
     def beats_other_blocks(self) -> bool | None:
         """Whether the typical ρ is above that of other blocks' maps; None where there are none."""
         return None if self.other_typical is None else self.typical.value > self.other_typical
+
+    @property
+    def beats_through_map(self) -> bool:
+        """Whether the lower end of the interval is above ρ of a gradient that is random at the map's output."""
+        return self.typical.low is not None and self.typical.low > self.through_typical
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +109,11 @@ class Ansatz:
     def read(self, embedding: PlaceTotals, places: Sequence[PlaceTotals]) -> AnsatzReading:
         """ρ of every map with the typical and the mean AGOP of its input, and of other blocks' maps with the same."""
         with exact_matmul():
-            fixed = [traceless(squared(one.weight, one.norm), one.norm) for one in self._maps]
+            fixed, sizes = [], []
+            for one in self._maps:
+                whole = squared(one.weight, one.norm)
+                fixed.append(traceless(whole, one.norm))
+                sizes.append((float(whole.trace()), float(torch.linalg.matrix_norm(whole)) ** 2))
         found: list[tuple[Estimate, Estimate]] = [None] * len(fixed)  # type: ignore[list-item]
         at: dict[Place, tuple[Moments, Moments]] = {}
         for place, totals in zip(self.places, places, strict=True):
@@ -123,8 +138,12 @@ class Ansatz:
                 null_sd=null_sd(one.norm.dimensions),
                 other_typical=other_typical,
                 other_mean=other_mean,
+                through_typical=_through(one, size, at[one.place][0]),
+                through_mean=_through(one, size, at[one.place][1]),
             )
-            for one, (typical, mean), (other_typical, other_mean) in zip(self._maps, found, others, strict=True)
+            for one, size, (typical, mean), (other_typical, other_mean) in zip(
+                self._maps, sizes, found, others, strict=True
+            )
         )
         memory = sum(one.memory for one in places)
         return AnsatzReading(depths=self._depths, maps=maps, memory=memory, left_out=self._left_out)
@@ -150,6 +169,11 @@ class Ansatz:
             for index, pair in zip(members, zip(*pairs, strict=True), strict=True):
                 result[index] = pair
         return result
+
+
+def _through(one: StreamMap, size: tuple[float, float], found: Moments) -> float:
+    trace, square = size
+    return through_map(trace=trace, square=square, rows=one.count, dimensions=one.norm.dimensions, rank=found.rank)
 
 
 def ansatz_document(reading: AnsatzReading, *, blocks: int) -> dict[str, Any]:
@@ -185,16 +209,19 @@ def _map_document(one: MapAlignment) -> dict[str, Any]:
         "null_sd": one.null_sd,
         "beats_null": one.beats_null,
         "other_blocks": {"typical": one.other_typical, "mean": one.other_mean},
+        "through_map": {"typical": one.through_typical, "mean": one.through_mean},
+        "beats_through_map": one.beats_through_map,
     }
 
 
 def _shares(maps: Sequence[MapAlignment]) -> dict[str, Any]:
-    """How many maps, and the shares of them that beat the null and, where there are any, other blocks' maps."""
+    """How many maps, and the shares of them that beat each control."""
     beats = [own for one in maps if (own := one.beats_other_blocks) is not None]
     return {
         "maps": len(maps),
         "beats_null": _share([one.beats_null for one in maps]),
         "beats_other_blocks": _share(beats),
+        "beats_through_map": _share([one.beats_through_map for one in maps]),
     }
 
 

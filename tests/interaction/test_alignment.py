@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nil_audit.interaction.agop import BlockSums
-from nil_audit.interaction.alignment import inner_products, moments, null_sd, squared, traceless
+from nil_audit.interaction.alignment import inner_products, moments, null_sd, squared, through_map, traceless
 from nil_audit.interaction.norms import Norm, no_norm
 
 K, D, N = 16, 6, 9
@@ -125,6 +125,40 @@ def test_intervals_hold_the_truth_and_the_estimate_is_centred_on_it() -> None:
     errors = [value - truth for value, _ in found]
     assert abs(np.mean(errors)) < 4 * np.std(errors) / np.sqrt(len(errors)) + 0.002
     assert np.mean([se for _, se in found]) == pytest.approx(np.std(errors), rel=0.15)
+
+
+@pytest.mark.parametrize(("n", "rows", "kept"), [(20, 60, 60), (20, 60, 4), (20, 12, 5), (30, 30, 2)])
+def test_a_gradient_that_is_random_at_the_output_of_the_map_has_the_correlation_of_the_closed_form(
+    n: int, rows: int, kept: int
+) -> None:
+    """Over random bases of X, some of whose spectrum is kept, M = WᵀXW has this ρ with WᵀW, at its own rank."""
+    source = np.random.default_rng(rows + kept)
+    W = source.standard_normal((rows, n)) * np.geomspace(1, 0.3, n)
+    A = W.T @ W
+    A0 = A - np.trace(A) / n * np.eye(n)
+    spectrum = np.where(np.arange(rows) < kept, 1.0, 0.0)
+    values, squares, traces = [], [], []
+    for _ in range(150):
+        V = haar(source, rows) @ W
+        M = V.T * spectrum @ V
+        M0 = M - np.trace(M) / n * np.eye(n)
+        values.append(np.sum(A0 * M0) / np.linalg.norm(A0) / np.linalg.norm(M0))
+        squares.append(np.sum(M * M))
+        traces.append(np.trace(M) ** 2)
+    found = through_map(
+        trace=float(np.trace(A)),
+        square=float(np.sum(A * A)),
+        rows=rows,
+        dimensions=n,
+        rank=float(np.mean(traces) / np.mean(squares)),
+    )
+    assert found == pytest.approx(np.mean(values), abs=0.02)
+
+
+def test_what_no_gradient_at_the_output_can_give_is_not_held_against_a_map() -> None:
+    assert through_map(trace=3, square=4, rows=2, dimensions=5, rank=4.9) == 1
+    assert through_map(trace=3, square=9, rows=1, dimensions=5, rank=1) == 1
+    assert np.isnan(through_map(trace=5, square=5, rows=9, dimensions=5, rank=2))
 
 
 def test_noise_alone_has_no_correlation_rather_than_a_small_one() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from nil_audit.interaction.alignment import through_map
 from nil_audit.interaction.ansatz import Ansatz, ansatz_document
 from nil_audit.interaction.measure import Watcher, measure
 from nil_audit.interaction.probe import Probe
@@ -144,6 +145,13 @@ def rho(A: np.ndarray, means: list[np.ndarray], n: np.ndarray, identity: np.ndar
     return float(np.sum(A0 * total) / np.sqrt(np.sum(A0 * A0)) / np.sqrt(square))
 
 
+def effective_rank(means: list[np.ndarray], n: np.ndarray) -> float:
+    """tr(M)²/‖M‖² from products of different blocks."""
+    pair = [(a, b, n[a] * n[b]) for a in range(len(n)) for b in range(len(n)) if a != b]
+    traces = sum(w * np.trace(means[a]) * np.trace(means[b]) for a, b, w in pair)
+    return float(traces / sum(w * np.sum(means[a] * means[b]) for a, b, w in pair))
+
+
 def jackknife(A: np.ndarray, means: list[np.ndarray], n: np.ndarray, identity: np.ndarray) -> float:
     each = [rho(A, means[:a] + means[a + 1 :], np.delete(n, a), identity) for a in range(K)]
     return float(np.sqrt((K - 1) / K * np.sum((np.array(each) - np.mean(each)) ** 2)))
@@ -211,7 +219,18 @@ def test_every_correlation_agrees_with_float64_brute_force(name: str) -> None:
             assert one[kind]["value"] == pytest.approx(rho(squares[key], parts, n, identity), rel=1e-5), kind
             assert one[kind]["se"] == pytest.approx(jackknife(squares[key], parts, n, identity), rel=1e-4), kind
             assert one["other_blocks"][kind] == pytest.approx(rho(other, parts, n, identity), rel=1e-4, abs=1e-7)
+            rank = effective_rank(parts, n)
+            A = squares[key]
+            control = through_map(
+                trace=float(np.trace(A)),
+                square=float(np.sum(A * A)),
+                rows=what["rows"],
+                dimensions=round(np.trace(identity)),
+                rank=rank,
+            )
+            assert one["through_map"][kind] == pytest.approx(control, rel=1e-4)
         assert one["beats_null"] == (one["typical"]["low"] > 1.96 * what["null_sd"])
+        assert one["beats_through_map"] == (one["typical"]["low"] > one["through_map"]["typical"])
 
 
 def _order(block: nn.Module, read: Read, reads: list[Read]) -> tuple[int, int]:
@@ -228,6 +247,7 @@ def test_shares_count_the_maps_of_every_role() -> None:
         mine = [one for one in document["maps"] if role in ("all", one["role"])]
         assert shares["maps"] == len(mine)
         assert shares["beats_null"] == sum(one["beats_null"] for one in mine) / len(mine)
+        assert shares["beats_through_map"] == sum(one["beats_through_map"] for one in mine) / len(mine)
         better = [one["typical"]["value"] > one["other_blocks"]["typical"] for one in mine]
         assert shares["beats_other_blocks"] == sum(better) / len(mine)
     # 2 places a block, each 2 K matrices of d x d in float64, and the gradients of windows that change their block
