@@ -12,6 +12,7 @@ from nil_audit import __version__
 from nil_audit.auditing.measured import interaction_document, profile_document
 from nil_audit.auditing.record import Record, find_record, keep_record, renamed, verdict_document
 from nil_audit.auditing.subject import Subject
+from nil_audit.files import plain
 from nil_audit.processes import Team
 from nil_audit.progress import Progress, silent
 from nil_audit.score.kept import kept_scores
@@ -130,14 +131,13 @@ def _first_pass(base: Record, subject: Subject, probe: "Probe", progress: Progre
     from nil_audit.interaction.measure import measure
     from nil_audit.interaction.places import decoder_blocks, depths_that_fit
     from nil_audit.interaction.profile import Profile
-    from nil_audit.interaction.superposition import weight_superposition
-    from nil_audit.weights.checkpoint import embedding_weight
+    from nil_audit.interaction.superposition import Superposition
 
     settings, checkpoint = subject.settings, subject.checkpoint
     blocks, depths = len(decoder_blocks(checkpoint)), ()
     if inside := settings.profile + 2 * settings.ansatz:
         depths = Team.join().broadcast(lambda: depths_that_fit(checkpoint, inside))
-    watchers: dict[str, Any] = {}
+    watchers: dict[str, Any] = {"superposition": Superposition(checkpoint)}
     if settings.profile:
         watchers["profile"] = Profile(checkpoint, depths)
     if settings.ansatz:
@@ -186,11 +186,7 @@ def _first_pass(base: Record, subject: Subject, probe: "Probe", progress: Progre
         interaction=interaction_document(
             found, {"tokens": settings.tokens, "precision": settings.precision, "prefix": settings.prefix}
         ),
-        superposition={
-            "embedding": weight_superposition(embedding_weight(checkpoint.model)),
-            "unembedding": None,
-            "alignment": None,
-        },
+        superposition=plain(read["superposition"]),
         profile=profile_document(read["profile"], blocks=blocks) if settings.profile else None,
         ansatz=ansatz_document(read["ansatz"], blocks=blocks) if settings.ansatz else None,
         notes=tuple(notes),
