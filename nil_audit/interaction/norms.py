@@ -72,12 +72,11 @@ def find_norm(module: torch.nn.Module, like: torch.Tensor) -> Norm | None:
     normal = {"rms": _unit(read), "layer": _unit(read - read.mean(dim=1, keepdim=True))}
     first, second, _ = normal["rms"]
     scale = torch.where(first != 0, odd[0] / first, odd[1] / second)
-    tolerance = max(1e-4, 8 * torch.finfo(up.dtype).eps) * float(scale.abs().max())
-    kinds: tuple[Literal["rms", "layer"], ...] = ("rms", "layer")
-    for kind in kinds:
-        if torch.allclose(odd, scale * normal[kind], rtol=0, atol=6 * tolerance):
-            return Norm(kind=kind, scale=scale)
-    return None
+    errors: dict[Literal["rms", "layer"], float] = {"rms": 0.0, "layer": 0.0}
+    for kind in errors:
+        errors[kind] = float((odd - scale * normal[kind]).norm() / odd.norm())
+    best = min(errors, key=lambda kind: errors[kind])
+    return Norm(kind=best, scale=scale) if errors[best] < max(1e-4, 8 * torch.finfo(up.dtype).eps) else None
 
 
 def _unit(rows: torch.Tensor) -> torch.Tensor:

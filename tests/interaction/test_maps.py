@@ -252,6 +252,12 @@ def _layer(width: int) -> nn.Module:
     return norm
 
 
+def _outlier(norm: nn.Module) -> nn.Module:
+    """One channel of a trained norm is often scaled far more than the others."""
+    norm.weight.data[2] = 40.0
+    return norm
+
+
 def _rms(width: int) -> nn.Module:
     norm = nn.RMSNorm(width, eps=1e-5)
     nn.init.normal_(norm.weight)
@@ -266,6 +272,7 @@ def _rms(width: int) -> nn.Module:
         (_rms, "rms", lambda norm: norm.weight),
         (Plus, "rms", lambda norm: 1 + norm.weight.float()),
         (_layer, "layer", lambda norm: norm.weight),
+        (lambda width: _outlier(_layer(width)), "layer", lambda norm: norm.weight),
         (lambda width: nn.LayerNorm(width, elementwise_affine=False), "layer", None),
         (lambda width: nn.RMSNorm(width, elementwise_affine=False), "rms", None),
     ],
