@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rich.console import Console
 
 from nil_audit.auditing.depth import depth_trends
@@ -201,6 +203,28 @@ def test_the_profile_frame_holds_every_number_of_every_block() -> None:
             assert frame[prefix + name].tolist() == [row["value"] for row in rows]
             assert frame[f"{prefix}{name}_se"].tolist() == [row["se"] for row in rows]
     assert profile_frame([bare_record()]).empty
+
+
+@given(data=st.data())
+@settings(max_examples=5, deadline=None)
+def test_any_number_may_be_undefined(data: st.DataObject) -> None:
+    profile, ansatz = profile_section(blocks=3), ansatz_section(blocks=3)
+    found = [one for row in profile["rows"] for kind in row["estimates"].values() for one in kind.values()]
+    found += [one[kind] for one in ansatz["maps"] for kind in ("typical", "mean")]
+    for place in data.draw(st.sets(st.integers(0, len(found) - 1))):
+        found[place] |= dict.fromkeys(found[place])
+    if data.draw(st.booleans()):
+        for one in ansatz["maps"]:
+            one["typical"] |= dict.fromkeys(one["typical"])
+    for row in profile["rows"][: data.draw(st.integers(0, 3))]:
+        row["products"]["direction_gram"] = (-np.eye(16) - 1).tolist()
+    entry = entry_of(profile=profile, ansatz=ansatz)
+    said = [ansatz_sentence([entry] * 7)]
+    for entries in ([entry], [entry] * 2):
+        tables = [profile_table(entry), profile_summary_table(entries), ansatz_table(entry), ansatz_of_many(entries)]
+        said += [text for table in (*tables, ansatz_block_table(entry)) for row in texts(table) for text in row]
+        said += [profile_sentence(entries), ansatz_sentence(entries)]
+    assert not any(re.search(r"\b(nan|None)\b", text) for text in said)
 
 
 def test_files_of_an_audit_hold_them_only_where_a_record_does() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
+from nil_audit.interaction.metrics import rotation_scatter
 from nil_audit.report.audit.ansatz import checked, correlation, role_name, roles
 from nil_audit.report.audit.profile import profiled, row_estimate
 from nil_audit.report.audit.ranking import Entry
@@ -44,7 +45,8 @@ def profile_figure(entries: Sequence[Entry]) -> Figure | None:
         profile_plot(found),
         caption=f"The gradient at the input of each decoder block of {which}: the numbers of a typical token and of the"
         f" mean, whose efficiency and rank share an axis. Ranks and trace are on logarithmic axes.{bands} Dashed: the"
-        " rotation null, the AOFE-ratio of the same spectrum in a random basis.",
+        " rotation null, the mean AOFE-ratio of the same spectrum in random bases; shaded: 95% of these"
+        f"{' (where they scatter most)' if len(found) > 1 else ''}.",
         description=f"Eight panels of lines over relative depth: efficiency, rank, tail, trace and AOFE-ratio of"
         f" {which}.",
         narrow=profile_plot(found, phone=True),
@@ -79,10 +81,15 @@ def _which(entries: Sequence[Entry]) -> tuple[str, bool]:
 
 def _profile(entry: Entry) -> Profile:
     rows = (entry.record.profile or {})["rows"]
+    numbers = {name: [row_estimate(row, name) for row in rows] for name in (*PANELS, NULL)}
     return Profile(
         name=entry.name,
         depth=[row["relative"] for row in rows],
-        numbers={name: [row_estimate(row, name) for row in rows] for name in (*PANELS, NULL)},
+        numbers=numbers,
+        scatter=[
+            rotation_scatter(rank.value, row["products"]["width"]) if rank else math.nan
+            for rank, row in zip(numbers["effective_rank"], rows, strict=True)
+        ],
     )
 
 

@@ -4,13 +4,23 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from matplotlib.patches import Patch
-
-from nil_audit.report.plots.over_depth import Series, dashed, draw, draw_dashed, entitle, fit_axis, grid, key, looks
+from nil_audit.report.plots.over_depth import (
+    SHADE,
+    Series,
+    Z,
+    dashed,
+    draw,
+    draw_dashed,
+    entitle,
+    fit_axis,
+    grid,
+    key,
+    looks,
+    random_bases,
+)
 from nil_audit.report.plots.palette import MUTED
 from nil_audit.report.plots.style import Drawing, plot_style
 
-_Z = 1.96
 CONTROLLED = 2
 """Models up to which other blocks' maps are drawn too: the lines of more cannot be told apart."""
 
@@ -44,10 +54,10 @@ def ansatz_over_depth(models: Sequence[Correlations], roles: Mapping[str, str], 
         columns = 2 if phone else len(roles) if len(roles) <= 5 else math.ceil(len(roles) / 2)
         figure, panels = grid(len(roles), columns, phone=phone)
         controlled = len(models) <= CONTROLLED and any(one.others for one in models)
-        null = _Z * max(one.null_sd for one in models)
+        null = Z * max(one.null_sd for one in models)
         for axes, (role, words) in zip(panels, roles.items(), strict=True):
             entitle(axes, words)
-            axes.axhspan(-null, null, color=MUTED, alpha=0.16, lw=0, zorder=0)
+            axes.axhspan(-null, null, color=MUTED, alpha=SHADE, lw=0, zorder=0)
             for one, look in zip(models, looks(len(models)), strict=True):
                 if role in one.own:
                     draw(axes, one.own[role], look)
@@ -64,7 +74,7 @@ def ansatz_over_depth(models: Sequence[Correlations], roles: Mapping[str, str], 
             [one.name for one in models],
             others=[
                 *([dashed("other blocks' maps", len(models))] if controlled else []),
-                Patch(color=MUTED, alpha=0.16, lw=0, label="a random basis, 95%"),
+                random_bases(),
             ],
             phone=phone,
         )

@@ -20,6 +20,10 @@ from nil_audit.stats.estimate import Estimate
 
 NAMED = 6
 """Models that are told apart by colour, marker and name; more are thin lines of one colour."""
+Z = 1.96
+"""Standard deviations on either side that hold 95% of random bases."""
+SHADE = 0.16
+"""How opaque the shade is where these lie."""
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _LONGEST = 30
 """Characters of a model's name at most."""
@@ -205,3 +209,8 @@ def dashed(words: str, models: int) -> Line2D:
     """The key to what is drawn dashed."""
     colour = LINE if models == 1 or models > NAMED else MUTED
     return Line2D([], [], color=colour, lw=0.9, ls=(0, (3, 2)), label=words)
+
+
+def random_bases() -> Patch:
+    """The key to what is shaded."""
+    return Patch(color=MUTED, alpha=SHADE, lw=0, label="95% of random bases")

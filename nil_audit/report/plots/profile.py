@@ -3,7 +3,23 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nil_audit.report.plots.over_depth import Series, dashed, draw, draw_dashed, entitle, fit_axis, grid, key, looks
+import numpy as np
+from numpy.typing import NDArray
+
+from nil_audit.report.plots.over_depth import (
+    SHADE,
+    Series,
+    Z,
+    dashed,
+    draw,
+    draw_dashed,
+    entitle,
+    fit_axis,
+    grid,
+    key,
+    looks,
+    random_bases,
+)
 from nil_audit.report.plots.palette import MUTED
 from nil_audit.report.plots.style import Drawing, plot_style
 from nil_audit.stats.estimate import Estimate
@@ -32,11 +48,13 @@ class Profile:
         name: Of the model, no other's.
         depth: l / L of each block measured, rising.
         numbers: Of each of `PANELS`, and of `NULL`, the estimates at these; None where one is undefined.
+        scatter: Standard deviation of the AOFE-ratio between random bases; NaN where it is undefined.
     """
 
     name: str
     depth: Sequence[float]
     numbers: Mapping[str, Sequence[Estimate | None]]
+    scatter: Sequence[float]
 
     def series(self, name: str) -> Series:
         """One of its numbers."""
@@ -60,16 +78,25 @@ def depth_profile(profiles: Sequence[Profile], *, phone: bool = False) -> Drawin
                 draw(axes[name], one.series(name), look)
         for one, look in zip(profiles, own, strict=True):
             draw_dashed(axes["aofe_ratio"], one.series(NULL), look)
+        places, half = _scatter(profiles)
         axes["excess"].axhline(0.0, color=MUTED, lw=0.8, ls=(0, (3, 2)), zorder=1)
+        axes["excess"].fill_between(places, -half, half, color=MUTED, alpha=SHADE, lw=0, zorder=0)
         alone = [(name,) for name in PANELS if not any(name in pair for pair in _SHARED)]
         for group in (*_SHARED, *alone):
             drawn = [one.series(name) for one in profiles for name in (*group, *((NULL,) * (group == ("aofe_ratio",))))]
-            zero = (0.0,) if group in (("excess",), ("tail",)) else ()
-            fit_axis([axes[name] for name in group], drawn, log=group[0] in _LOGARITHMIC, also=zero)
+            also = {"tail": (0.0,), "excess": (-half.max(), half.max())}.get(group[0], ())
+            fit_axis([axes[name] for name in group], drawn, log=group[0] in _LOGARITHMIC, also=also)
         key(
             figure,
             [one.name for one in profiles],
-            others=[dashed("rotation null of the AOFE-ratio", len(profiles))],
+            others=[dashed("rotation null of the AOFE-ratio", len(profiles)), random_bases()],
             phone=phone,
         )
         return figure
+
+
+def _scatter(profiles: Sequence[Profile]) -> tuple[list[float], NDArray[np.float64]]:
+    """How far about the null 95% of random bases lie, where they scatter most: depths, and the half of it at each."""
+    places = sorted({place for one in profiles for place in one.depth})
+    halves = [Z * np.interp(places, one.depth, one.scatter, left=np.nan, right=np.nan) for one in profiles]
+    return places, np.nanmax(np.vstack(halves), axis=0, initial=0.0)

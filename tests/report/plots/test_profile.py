@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from nil_audit.auditing.record import Record
+from nil_audit.interaction.metrics import rotation_scatter
 from nil_audit.report.audit.depth_figures import ansatz_figure, ansatz_plot, profile_figure, profile_plot
 from nil_audit.report.audit.ranking import Entry
 from nil_audit.report.plots import style
@@ -24,7 +25,7 @@ from nil_audit.report.plots.palette import LINE, PAPER
 from nil_audit.report.plots.profile import PANELS
 from tests.drawn import lighten
 from tests.report.plots.measured import assert_readable
-from tests.report.records import bare_record
+from tests.report.records import CHANNELS, bare_record
 from tests.report.sections import ROLES, ansatz_section, profile_section, record_with
 
 COUNTS = (6, 12, 2, 4, 7, 3, 5, 8)
@@ -95,7 +96,8 @@ def test_every_number_of_a_model_is_drawn_at_its_depth_with_its_band() -> None:
         (line,) = curves(axes)
         assert np.asarray(line.get_xdata()).tolist() == [place / 6 for place in range(6)]
         assert np.asarray(line.get_ydata()).tolist() == numbers(rows, name)
-        (band,) = axes.collections
+        band = axes.collections[0]
+        assert len(axes.collections) == 1 + (name == "excess")
         ends = {round(float(y), 12) for y in band.get_paths()[0].vertices[:, 1]}
         wanted = [row["estimates"]["unbiased"][name][end] for row in rows for end in ("low", "high")]
         assert ends == {round(one, 12) for one in wanted}
@@ -104,8 +106,13 @@ def test_every_number_of_a_model_is_drawn_at_its_depth_with_its_band() -> None:
         assert to_hex(line.get_color()) == LINE
     (null,) = curves(panel(figure, PANELS["aofe_ratio"]), dashed=True)
     assert np.asarray(null.get_ydata()).tolist() == numbers(rows, "rotation_null")
-    zero = [line for line in panel(figure, PANELS["excess"]).lines if set(line.get_ydata()) == {0.0}]
-    assert len(zero) == 1
+    excess = panel(figure, PANELS["excess"])
+    assert len([line for line in excess.lines if set(line.get_ydata()) == {0.0}]) == 1
+    # tests/interaction/test_metrics.py holds the scatter against simulated bases.
+    halves = [1.96 * rotation_scatter(rank, CHANNELS) for rank in numbers(rows, "effective_rank")]
+    shade = excess.collections[1].get_paths()[0].vertices[:, 1]
+    assert {round(float(y), 12) for y in shade} == {round(y, 12) for half in halves for y in (-half, half)}
+    assert excess.get_ylim()[0] < -max(halves) and max(halves) < excess.get_ylim()[1]
 
 
 def test_the_typical_token_and_the_mean_share_an_axis() -> None:
@@ -130,7 +137,7 @@ def test_models_are_told_apart_and_all_can_be_read(models: int, phone: bool) -> 
     assert len({line.get_marker() for line in lines}) == (models if told else 1)
     assert len(figure.axes[0].collections) == (models if models <= 6 else 0)
     assert keys[: models if told else 0] == [f"model-{place}-of-a-long-name" for place in range(models * told)]
-    assert keys[-1] == "rotation null of the AOFE-ratio"
+    assert keys[-2:] == ["rotation null of the AOFE-ratio", "95% of random bases"]
 
 
 def brightness(colour: str) -> float:
