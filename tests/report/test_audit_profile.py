@@ -269,13 +269,13 @@ def test_a_model_of_one_block_has_no_control() -> None:
 
 
 def test_the_ansatz_of_several_is_named_and_of_many_a_range() -> None:
-    entries = [entry_of(f"m{place}", ansatz=ansatz_section(place, holds=0.2 + 0.1 * place)) for place in range(7)]
+    entries = [entry_of(f"m{place}", ansatz=ansatz_section(place, 2, holds=0.2 + 0.1 * place)) for place in range(7)]
     found = [(entry.record.ansatz or {})["shares"]["all"] for entry in entries]
     shares = [one["beats_null"] for one in found]
     few = ansatz_sentence([*entries[:2], entry_of("without")])
     for entry, one in zip(entries[:2], found, strict=False):
         beats = [f"{100 * one[key]:.0f}%" for key in ("beats_null", "beats_other_blocks")]
-        assert f"{entry.name} {' and '.join(beats)} of 30 (median ρ " in few
+        assert f"{entry.name} {' and '.join(beats)} of 10 (median ρ " in few
     assert "without" not in few and few.count("Untrained networks") == 1
     many = ansatz_sentence(entries)
     assert f"({100 * min(shares):.0f}% to {100 * max(shares):.0f}%, median {100 * median(shares):.0f}%)" in many
