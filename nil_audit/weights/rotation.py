@@ -4,7 +4,7 @@ With Q orthogonal, every vector x of the stream becomes x Q. What writes to the 
 it by Qᵀ; a norm's scale, which no rotation passes, is folded into the maps that read the norm's output (SliceGPT, arXiv
 2401.15024). The mean that a LayerNorm subtracts stays in the stream, since the embedding's size is measured: its norm
 is told the direction that (1, ..., 1) has in the new basis. Where a norm writes to the stream itself (Gemma 2, OLMo 2,
-Bloom) its scale is a linear map, and is turned as such.
+OPT-350m) its scale is a linear map, and is turned as such.
 
 Shape legend: d channels of the stream, e of another basis, V vocabulary, T tokens.
 """
@@ -70,13 +70,13 @@ def _short_text(checkpoint: Checkpoint) -> torch.Tensor:
 
 def _matrices(stream: Stream, kind: Rotation, seed: int, name: str) -> dict[str, torch.Tensor]:
     """Q of each basis that is turned, in float64 on the host; the same for bases of one width."""
-    found = {}
-    for basis in stream.turned:
-        matrix = rotation(kind, width := stream.widths[basis], seed)
+    of_width = {}
+    for width in {stream.widths[basis] for basis in stream.turned}:
+        matrix = rotation(kind, width, seed)
         if matrix is None:
             raise RotationError(f"No Hadamard matrix of order {width}, the width of {name}, is known here.")
-        found[basis] = torch.from_numpy(matrix)
-    return found
+        of_width[width] = torch.from_numpy(matrix)
+    return {basis: of_width[stream.widths[basis]] for basis in stream.turned}
 
 
 @dataclass(frozen=True)
