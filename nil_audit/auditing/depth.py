@@ -1,12 +1,15 @@
 """What a depth profile's numbers do from a model's first blocks to its last, with paired errors.
 
 The highest and the lowest of thirty blocks are chosen by their noise, so the contrasts here are fixed beforehand: the
-means over the first, the middle and the last third of the blocks, and their differences. The gradients at all depths
-are of the same text, so each block of text is left out of all of them at once, and what the parts share cancels.
+first block, whose input is the embedding itself, the means over the first, the middle and the last third of the others,
+and the differences of these. The gradients at all depths are of the same text, so each block of text is left out of all
+of them at once, and what the parts share cancels.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -20,53 +23,37 @@ from nil_audit.stats.jackknife import over_blocks
 FOLLOWED = ("typical_efficiency", "rank_part", "sensitivity_part", "tail", "excess")
 """What is followed over the depth, in nats, the excess without a unit. The rank part ½ ln r(U) and the sensitivity part
 -ln(typical sensitivity) add up to the typical efficiency, and so do their contrasts."""
-_NUMBERS = ("first", "middle", "last", "first_to_middle", "middle_to_last", "first_to_last")
 
-Part = Literal["first", "middle", "last"]
+Part = Literal["start", "first", "middle", "last"]
+"""The first block, and thirds of the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trend:
-    """One number over the depth: its means over three parts of the blocks, and how these differ.
+    """One number over the depth.
 
     Attributes:
-        first: Over the first part.
-        last: Over the last part.
-        first_to_last: Last minus first, paired.
-        middle: Over the blocks between; None where there are none.
-        first_to_middle: Middle minus first, paired.
-        middle_to_last: Last minus middle, paired.
+        means: By part, from the first block on; a model of few blocks lacks some.
+        changes: By two parts the later one's mean minus the earlier one's, paired.
     """
 
-    first: Estimate
-    last: Estimate
-    first_to_last: Estimate
-    middle: Estimate | None = None
-    first_to_middle: Estimate | None = None
-    middle_to_last: Estimate | None = None
+    means: Mapping[Part, Estimate]
+    changes: Mapping[tuple[Part, Part], Estimate]
 
     @property
     def lowest(self) -> Part | None:
         """The part that lies below every other one, each time by a 95% interval that excludes zero; None: none does."""
-        early, late, whole = map(_direction, (self.first_to_middle, self.middle_to_last, self.first_to_last))
-        if self.middle is None:
-            early = late = whole
-        if early > 0 and whole > 0:
-            return "first"
-        if late < 0 and whole < 0:
-            return "last"
-        return "middle" if early < 0 < late else None
+        higher: Counter[Part] = Counter()
+        for (early, late), change in self.changes.items():
+            if change.excludes_zero:
+                higher[early if change.value > 0 else late] += 1
+        found = [part for part, count in higher.items() if count == len(self.means) - 1]
+        return found[0] if found else None
 
 
-def _direction(change: Estimate | None) -> int:
-    if change is None or not change.excludes_zero:
-        return 0
-    return 1 if change.value > 0 else -1
-
-
-def outer(depths: int) -> int:
-    """Blocks in the first and in the last part: a third of them, rounded, and one at least."""
-    return max(1, round(depths / 3))
+def outer(others: int) -> int:
+    """Blocks in the first and in the last part of those after the first block: a third, rounded, and one at least."""
+    return max(1, round(others / 3))
 
 
 def depth_trends(profile: Mapping[str, Any]) -> dict[str, Trend]:
@@ -77,28 +64,48 @@ def depth_trends(profile: Mapping[str, Any]) -> dict[str, Trend]:
 
     Returns:
         A trend for each of `FOLLOWED`, NaN where noise leaves a number undefined at some depth; empty of a profile of
-        one depth, or without its products.
+        one depth.
     """
-    products = [block_products(row["products"]) for row in profile["rows"] if "products" in row]
+    products = [block_products(row["products"]) for row in profile["rows"]]
     if len(products) < 2:
         return {}
-    size = outer(len(products))
-    between = len(products) - 2 * size
+    parts = _parts([row["depth"] for row in profile["rows"]])
+    pairs = list(combinations(parts, 2))
 
     def compute(keep: NDArray[np.bool_]) -> dict[str, float]:
         values = np.array([_followed(unbiased_metrics(one.keep(keep))) for one in products])
-        first, last = values[:size].mean(axis=0), values[-size:].mean(axis=0)
-        middle = values[size:-size].mean(axis=0) if between else np.full_like(first, np.nan)
-        numbers = (first, middle, last, middle - first, last - middle, last - first)
+        means = {part: values[rows].mean(axis=0) for part, rows in parts.items()}
+        numbers = {(part,): mean for part, mean in means.items()} | {
+            (early, late): means[late] - means[early] for early, late in pairs
+        }
         return {
-            f"{part} {name}": float(value)
-            for part, found in zip(_NUMBERS, numbers, strict=True)
+            " ".join((name, *which)): float(value)
+            for which, found in numbers.items()
             for name, value in zip(FOLLOWED, found, strict=True)
         }
 
     found = over_blocks(compute, products[0].blocks)
-    parts = [part for part in _NUMBERS if between or "middle" not in part]
-    return {name: Trend(**{part: found[f"{part} {name}"] for part in parts}) for name in FOLLOWED}
+    return {
+        name: Trend(
+            means={part: found[f"{name} {part}"] for part in parts},
+            changes={(early, late): found[f"{name} {early} {late}"] for early, late in pairs},
+        )
+        for name in FOLLOWED
+    }
+
+
+def _parts(depths: Sequence[int]) -> dict[Part, slice]:
+    """The places of each part among the depths of a profile; the first block is a part where it was measured."""
+    start = int(depths[0] == 0)
+    others = len(depths) - start
+    size = outer(others)
+    ends: dict[Part, tuple[int, int]] = {
+        "start": (0, start),
+        "first": (start, start + size),
+        "middle": (start + size, len(depths) - size),
+        "last": (max(start + size, len(depths) - size), len(depths)),
+    }
+    return {part: slice(*place) for part, place in ends.items() if place[0] < place[1]}
 
 
 def _followed(metrics: Mapping[str, float]) -> tuple[float, ...]:

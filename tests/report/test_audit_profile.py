@@ -77,31 +77,38 @@ def turned(profile: Mapping[str, Any]) -> dict[str, Any]:
     return {**profile, "rows": rows}
 
 
-def test_the_sentence_states_the_change_from_the_first_third_to_the_last_and_its_parts() -> None:
-    profile = profile_section(blocks=6)
+def test_the_sentence_states_both_changes_and_their_parts() -> None:
+    profile = profile_section(blocks=7)
     said = profile_sentence([entry_of(profile=profile)])
     efficiency = unbiased(profile, "typical_efficiency")
     spread = 0.5 * np.log(unbiased(profile, "typical_rank"))
-    change = np.mean(efficiency[4:]) - np.mean(efficiency[:2])
-    by_spread = np.mean(spread[4:]) - np.mean(spread[:2])
-    assert change < 0
-    interval = depth_trends(profile)["typical_efficiency"].first_to_last.interval
-    assert interval is not None
-    found = numbers(said)
-    assert found[:5] == pytest.approx([-change, -interval[1], -interval[0], by_spread, change - by_spread], abs=0.00501)
-    assert said.startswith("Over the 6 blocks typical efficiency falls by")
-    parts = [np.mean(efficiency[start : start + 2]) for start in (0, 2, 4)]
-    lowest = ("first", "middle", "last")[int(np.argmin(parts))]
-    assert f"it is lowest in the {lowest} third" in said
-    assert found[5] == pytest.approx(min(parts), abs=0.00501)
+    trend = depth_trends(profile)["typical_efficiency"]
+    wanted: list[float] = []
+    for pair, early, late in ((("start", "first"), [0], [1, 2]), (("first", "last"), [1, 2], [5, 6])):
+        change = np.mean([efficiency[one] for one in late]) - np.mean([efficiency[one] for one in early])
+        by_spread = np.mean([spread[one] for one in late]) - np.mean([spread[one] for one in early])
+        interval = trend.changes[pair].interval
+        assert interval is not None and change < 0
+        wanted += [-change, -interval[1], -interval[0], by_spread, change - by_spread]
+    assert numbers(said)[:10] == pytest.approx(wanted, abs=0.00501)
+    assert said.startswith("Over the 7 blocks typical efficiency falls by")
+    assert "nats from the first to the first third of the others (" in said and "nats to the last third (" in said
+    parts = [np.mean([efficiency[one] for one in rows]) for rows in ([0], [1, 2], [3, 4], [5, 6])]
+    lowest = ("the first", "the first third of the others", "the middle third", "the last third")[int(np.argmin(parts))]
+    assert f"it is lowest in {lowest}, " in said
+    assert numbers(said)[10] == pytest.approx(min(parts), abs=0.00501)
     tail = unbiased(profile, "tail")
-    assert f"The tail falls by {np.mean(tail[:2]) - np.mean(tail[4:]):.2f}" in said
+    assert f"The tail falls by {tail[0] - np.mean(tail[1:3]):.2f}" in said
+    assert f"nats, then falls by {np.mean(tail[1:3]) - np.mean(tail[5:]):.2f}" in said
 
 
 def test_a_rise_is_called_one_and_noise_is_not() -> None:
-    rising = profile_sentence([entry_of(profile=turned(profile_section(blocks=6)))])
-    assert "typical efficiency rises by" in rising and "The tail rises by" in rising
-    flat = profile_section(blocks=4)
+    profile = turned(profile_section(blocks=2))
+    first, second = unbiased(profile, "typical_efficiency")
+    rising = profile_sentence([entry_of(profile=profile)])
+    assert f"typical efficiency rises by {second - first:.2f} [" in rising and "falls" not in rising
+    assert "The tail rises by" in rising
+    flat = profile_section(blocks=3)
     flat["rows"] = [{**row, **{key: flat["rows"][0][key] for key in ("estimates", "products")}} for row in flat["rows"]]
     for place, row in enumerate(flat["rows"]):
         products = copy.deepcopy(row["products"])
@@ -109,7 +116,7 @@ def test_a_rise_is_called_one_and_noise_is_not() -> None:
         products["log_norm"] = (np.array(products["log_norm"]) + noise - noise.mean()).tolist()
         row["products"] = products
     said = profile_sentence([entry_of(profile=flat)])
-    assert "typical efficiency does not change by more than noise (0.00 [" in said and "lowest" not in said
+    assert said.count("does not change by more than noise (0.00 [") == 4 and "lowest" not in said
 
 
 def test_blocks_on_either_side_of_the_null_are_counted_by_their_intervals() -> None:
@@ -126,45 +133,43 @@ def test_blocks_on_either_side_of_the_null_are_counted_by_their_intervals() -> N
 def test_two_blocks_are_no_thirds_and_one_has_no_trend() -> None:
     two, one = profiles(2, 1)
     said = profile_sentence([two])
-    assert "from the first to the last" in said and "third" not in said
-    assert [row[0] for row in texts(profile_summary_table([two]))] == ["First", "Last", "Last − first"]
+    assert "nats from the first to the second (" in said and "third" not in said and "then" not in said
+    assert [row[0] for row in texts(profile_summary_table([two]))] == ["First block", "Second", "To second"]
     assert profile_sentence([one]) == "" == profile_sentence([entry_of()])
-    assert len(profile_table(one).rows) == 1
+    assert len(profile_table(one).rows) == 1 and not profile_summary_table([one]).rows
 
 
 def test_of_several_models_each_is_named_and_of_many_they_are_counted() -> None:
-    entries = [*profiles(6, 12), entry_of("without")]
+    entries = [*profiles(7, 3), entry_of("without")]
     said = profile_sentence(entries)
-    for entry in entries[:2]:
-        efficiency = unbiased(entry.record.profile or {}, "typical_efficiency")
-        size = len(efficiency) // 3
-        change = np.mean(efficiency[:size]) - np.mean(efficiency[-size:])
-        assert f"{entry.name} falls by {change:.2f} [" in said
+    for entry, first, last in zip(entries, ([1, 2], [1]), ([5, 6], [2]), strict=False):
+        efficiency = np.array(unbiased(entry.record.profile or {}, "typical_efficiency"))
+        step, then = efficiency[0] - efficiency[first].mean(), efficiency[first].mean() - efficiency[last].mean()
+        assert re.search(rf"{entry.name} falls by {step:.2f} \[[^]]*\], then falls by {then:.2f} \[", said)
     assert "without" not in said
-    assert profile_sentence([entries[0], entries[2]]).startswith("Over the 6 blocks of model-of-6-blocks typical")
-    up = entry_of("up", profile=turned(profile_section(blocks=6)))
-    counted = profile_sentence([*[entries[0]] * 6, up])
-    assert "rises in 1 and falls in 6 of 7 models" in counted
+    assert profile_sentence([entries[0], entries[2]]).startswith("Over the 7 blocks of model-of-7-blocks typical")
+    up = entry_of("up", profile=turned(profile_section(blocks=3)))
+    counted = profile_sentence([*[entries[1]] * 6, up])
+    assert (
+        "rises in 1 and falls in 6 of 7 models; it is lowest in the first block for 1 and in the last third" in counted
+    )
 
 
 def test_the_summary_of_one_model_adds_up() -> None:
-    entry = profiles(6)[0]
+    entry = profiles(7)[0]
     table = profile_summary_table([entry])
     efficiency = unbiased(entry.record.profile or {}, "typical_efficiency")
     rows = {row[0].text: row for row in table.rows}
-    assert list(rows) == [
-        "First third",
-        "Middle third",
-        "Last third",
-        "Middle − first",
-        "Last − middle",
-        "Last − first",
-    ]
-    assert rows["Middle third"][1].value == pytest.approx(np.mean(efficiency[2:4]))
+    parts = ["First block", "First third", "Middle third", "Last third"]
+    assert list(rows) == [*parts, "To first", "To middle", "To last"]
+    assert rows["Middle third"][1].value == pytest.approx(np.mean(efficiency[3:5]))
     for place in range(1, 5):
-        steps = [rows[name][place].value for name in ("Middle − first", "Last − middle", "Last − first")]
-        assert steps[0] + steps[1] == pytest.approx(steps[2])
-    assert rows["Last − first"][1].strong and not rows["Last third"][1].strong
+        start, *levels = (rows[part][place].value for part in parts)
+        for part, level in zip(("To first", "To middle", "To last"), levels, strict=True):
+            assert rows[part][place].value == pytest.approx(level - start, abs=1e-12)
+            start = level
+    assert rows["To last"][1].strong and not rows["Last third"][1].strong
+    assert max(map(len, lines(table))) <= 80
 
 
 def test_the_summary_of_several_has_the_blocks_nearest_to_the_quarters() -> None:
@@ -173,7 +178,7 @@ def test_the_summary_of_several_has_the_blocks_nearest_to_the_quarters() -> None
     for row, entry, blocks in zip(table.rows, entries, ([0, 3, 6, 9, 11], [0, 0, 1, 1, 1]), strict=True):
         efficiency = unbiased(entry.record.profile or {}, "typical_efficiency")
         assert [cell.value for cell in row[1:6]] == [efficiency[block] for block in blocks]
-        assert row[6].strong
+        assert row[6].strong is (entry is entries[0]) and (row[6].text == "–") is (entry is entries[1])
     assert max(map(len, lines(table))) <= 80
 
 

@@ -3,9 +3,10 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from nil_audit.auditing.depth import Trend, depth_trends, outer
+from nil_audit.auditing.depth import Part, Trend, depth_trends, outer
 from nil_audit.auditing.record import Record
 from nil_audit.interaction.metrics import METRICS, against_null
 from nil_audit.report.audit.ranking import Entry
@@ -35,6 +36,8 @@ _FOLLOWED = {
     "excess": "Excess",
 }
 """What is shown of the numbers that are followed over the depth (`nil_audit.auditing.depth.FOLLOWED`)."""
+_STEPS: tuple[tuple[Part, Part], ...] = (("start", "first"), ("first", "last"))
+"""The changes that are put into words."""
 _QUARTERS = {0.0: "First", 0.25: "1/4", 0.5: "1/2", 0.75: "3/4", 1.0: "Last"}
 
 Row = Mapping[str, Any]
@@ -74,24 +77,18 @@ def profile_summary_table(entries: Sequence[Entry]) -> Table:
 
 def _one(entry: Entry) -> Table:
     profile = entry.record.profile or {}
-    third = " third" if outer(len(profile["rows"])) > 1 else ""
-    labels = {
-        "first": f"First{third}",
-        "middle": f"Middle{third}" if third else "Between",
-        "last": f"Last{third}",
-        "first_to_middle": "Middle − first" if third else "Between − first",
-        "middle_to_last": "Last − middle" if third else "Last − between",
-        "first_to_last": "Last − first",
-    }
     trends = depth_trends(profile)
-    rows: list[tuple[Cell | str, ...]] = [
-        (label, *(_short_cell(getattr(trends[name], part), change="_to_" in part) for name in _FOLLOWED))
-        for part, label in labels.items()
-        if trends and getattr(trends["tail"], part) is not None
-    ]
+    names = _parts(profile)
+    rows: list[tuple[Cell | str, ...]] = []
+    if trends:
+        for part in trends["tail"].means:
+            rows.append((names[part], *(_short_cell(trends[name].means[part]) for name in _FOLLOWED)))
+        for early, late in pairwise(trends["tail"].means):
+            changes = (trends[name].changes[early, late] for name in _FOLLOWED)
+            rows.append((f"To {names[late].split()[0].lower()}", *(_short_cell(one, change=True) for one in changes)))
     return table(
-        f"{entry.name}, means over parts of its {profile['blocks']} blocks and their paired differences ± jackknife"
-        " standard errors",
+        f"{entry.name}, the first of {profile['blocks']} blocks, means over parts of the others, and how each differs"
+        " from the one before, paired, ± jackknife standard errors",
         ("Blocks", *_FOLLOWED.values()),
         rows,
         note="Efficiency is ½ ln r(U) − ln(typical sensitivity). A difference is set apart where its 95% interval"
@@ -118,23 +115,20 @@ def _several(entries: Sequence[Entry]) -> Table:
     for entry in entries:
         found = _at_quarters(entry.record.profile or {})
         trend = depth_trends(entry.record.profile or {}).get("typical_efficiency")
-        change = trend.first_to_last if trend and math.isfinite(trend.first_to_last.value) else None
+        change = trend.changes.get(("first", "last")) if trend else None
         rows.append(
             (
                 entry.name,
                 *(_value_cell(row_estimate(found[place], "typical_efficiency")) for place in _QUARTERS),
-                Cell(
-                    text=error_text(change),
-                    value=change.value if change else None,
-                    strong=bool(change and change.excludes_zero),
-                ),
+                _short_cell(change, change=True),
             )
         )
     return table(
         "Typical efficiency over the depth, in nats, at the input of the block nearest to each share of the blocks",
-        ("Model", *_QUARTERS.values(), "Last third minus first"),
+        ("Model", *_QUARTERS.values(), "Last − first third"),
         rows,
-        note="The change ± its paired standard error; set apart where its 95% interval excludes zero.",
+        note="Last − first third: of the blocks after the first one, ± paired standard error; set apart where its 95%"
+        " interval excludes zero.",
     )
 
 
@@ -152,7 +146,8 @@ def _thinned(profile: Row) -> str:
 def profile_sentence(entries: Sequence[Entry]) -> str:
     """What happens over the depth: of one model in full, of a few each in a clause, of many counted.
 
-    Stated are differences between thirds of the blocks, which were fixed before looking, with paired 95% intervals.
+    Stated are paired differences, with 95% intervals, between the first block, whose input is the embedding, and thirds
+    of the others: parts that are fixed before looking.
 
     Returns:
         Sentences; empty where no model has a profile of two depths.
@@ -164,42 +159,62 @@ def profile_sentence(entries: Sequence[Entry]) -> str:
         return " ".join(_full(*found[0], named=len(entries) > 1))
     if len(found) > SPOKEN:
         return _counted([trends["typical_efficiency"] for _, trends in found])
-    said = [f"{entry.name} {_change(trends['typical_efficiency'].first_to_last)}" for entry, trends in found]
-    return f"Typical efficiency from the first third of the blocks to the last, in nats: {'; '.join(said)}."
+    said = [f"{entry.name} {_steps(trends['typical_efficiency'])}" for entry, trends in found]
+    return (
+        "Typical efficiency from the first block to the first third of the others, and then to the last third, in nats:"
+        f" {'; '.join(said)}."
+    )
 
 
 def _full(entry: Entry, trends: Mapping[str, Trend], *, named: bool) -> Iterator[str]:
     profile = entry.record.profile or {}
-    parts = _parts(len(profile["rows"]))
+    names = _spoken(profile)
     efficiency = trends["typical_efficiency"]
     of = f" of {entry.name}" if named else ""
-    if math.isnan(efficiency.first_to_last.value):
+    if any(math.isnan(one.value) for one in efficiency.means.values()):
         yield f"Over the depth{of} typical efficiency is undefined in so little text."
         return
-    where = ""
-    if lowest := efficiency.lowest:
-        where = f"; it is lowest in {parts[lowest]}, {interval_text(getattr(efficiency, lowest))}"
-    yield (
-        f"Over the {profile['blocks']} blocks{of} typical efficiency {_change(efficiency.first_to_last, ' nats')} from"
-        f" {parts['first']} to {parts['last']}{_of_which(trends)}{where}."
-    )
-    tail = trends["tail"].first_to_last
-    rest = ["" if math.isnan(tail.value) else f"the tail {_change(tail, ' nats')}", _against_null(profile)]
+    steps = [
+        f"{_change(efficiency.changes[early, late], ' nats')}{f' from {names[early]}' if early == 'start' else ''}"
+        f" to {names[late]}{_of_which(trends, early, late)}"
+        for early, late in _STEPS
+        if (early, late) in efficiency.changes
+    ]
+    lowest = efficiency.lowest
+    where = f"; it is lowest in {names[lowest]}, {interval_text(efficiency.means[lowest])}" if lowest else ""
+    yield f"Over the {profile['blocks']} blocks{of} typical efficiency {', then '.join(steps)}{where}."
+    tail = trends["tail"]
+    known = not any(math.isnan(one.value) for one in tail.means.values())
+    rest = [f"the tail {_steps(tail, ' nats')}" if known else "", _against_null(profile)]
     if said := "; ".join(filter(None, rest)):
         yield f"{said[0].upper()}{said[1:]}."
 
 
-def _parts(depths: int) -> dict[str, str]:
-    """What the three parts of so many depths are called."""
-    if outer(depths) > 1:
-        return {part: f"the {part} third" for part in ("first", "middle", "last")}
-    return {"first": "the first", "middle": "between", "last": "the last"}
+def _parts(profile: Row) -> dict[Part, str]:
+    """What the parts of a profile are called, at the head of a row."""
+    others = len(profile["rows"]) - 1
+    if outer(others) == 1:
+        return {"start": "First block", "first": "Second", "middle": "Between", "last": "Last"}
+    return {"start": "First block", "first": "First third", "middle": "Middle third", "last": "Last third"}
 
 
-def _of_which(trends: Mapping[str, Trend]) -> str:
+def _spoken(profile: Row) -> dict[Part, str]:
+    """What they are called inside a sentence."""
+    if outer(len(profile["rows"]) - 1) == 1:
+        return {"start": "the first", "first": "the second", "middle": "those between", "last": "the last"}
+    first = "the first third of the others"
+    return {"start": "the first", "first": first, "middle": "the middle third", "last": "the last third"}
+
+
+def _of_which(trends: Mapping[str, Trend], early: Part, late: Part) -> str:
     """The two parts of a change in efficiency, which add up to it."""
-    rank, sensitivity = (signed(trends[name].first_to_last.value) for name in ("rank_part", "sensitivity_part"))
+    rank, sensitivity = (signed(trends[name].changes[early, late].value) for name in ("rank_part", "sensitivity_part"))
     return f" ({rank} by spread over directions, {sensitivity} by sensitivity)"
+
+
+def _steps(trend: Trend, unit: str = "") -> str:
+    """From the first block to the first third of the others, then to the last third."""
+    return ", then ".join(_change(trend.changes[step], unit) for step in _STEPS if step in trend.changes)
 
 
 def _change(change: Estimate, unit: str = "") -> str:
@@ -229,15 +244,22 @@ def _against_null(profile: Row) -> str:
 
 
 def _counted(trends: Sequence[Trend]) -> str:
-    """How many of many models rise and fall, and where each is lowest."""
-    changes = [one.first_to_last for one in trends]
+    """How many of many models rise and fall after the first block, and where each is lowest."""
+    changes = [one.changes["first", "last"] for one in trends if ("first", "last") in one.changes]
     rise = sum(one.excludes_zero and one.value > 0 for one in changes)
     fall = sum(one.excludes_zero and one.value < 0 for one in changes)
     lowest = Counter(one.lowest for one in trends)
-    where = [f"in the {part} third for {lowest[part]}" for part in ("first", "middle", "last") if lowest[part]]
+    names: dict[Part, str] = {
+        "start": "the first block",
+        "first": "the first third",
+        "middle": "the middle third",
+        "last": "the last third",
+    }
+    where = [f"in {name} for {lowest[part]}" for part, name in names.items() if lowest[part]]
     return (
-        f"From the first third of the blocks to the last typical efficiency rises in {rise or 'none'} and falls in"
-        f" {fall or 'none'} of {len(trends)} models{f'; it is lowest {listing(where)}' if where else ''}."
+        f"From the first third of the blocks after the first one to the last third typical efficiency rises in"
+        f" {rise or 'none'} and falls in {fall or 'none'} of {len(changes)} models"
+        f"{f'; it is lowest {listing(where)}' if where else ''}."
     )
 
 
