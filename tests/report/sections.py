@@ -136,6 +136,8 @@ def ansatz_section(seed: int = 0, blocks: int = 6, *, holds: float = 0.4) -> dic
                     "null_sd": NULL_SD,
                     "beats_null": bool(typical.low > 1.96 * NULL_SD),
                     "other_blocks": {"typical": 0.6 * typical.value, "mean": 0.6 * mean.value},
+                    "through_map": {"typical": 0.5, "mean": 0.4},
+                    "beats_through_map": bool(typical.low > 0.5),
                 }
             )
     shares = {role: _share([one for one in maps if one["role"] == role]) for role in ROLES}
@@ -154,7 +156,12 @@ def ansatz_section(seed: int = 0, blocks: int = 6, *, holds: float = 0.4) -> dic
 def _share(maps: list[dict[str, Any]]) -> dict[str, Any]:
     over = [one["typical"].value > one["other_blocks"]["typical"] for one in maps]
     beats = [one["beats_null"] for one in maps]
-    return {"maps": len(maps), "beats_null": float(np.mean(beats)), "beats_other_blocks": float(np.mean(over))}
+    return {
+        "maps": len(maps),
+        "beats_null": float(np.mean(beats)),
+        "beats_other_blocks": float(np.mean(over)),
+        "beats_through_map": float(np.mean([one["beats_through_map"] for one in maps])),
+    }
 
 
 def superposition_section(seed: int = 0, *, tied: bool = False, aligned: float = 0.5) -> dict[str, Any]:

@@ -240,50 +240,47 @@ def test_files_of_an_audit_hold_them_only_where_a_record_does() -> None:
     assert len(audit_files([plain, both])["ansatz.csv"]) == 30
 
 
-def test_the_ansatz_sentence_counts_maps_above_the_null_and_above_other_blocks() -> None:
+def test_the_ansatz_sentence_counts_maps_above_the_null_and_beyond_the_path_through_them() -> None:
     ansatz = ansatz_section(blocks=6, holds=0.3)
     maps = ansatz["maps"]
-    for place, one in enumerate(maps):
-        one["other_blocks"]["typical"] = one["typical"]["value"] + (0.1 if place % 3 else -0.1)
-    ansatz["shares"]["all"]["beats_other_blocks"] = 1 / 3
+    ansatz["shares"]["all"]["beats_through_map"] = 1 / 3
     above = sum(one["typical"]["low"] > 1.96 * one["null_sd"] for one in maps)
     assert 0 < above < 30
     said = ansatz_sentence([entry_of(ansatz=ansatz)])
     assert said.startswith(
         f"Neural Feature Ansatz: {above} ({100 * above / 30:.0f}%) of 30 maps that read the residual stream are more"
     )
-    assert "and 10 (33%) than other blocks' maps of their role are" in said
+    assert "as those of untrained networks are" in said and "; 10 (33%) by more than that path explains. Median" in said
     middle = {role: median(one["typical"]["value"] for one in maps if one["role"] == role) for role in ROLES}
     words = ", ".join(f"{role.replace('mlp_', 'MLP ')} {value:.2f}" for role, value in middle.items())
     others = median(one["other_blocks"]["typical"] for one in maps)
-    assert f"Median ρ (1: proportional): {words}; other blocks {others:.2f}. Untrained networks" in said.replace(
-        "−", "-"
-    )
+    assert said.replace("−", "-").endswith(f"Median ρ (1: proportional): {words}; other blocks {others:.2f}.")
 
 
-def test_a_model_of_one_block_has_no_control() -> None:
+def test_a_model_of_one_block_has_no_other_blocks() -> None:
     ansatz = ansatz_section(blocks=1)
     for one in ansatz["maps"]:
         one["other_blocks"] = {"typical": None, "mean": None}
     for shares in ansatz["shares"].values():
         shares["beats_other_blocks"] = None
     entry = entry_of(ansatz=ansatz)
-    assert "other blocks" not in ansatz_sentence([entry]).split("Untrained")[0]
-    assert all(row[3] == "–" == row[5] for row in texts(ansatz_table(entry)))
+    assert "other blocks" not in ansatz_sentence([entry])
+    assert all(row[4] == "–" == row[7] for row in texts(ansatz_table(entry)))
     assert ansatz_sentence([entry_of()]) == ""
 
 
 def test_the_ansatz_of_several_is_named_and_of_many_a_range() -> None:
     entries = [entry_of(f"m{place}", ansatz=ansatz_section(place, 2, holds=0.2 + 0.1 * place)) for place in range(7)]
     found = [(entry.record.ansatz or {})["shares"]["all"] for entry in entries]
-    shares = [one["beats_null"] for one in found]
     few = ansatz_sentence([*entries[:2], entry_of("without")])
     for entry, one in zip(entries[:2], found, strict=False):
-        beats = [f"{100 * one[key]:.0f}%" for key in ("beats_null", "beats_other_blocks")]
+        beats = [f"{100 * one[key]:.0f}%" for key in ("beats_null", "beats_through_map")]
         assert f"{entry.name} {' and '.join(beats)} of 10 (median ρ " in few
-    assert "without" not in few and few.count("Untrained networks") == 1
+    assert "without" not in few and few.count("untrained networks") == 1
     many = ansatz_sentence(entries)
-    assert f"({100 * min(shares):.0f}% to {100 * max(shares):.0f}%, median {100 * median(shares):.0f}%)" in many
+    for key in ("beats_null", "beats_through_map"):
+        shares = [100 * one[key] for one in found]
+        assert f"({min(shares):.0f}% to {max(shares):.0f}%, median {median(shares):.0f}%)" in many
     table = ansatz_of_many(entries)
     maps = (entries[3].record.ansatz or {})["maps"]
     assert texts(table)[3][4] == f"{median(one['typical']['value'] for one in maps if one['role'] == 'query'):.2f}"
@@ -299,9 +296,11 @@ def test_a_row_a_role_has_medians_and_one_for_all() -> None:
     for row, role in zip(found, (*ROLES, ""), strict=True):
         maps = [one for one in ansatz["maps"] if not role or one["role"] == role]
         assert row[1] == str(len(maps))
-        assert row[4] == f"{median(one['typical']['value'] for one in maps):.2f}".replace("-", "−")
-        assert row[5] == f"{median(one['other_blocks']['typical'] for one in maps):.2f}".replace("-", "−")
-        assert row[6] == f"{median(one['mean']['value'] for one in maps):.2f}".replace("-", "−")
+        assert row[5] == f"{median(one['typical']['value'] for one in maps):.2f}".replace("-", "−")
+        assert row[6] == "0.50"
+        assert row[7] == f"{median(one['other_blocks']['typical'] for one in maps):.2f}".replace("-", "−")
+        assert row[8] == f"{median(one['mean']['value'] for one in maps):.2f}".replace("-", "−")
+        assert row[3] == f"{100 * np.mean([one['beats_through_map'] for one in maps]):.0f}%"
         assert row[2] == f"{100 * np.mean([one['beats_null'] for one in maps]):.0f}%"
     assert "experts" in table.note and max(map(len, lines(table))) <= 80
 
@@ -331,7 +330,8 @@ def test_the_ansatz_frame_holds_every_map() -> None:
     ansatz["maps"][0]["typical"] = {"value": None, "low": None, "high": None, "se": None}
     frame = ansatz_frame([record_with(bare_record(), ansatz=ansatz), bare_record("org/without")])
     assert len(frame) == 15 and frame["relative_depth"].tolist()[::5] == [0.0, 1 / 3, 2 / 3]
-    for key in ("role", "path", "rows", "norm", "null_sd", "beats_null"):
+    assert frame["through_map_mean"].tolist() == [0.4] * 15
+    for key in ("role", "path", "rows", "norm", "null_sd", "beats_null", "beats_through_map"):
         assert frame[key].tolist() == [one[key] for one in ansatz["maps"]]
     assert math.isnan(frame["typical"][0])
     assert frame["typical_low"].tolist()[1:] == [one["typical"]["low"] for one in ansatz["maps"][1:]]

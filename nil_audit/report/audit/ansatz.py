@@ -56,9 +56,11 @@ def ansatz_table(entry: Entry) -> Table:
                 Cell(text="All" if role == "all" else role_name(role), strong=role == "all"),
                 str(shares["maps"]),
                 percent(shares["beats_null"], 0),
+                percent(shares["beats_through_map"], 0),
                 percent(shares["beats_other_blocks"], 0),
                 _middle(_values(group)),
-                _middle(_others(group)),
+                _middle(_held_against(group, "through_map")),
+                _middle(_held_against(group, "other_blocks")),
                 _middle([one.value for each in group if (one := correlation(each, "mean"))]),
             )
         )
@@ -69,8 +71,10 @@ def ansatz_table(entry: Entry) -> Table:
             "Map",
             "Maps",
             Column(label="Above null", numeric=True, help="lower end of 95% above 1.96 sd of a random basis"),
+            Column(label="Above its path", numeric=True, help="lower end of 95% above what the path explains"),
             Column(label="Above other blocks'", numeric=True, help="ρ above the median ρ of other blocks' maps"),
             "ρ typical",
+            Column(label="ρ path", numeric=True, help="of a gradient that is random at the map's output"),
             Column(label="ρ other blocks'", numeric=True, help="of the same role, with this block's AGOP"),
             "ρ mean",
         ),
@@ -100,15 +104,16 @@ def ansatz_of_many(entries: Sequence[Entry]) -> Table:
             (
                 entry.name,
                 str(shares["maps"]),
-                *(percent(shares[key], 0) for key in ("beats_null", "beats_other_blocks")),
+                *(percent(shares[key], 0) for key in ("beats_null", "beats_through_map")),
                 *(_middle(_values(held)) for held in by_role),
             )
         )
     return table(
-        "Share of maps whose WᵀW is more like the AGOP of their input than a random basis and than other blocks' maps"
-        " make them, and the median ρ of each role",
-        ("Model", "Maps", "Random", "Others'", *map(role_name, columns)),
+        "Share of maps whose WᵀW is more like the AGOP of their input than a random basis, and than the gradient's path"
+        " through the map, makes them, and the median ρ of each role",
+        ("Model", "Maps", "Random", "Path", *map(role_name, columns)),
         rows,
+        note=UNTRAINED,
     )
 
 
@@ -126,7 +131,8 @@ def ansatz_block_table(entry: Entry) -> Table:
             held = {role: maps[place] for role, maps in found[depth].items() if place < len(maps)}
             rows.append((str(depth), *(_map_cell(held.get(role)) for role in columns)))
     return table(
-        f"{entry.name}, block by block: ρ typical ± jackknife standard error; in brackets where not above the null",
+        f"{entry.name}, block by block: ρ typical ± jackknife standard error; in brackets where not above the null,"
+        " set apart where above what the path through the map explains",
         ("Block", *map(role_name, columns)),
         rows,
     )
@@ -137,7 +143,9 @@ def _map_cell(one: Map | None) -> Cell:
     if one is None or found is None:
         return Cell(text=MISSING)
     text = error_text(found, 1)
-    return Cell(text=text if one["beats_null"] else f"({text})", value=found.value)
+    return Cell(
+        text=text if one["beats_null"] else f"({text})", value=found.value, strong=bool(one["beats_through_map"])
+    )
 
 
 def ansatz_sentence(entries: Sequence[Entry]) -> str:
@@ -150,16 +158,17 @@ def ansatz_sentence(entries: Sequence[Entry]) -> str:
     if not found:
         return ""
     if len(found) > SPOKEN:
-        return f"{_counted(found)} {UNTRAINED}"
+        return _counted(found)
     if len(found) == 1:
-        return f"{_full(found[0], named=len(entries) > 1)} {UNTRAINED}"
+        return _full(found[0], named=len(entries) > 1)
     said = [f"{entry.name} {_clause(entry)}" for entry in found]
     return (
-        "Neural Feature Ansatz, share of the maps more like the AGOP of their input than a random basis makes them, and"
-        f" than other blocks' maps of their role are: {'; '.join(said)}. {UNTRAINED}"
+        f"Neural Feature Ansatz, share of the maps more like the AGOP of their input than a random basis makes them"
+        f" ({_CAVEAT}), and by more than that path explains: {'; '.join(said)}."
     )
 
 
+_CAVEAT = "as those of untrained networks are, for the gradient passes through the map"
 UNTRAINED = (
     "Untrained networks have some of it too, as the gradient passes through the map: five had ρ 0.1 to 0.5 (value,"
     " MLP), 0 to 0.2 (query, key) and 0 (other blocks' maps)."
@@ -178,14 +187,15 @@ def _full(entry: Entry, *, named: bool) -> str:
         f"{role_name(role, inside=True)} {_middle(_values([one for one in maps if one['role'] == role]))}"
         for role in roles(maps)
     ]
-    others = _others(maps)
-    control = ""
-    if shares["beats_other_blocks"] is not None:
-        control = f", and {_share(shares, 'beats_other_blocks')} than other blocks' maps of their role are"
+    others = _held_against(maps, "other_blocks")
+    beyond = ""
+    if shares["beats_through_map"] is not None:
+        beyond = f"; {_share(shares, 'beats_through_map')} by more than that path explains"
     return (
         f"Neural Feature Ansatz: {_share(shares, 'beats_null')} of {shares['maps']} maps{f' of {entry.name}' * named}"
-        f" that read the residual stream are more like the AGOP of their input than a random basis makes them{control}."
-        f" Median ρ (1: proportional): {', '.join(by_role)}{f'; other blocks {_middle(others)}' if others else ''}."
+        " that read the residual stream are more like the AGOP of their input than a random basis makes them,"
+        f" {_CAVEAT}{beyond}. Median ρ (1: proportional): {', '.join(by_role)}"
+        f"{f'; other blocks {_middle(others)}' if others else ''}."
     )
 
 
@@ -199,17 +209,17 @@ def _values(maps: Sequence[Map]) -> list[float]:
     return [one.value for each in maps if (one := correlation(each))]
 
 
-def _others(maps: Sequence[Map]) -> list[float]:
-    """The same of other blocks' maps in their place."""
-    return [one for each in maps if (one := each["other_blocks"]["typical"]) is not None]
+def _held_against(maps: Sequence[Map], control: str) -> list[float]:
+    """What their typical correlations are held against: those of "other_blocks", or "through_map" alone."""
+    return [one for each in maps if (one := each[control]["typical"]) is not None]
 
 
 def _clause(entry: Entry) -> str:
     ansatz = entry.record.ansatz or {}
     maps, shares = ansatz["maps"], ansatz["shares"]["all"]
     return (
-        f"{percent(shares['beats_null'], 0)} and {percent(shares['beats_other_blocks'], 0)} of {shares['maps']} (median"
-        f" ρ {_middle(_values(maps))}, other blocks {_middle(_others(maps))})"
+        f"{percent(shares['beats_null'], 0)} and {percent(shares['beats_through_map'], 0)} of {shares['maps']} (median"
+        f" ρ {_middle(_values(maps))}, other blocks {_middle(_held_against(maps, 'other_blocks'))})"
     )
 
 
@@ -217,8 +227,8 @@ def _counted(entries: Sequence[Entry]) -> str:
     """The range over many models."""
     said = []
     for key, words in (
-        ("beats_null", "more like the AGOP of their input than a random basis makes them"),
-        ("beats_other_blocks", "more like it than other blocks' maps of their role are"),
+        ("beats_null", f"more like the AGOP of their input than a random basis makes them, {_CAVEAT}"),
+        ("beats_through_map", "so by more than that path explains"),
     ):
         shares = [one for entry in entries if (one := (entry.record.ansatz or {})["shares"]["all"][key]) is not None]
         if shares:
@@ -232,8 +242,8 @@ def ansatz_frame(records: Sequence[Record]) -> "pd.DataFrame":
 
     Returns:
         Columns model, block, blocks, relative_depth, role, path, rows, norm, then ρ as typical and mean, each with
-        ``_se``, ``_low`` and ``_high``, null_sd, beats_null, and other_blocks_typical and other_blocks_mean; empty
-        where no record has an ansatz check.
+        ``_se``, ``_low`` and ``_high``, null_sd, beats_null, beats_through_map, and through_map_typical, _mean,
+        other_blocks_typical and _mean; empty where no record has an ansatz check.
     """
     import pandas as pd
 
@@ -247,7 +257,12 @@ def ansatz_frame(records: Sequence[Record]) -> "pd.DataFrame":
             **_ends("typical", one["typical"] or {}),
             **_ends("mean", one["mean"] or {}),
             **{key: one[key] for key in ("null_sd", "beats_null")},
-            **{f"other_blocks_{kind}": one["other_blocks"][kind] for kind in ("typical", "mean")},
+            "beats_through_map": one["beats_through_map"],
+            **{
+                f"{control}_{kind}": one[control][kind]
+                for control in ("through_map", "other_blocks")
+                for kind in ("typical", "mean")
+            },
         }
         for name, record in zip(model_names(records), records, strict=True)
         if record.ansatz

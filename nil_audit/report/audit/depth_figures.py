@@ -61,7 +61,10 @@ def ansatz_figure(entries: Sequence[Entry]) -> Figure | None:
     which, many = _which(found)
     bands = "" if many else f" {_BANDS}"
     if len(found) <= CONTROLLED:
-        bands += " Dashed: the median of other blocks' maps of the same role, in place of its own."
+        bands += (
+            " Dashed: the median of other blocks' maps of the same role, in place of its own. Dotted: what a gradient"
+            " that is random at the map's output gives."
+        )
     widest = " (of the narrowest model)" if len(found) > 1 else ""
     return page_figure(
         "ansatz",
@@ -98,16 +101,21 @@ def _correlations(entry: Entry) -> Correlations:
     found: dict[str, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for one in ansatz["maps"]:
         found[one["role"]][one["depth"]].append(one)
-    own, others = {}, {}
+    own: dict[str, Series] = {}
+    held: dict[str, dict[str, Series]] = {"other_blocks": {}, "through_map": {}}
     for role, by_depth in found.items():
         depths = sorted(by_depth)
         places = [depth / ansatz["blocks"] for depth in depths]
         own[role] = Series(depth=places, estimates=[_own(by_depth[depth]) for depth in depths])
-        others[role] = Series(depth=places, estimates=[_others(by_depth[depth]) for depth in depths])
+        for control, by_role in held.items():
+            estimates = [_control(by_depth[depth], control) for depth in depths]
+            if any(estimates):
+                by_role[role] = Series(depth=places, estimates=estimates)
     return Correlations(
         name=entry.name,
         own=own,
-        others={role: series for role, series in others.items() if any(series.estimates)},
+        others=held["other_blocks"],
+        path=held["through_map"],
         null_sd=max((one["null_sd"] for one in ansatz["maps"] if one["null_sd"] is not None), default=math.nan),
     )
 
@@ -120,6 +128,7 @@ def _own(maps: Sequence[Any]) -> Estimate | None:
     return Estimate(value=median(known)) if known else None
 
 
-def _others(maps: Sequence[Any]) -> Estimate | None:
-    known = [value for one in maps if (value := one["other_blocks"]["typical"]) is not None]
+def _control(maps: Sequence[Any], control: str) -> Estimate | None:
+    """What that is held against."""
+    known = [value for one in maps if (value := one[control]["typical"]) is not None]
     return Estimate(value=median(known)) if known else None

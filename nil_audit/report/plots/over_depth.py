@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -101,13 +102,15 @@ def draw(axes: Axes, series: Series, look: Look) -> None:
     axes.plot(depth, values, color=look.colour, lw=1.1, marker=look.marker, ms=size, mec=PAPER, mew=0.25, zorder=3)
 
 
-def draw_dashed(axes: Axes, series: Series, look: Look) -> None:
+DASHES = (0, (3, 2))
+DOTS = (0, (1, 1.5))
+
+
+def draw_dashed(axes: Axes, series: Series, look: Look, dashes: Any = DASHES) -> None:
     """What a model's line is held against, in its colour."""
     depth, values, _, _ = _arrays(series)
     lone = sum(one is not None for one in series.estimates) == 1
-    axes.plot(
-        depth, values, color=look.colour, lw=0.8, ls=(0, (3, 2)), alpha=0.85, marker="_" if lone else "", zorder=2.5
-    )
+    axes.plot(depth, values, color=look.colour, lw=0.8, ls=dashes, alpha=0.85, marker="_" if lone else "", zorder=2.5)
 
 
 def _arrays(series: Series) -> tuple[np.ndarray, ...]:
@@ -205,10 +208,10 @@ def key(figure: Figure, names: Sequence[str], *, others: Sequence[Line2D | Patch
         text.set_text(words)
 
 
-def dashed(words: str, models: int) -> Line2D:
-    """The key to what is drawn dashed."""
+def dashed(words: str, models: int, dashes: Any = DASHES) -> Line2D:
+    """The key to what is drawn dashed, or dotted."""
     colour = LINE if models == 1 or models > NAMED else MUTED
-    return Line2D([], [], color=colour, lw=0.9, ls=(0, (3, 2)), label=words)
+    return Line2D([], [], color=colour, lw=0.9, ls=dashes, label=words)
 
 
 def random_bases() -> Patch:

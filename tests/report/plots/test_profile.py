@@ -200,7 +200,8 @@ def test_each_role_has_a_panel_with_the_null_and_other_blocks() -> None:
         maps = [one for one in ansatz["maps"] if one["role"] == role]
         (line,) = curves(axes)
         assert np.asarray(line.get_ydata()).tolist() == [one["typical"]["value"] for one in maps]
-        (others,) = curves(axes, dashed=True)
+        others, path = curves(axes, dashed=True)
+        assert set(path.get_ydata()) == {0.5}
         assert np.asarray(others.get_ydata()).tolist() == [one["other_blocks"]["typical"] for one in maps]
         (null,) = axes.patches
         ends = sorted({float(y) for y in null.get_path().vertices[:, 1] * null.get_height() + null.get_y()})
@@ -219,7 +220,7 @@ def test_models_of_other_roles_are_overlaid_where_they_have_them(models: int) ->
     legible(figure)
     assert len(figure.axes) == 6 and figure.axes[5].get_title(loc="left") == "State space in"
     assert [len(curves(axes)) for axes in figure.axes] == [models, models - 1, models, models, models - 1, 1]
-    assert len(curves(figure.axes[0], dashed=True)) == (2 if models == 2 else 0)
+    assert len(curves(figure.axes[0], dashed=True)) == (4 if models == 2 else 0)
     # Of several maps of one role in a block the median is drawn, without a band.
     both = [one["typical"]["value"] for one in ansatz["maps"] if one["role"] == "query" and one["depth"] == 0]
     assert len(both) == 2
