@@ -140,7 +140,7 @@ def measure_output(
                     each, square = window_agops(model, read, project, prefix=first, after=after)
                     found[rows - new[0]] = torch.cat([each.flatten(1), square[:, None]], dim=1)
                 except Exception as error:
-                    batch = shrink(error, batch, windows.length)
+                    batch = shrink(error, batch, windows.length, fixed=True)
                     continue
                 start += len(rows)
             team.all_reduce([found])

@@ -152,7 +152,7 @@ def batch_that_fits(
         asked: Windows a batch that were asked for.
         sums: Bytes that are taken beside, whatever the batch.
         kept: Bytes that each window takes beside its gradient with respect to the embedding.
-        last_only: Only the logits behind a window's last token are taken.
+        last_only: Only the logits behind a window's last token are taken, and its length is fixed.
 
     Raises:
         MeasurementError: One window does not fit.
@@ -175,8 +175,14 @@ def batch_that_fits(
     return max(1, min(largest, (free // 2 - sums) // needed))
 
 
-def shrink(error: Exception, batch: int, window: int) -> int:
+def shrink(error: Exception, batch: int, window: int, *, fixed: bool = False) -> int:
     """Half the batch where an error means that memory ran out; any other error goes on.
+
+    Args:
+        error: What a batch raised.
+        batch: Its windows.
+        window: T.
+        fixed: Whether nobody can choose T.
 
     Raises:
         MeasurementError: One window alone does not fit.
@@ -186,9 +192,10 @@ def shrink(error: Exception, batch: int, window: int) -> int:
     if not ran_out(error):
         raise error
     if batch == 1:
+        shorter = "" if fixed else "a shorter --window, "
         raise MeasurementError(
-            f"One window of {window} tokens does not fit into memory; use a shorter --window, --dtype bfloat16, or a "
-            "device with more memory."
+            f"One window of {window} tokens does not fit into memory; use {shorter}--dtype bfloat16, or a device with"
+            " more memory."
         ) from error
     error.__traceback__ = None  # its frames hold the tensors that did not fit
     clear_device_cache(garbage_collection=True)

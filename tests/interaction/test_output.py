@@ -271,7 +271,9 @@ def test_a_window_that_does_not_fit_ends_the_run_with_what_to_do(
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
 
     monkeypatch.setattr(output_module, "window_agops", none)
-    with pytest.raises(MeasurementError, match=r"One window of 6 tokens does not fit into memory; use .*bfloat16"):
+    with pytest.raises(
+        MeasurementError, match=r"One window of 6 tokens does not fit into memory; use --dtype bfloat16"
+    ):
         measure_output(llama, PROBE, batch_size=2)
 
 
