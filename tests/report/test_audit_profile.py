@@ -250,7 +250,10 @@ def test_the_ansatz_sentence_counts_maps_above_the_null_and_beyond_the_path_thro
     assert said.startswith(
         f"Neural Feature Ansatz: {above} ({100 * above / 30:.0f}%) of 30 maps that read the residual stream are more"
     )
-    assert "as those of untrained networks are" in said and "; 10 (33%) by more than that path explains. Median" in said
+    assert (
+        "as half or more of an untrained network's are" in said
+        and "; 10 (33%) by more than that path explains. Median" in said
+    )
     middle = {role: median(one["typical"]["value"] for one in maps if one["role"] == role) for role in ROLES}
     words = ", ".join(f"{role.replace('mlp_', 'MLP ')} {value:.2f}" for role, value in middle.items())
     others = median(one["other_blocks"]["typical"] for one in maps)
@@ -276,7 +279,7 @@ def test_the_ansatz_of_several_is_named_and_of_many_a_range() -> None:
     for entry, one in zip(entries[:2], found, strict=False):
         beats = [f"{100 * one[key]:.0f}%" for key in ("beats_null", "beats_through_map")]
         assert f"{entry.name} {' and '.join(beats)} of 10 (median ρ " in few
-    assert "without" not in few and few.count("untrained networks") == 1
+    assert "without" not in few and few.count("an untrained network") == 1
     many = ansatz_sentence(entries)
     for key in ("beats_null", "beats_through_map"):
         shares = [100 * one[key] for one in found]

@@ -168,7 +168,7 @@ def ansatz_sentence(entries: Sequence[Entry]) -> str:
     )
 
 
-_CAVEAT = "as those of untrained networks are, for the gradient passes through the map"
+_CAVEAT = "as half or more of an untrained network's are, for the gradient passes through the map"
 UNTRAINED = (
     "Untrained networks have some of it too, as the gradient passes through the map: five had ρ 0.1 to 0.5 (value,"
     " MLP), 0 to 0.2 (query, key) and 0 (other blocks' maps)."
