@@ -9,6 +9,7 @@ from nil_audit.auditing.record import Record
 from nil_audit.auditing.subject import Settings, Subject
 from nil_audit.processes import Team, shared_fate
 from nil_audit.progress import Progress, silent
+from nil_audit.runner import PartlyFailed
 
 if TYPE_CHECKING:
     from nil_audit.score.plan import Plan
@@ -30,22 +31,34 @@ def audit(name: str, *, progress: Progress = silent, **settings: Any) -> Record:
         NilAuditError: What is wrong with the model, the probe or the settings, and what to do.
     """
     with shared_fate():
-        return audit_subject(Subject(name, Settings(**settings)), progress=progress)
+        try:
+            return audit_subject(Subject(name, Settings(**settings)), progress=progress)
+        except PartlyFailed as error:
+            raise error.error from error
 
 
 def audit_subject(subject: Subject, *, progress: Progress = silent) -> Record:
     """``audit`` of a subject, which keeps its loaded model for whatever comes next (a benchmark run).
 
     To be called within ``shared_fate``.
+
+    Raises:
+        PartlyFailed: The audit is done, and what was to be measured beside it in passes of their own failed.
+        NilAuditError: What is wrong with the model, the probe or the settings, and what to do.
     """
     passes = Passes(subject, progress=progress)
     record = passes.record()
-    if passes.lacks("sensitivity"):
-        from nil_audit.auditing.sensitivity import sensitivity
+    try:
+        if passes.lacks("output"):
+            passes.add("output", passes.output())
+        if passes.lacks("sensitivity"):
+            from nil_audit.auditing.sensitivity import sensitivity
 
-        passes.add("sensitivity", sensitivity(subject, record, progress=progress))
-        record = passes.asked()
-    return record
+            passes.add("sensitivity", sensitivity(subject, record, progress=progress))
+        Team.join().gather(None)  # an error up to here is one of these on every process
+    except Exception as error:
+        raise PartlyFailed(passes.asked(), error) from error
+    return passes.asked()
 
 
 def score_subject(subject: Subject, record: Record, plan: "Plan", *, progress: Progress = silent) -> Record:

@@ -4,10 +4,11 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nil_audit.auditing.record import Record, record_from
+from nil_audit.auditing.record import SECTIONS, Record, record_from
 from nil_audit.errors import DataError, first_line
 
 AGAIN = "write it again with the command that made it"
@@ -39,7 +40,9 @@ def read_records(paths: Sequence[Path | str]) -> tuple[Found, list[str]]:
         if not records:
             raise DataError(_nothing_in(path, passed))
         for file, record in records:
-            found.setdefault(_measurement(record), (file, record))
+            mark = _measurement(record)
+            first, same = found.get(mark, (file, record))
+            found[mark] = first, _with_sections(same, record)
         notes += passed
     return list(found.values()), notes
 
@@ -131,6 +134,12 @@ def _measurement(record: Record) -> tuple[str, str, str]:
     """What no other measurement has, by whatever name and in whatever file: when it was, and how long it took."""
     took = (record.interaction or {}).get("cost")
     return str(record.model.get("digest") or record.name), record.created, json.dumps(took)
+
+
+def _with_sections(record: Record, same: Record) -> Record:
+    """A record with the sections of another one of the same measurement that it has not itself."""
+    parts: dict[str, Any] = {name: getattr(record, name) or getattr(same, name) for name in SECTIONS}
+    return replace(record, **parts)
 
 
 def _in_file(file: Path) -> tuple[Found, list[str]]:

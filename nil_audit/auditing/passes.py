@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nil_audit import __version__
 from nil_audit.auditing.measured import interaction_document, profile_document
-from nil_audit.auditing.record import Record, find_record, keep_record, renamed, verdict_document
+from nil_audit.auditing.record import SECTIONS, Record, find_record, keep_record, renamed, verdict_document
 from nil_audit.auditing.subject import Subject
 from nil_audit.files import plain
 from nil_audit.processes import Team
@@ -20,9 +20,6 @@ from nil_audit.shape.architecture import Shape
 
 if TYPE_CHECKING:
     from nil_audit.interaction.probe import Probe
-
-SECTIONS = ("profile", "ansatz", "output", "sensitivity")
-"""Parts of a record that are measured where they are asked for; `Settings` and `Record` have a field for each."""
 
 _SAME_PASS = ("profile", "ansatz")
 
@@ -94,7 +91,7 @@ class Passes:
         return asked and (self._record is None or getattr(self._record, section) is None)
 
     def record(self) -> Record:
-        """The record with every section that is asked for but the sensitivity, making the passes that it takes.
+        """The record with what is asked for of the audit's own pass, which is made where something of it lacks.
 
         Raises:
             NilAuditError: What is wrong with the model or the probe, and what to do.
@@ -104,9 +101,15 @@ class Passes:
             before = self._record
             parts: dict[str, Any] = {name: getattr(found, name) or getattr(before, name, None) for name in SECTIONS}
             self._keep(replace(found, **parts))
-        if self.lacks("output"):
-            self.add("output", _output(self._subject, self._probe, self._progress))
         return self.asked()
+
+    def output(self) -> dict[str, Any]:
+        """The output AGOP, from a pass of its own.
+
+        Raises:
+            NilAuditError: What is wrong with the model or the probe, and what to do.
+        """
+        return _output(self._subject, self._probe, self._progress)
 
     def add(self, section: str, document: Mapping[str, Any]) -> None:
         """Add a section to the record, and keep it for another time."""

@@ -29,6 +29,9 @@ _POOLED = 4
 _BOTH_TABLES = 5
 """The first schema whose superposition is of the embedding and of the unembedding."""
 
+SECTIONS = ("profile", "ansatz", "output", "sensitivity")
+"""Parts of a record that are measured where they are asked for."""
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Record(Displayed):

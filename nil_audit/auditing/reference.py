@@ -18,8 +18,7 @@ from typing import Any
 
 from nil_audit import __version__
 from nil_audit.auditing.measured import Setting
-from nil_audit.auditing.passes import SECTIONS
-from nil_audit.auditing.record import Record, read_record, record_from, setting
+from nil_audit.auditing.record import SECTIONS, Record, read_record, record_from, setting
 from nil_audit.catalog.lists import hub_key
 from nil_audit.errors import DataError, UsageError
 from nil_audit.files import cache_folder, write_atomically

@@ -11,8 +11,8 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nil_audit.auditing.measured import block_products, interaction_document, paired
-from nil_audit.auditing.passes import SECTIONS, Passes
-from nil_audit.auditing.record import Record
+from nil_audit.auditing.passes import Passes
+from nil_audit.auditing.record import SECTIONS, Record
 from nil_audit.auditing.subject import Settings, Subject
 from nil_audit.errors import MeasurementError, NilAuditError, ProbeError, RotationError
 from nil_audit.files import plain

@@ -172,16 +172,20 @@ def audit(
             output.note(note)
     unchecked: list[str] = []
 
+    def finished(record: "Record") -> "Record":
+        for note in record.notes:
+            output.note(note)
+        return record if interval == LAW else record.against(interval)
+
     def measure(name: str) -> "Record":
         subject = Subject(name, settings)
         if shape_only:
-            record = shape_record(name, _shape(subject, asked[name], unchecked))
+            record = finished(shape_record(name, _shape(subject, asked[name], unchecked)))
         else:
-            record = audit_subject(subject, progress=output.progress)
-        if interval != LAW:
-            record = record.against(interval)
-        for note in record.notes:
-            output.note(note)
+            try:
+                record = finished(audit_subject(subject, progress=output.progress))
+            except PartlyFailed as error:
+                raise PartlyFailed(finished(error.result), error.error) from error
         if plan is None:
             return record
         try:

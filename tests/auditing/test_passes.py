@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from nil_audit.auditing.audit import audit
-from nil_audit.auditing.passes import SECTIONS
-from nil_audit.auditing.record import read_record, record_from
+from nil_audit.auditing.record import SECTIONS, read_record, record_from
+from nil_audit.auditing.several import read_records
 from nil_audit.errors import ProbeError
 from tests.tiny import checkpoint_folder, english
 
@@ -95,6 +95,15 @@ def test_a_record_survives_its_file_with_every_section(settings: dict[str, Any])
     again = record_from(document)
     assert again.to_dict() == document
     assert sections(again) == ["profile", "ansatz", "output"]
+
+
+def test_records_of_one_measurement_are_read_as_one_with_the_sections_of_all(settings: dict[str, Any]) -> None:
+    plain, output = audit("m", **settings), audit("m", **settings, output=True)
+    for number, record in enumerate((plain, output, plain)):
+        Path(f"{number}.json").write_text(record.to_json())
+    for files in (("0.json", "1.json"), ("1.json", "2.json")):
+        (read,) = read_records(*files)
+        assert read.output == json.loads(output.to_json())["output"]
 
 
 def test_estimates_of_profile_and_output_follow_from_their_products(settings: dict[str, Any]) -> None:

@@ -92,6 +92,15 @@ def test_what_is_asked_for_beside_an_audit_is_answered_in_a_sentence_each(
         assert record[section] == kept[section] and record[section], section
 
 
+def test_an_audit_is_shown_where_what_was_asked_for_beside_it_fails(run_here: Here, model: Path, probe: Path) -> None:
+    done = run_here(model, "--probe", probe, *SMALL, "--probe-output", "--json")
+    assert done.returncode == 1
+    assert "The output AGOP needs 16 windows of 63 tokens" in " ".join(done.stderr.split())
+    document = json.loads(done.stdout)
+    assert len(document["records"]) == len(document["failed"]) == 1
+    assert document["records"][0]["interaction"] and document["records"][0]["output"] is None
+
+
 @pytest.mark.parametrize("option", ["--profile", "--ansatz", "--probe-output", "--sensitivity"])
 def test_what_needs_weights_is_refused_beside_shapes_alone(run_here: Here, model: Path, option: str) -> None:
     done = run_here(model, "--shape-only", option)
