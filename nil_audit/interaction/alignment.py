@@ -10,8 +10,8 @@ of a squared projection is the squared norm over the dimension (Schur).
 The gradient of a map's input has come through the map itself: M = WᵀXW, X the mean outer product of the gradient with
 respect to its output. So ρ is above 0 in any network, and `through_map` is what it is for X in a random basis.
 
-Behind a norm, M = D S D with D = diag(γ), and where the norm takes the mean away also without rows' and columns' means:
-both matrices then live on n = d - 1 dimensions, and I is the projection on these.
+Behind a norm both matrices are those of the normalised stream before the norm's scale. Where the norm takes the mean
+away they live on n = d - 1 dimensions, and I is the projection on these.
 
 Shape legend: d channels, K blocks of text, n dimensions, J fixed matrices.
 """
@@ -82,7 +82,7 @@ def squared(rows_Rd: torch.Tensor, norm: Norm) -> torch.Tensor:
         Shape (d, d), on the host.
     """
     wide = rows_Rd.to(torch.promote_types(rows_Rd.dtype, torch.float32))
-    through = norm.centred(wide * norm.scale.to(wide))
+    through = norm.before_scale(wide)
     return (through.T @ through).cpu()
 
 
@@ -160,16 +160,14 @@ def moments(sums: BlockSums, counts: Array, norm: Norm, fixed: Sequence[torch.Te
     """The moments of the sums of one place, in float64, a few rows of all blocks at a time.
 
     Args:
-        sums: Σ g gᵀ or Σ ĝ ĝᵀ by block, g the gradient with respect to what the norm gave.
+        sums: Σ g gᵀ or Σ ĝ ĝᵀ by block, g the gradient with respect to what the norm gave, before its scale.
         counts: Vectors in each, shape (K,); at least one.
-        norm: The norm; M is with respect to what it gave before its scale.
+        norm: The norm, which says on how many dimensions these live.
         fixed: A₀ of norm 1 of each fixed matrix in the norm's space, see ``traceless``.
     """
     blocks, width = len(sums.sums), sums.sums[0].shape[0]
-    scale = norm.scale
     gram = torch.zeros(blocks, blocks, dtype=torch.float64)
     inner = torch.zeros(len(fixed), blocks, dtype=torch.float64)
-    rows_sum = torch.zeros(blocks, width, dtype=torch.float64)
     trace = torch.zeros(blocks, dtype=torch.float64)
     total = torch.empty(width, width, dtype=sums.sums[0].dtype)
     means = 1 / torch.from_numpy(np.maximum(counts, 1))
@@ -178,20 +176,13 @@ def moments(sums: BlockSums, counts: Array, norm: Norm, fixed: Sequence[torch.Te
     for start in range(0, width, rows):
         here = slice(start, start + rows)
         part = torch.stack([one[here].cpu() for one in sums.sums]).double()
-        part *= means[:, None, None] * scale[here, None] * scale
+        part *= means[:, None, None]
         flat = part.flatten(1)
         gram += flat @ flat.T
         for place, one in enumerate(fixed):
             inner[place] += flat @ one[here].flatten().double()
-        rows_sum[:, here] = part.sum(dim=2)
         trace += part.diagonal(offset=start, dim1=1, dim2=2).sum(dim=1)
         total[here] = torch.tensordot(shares, part, dims=1).to(total.dtype)
-    if norm.kind == "layer":  # <CXC, CYC> with C = I - 11ᵀ/d, without making any of these
-        every = rows_sum.sum(dim=1)
-        gram += torch.outer(every, every) / width**2 - 2 / width * rows_sum @ rows_sum.T
-        trace -= every / width
-        total -= total.mean(dim=0)
-        total -= total.mean(dim=1, keepdim=True)
     gram -= torch.outer(trace, trace) / norm.dimensions
     return Moments(
         counts=counts,

@@ -1,10 +1,11 @@
 """The Neural Feature Ansatz, map by map: is WᵀW of what reads the residual stream like the AGOP of its input?
 
-Of a map with weight W behind a norm x = γ ⊙ n + a constant, A = W'ᵀW' with W' = W diag(γ), and M = diag(γ) G diag(γ),
-the AGOP of the loss with respect to n, G that of x; centred both where the norm takes the mean away (the ansatz:
-Radhakrishnan et al., Science 383, 2024). Gradients go through W itself, which alone makes ρ positive: an untrained
-network beats the null of a random basis, and other blocks' maps of the same role too. So beside these stands what ρ is
-where the gradient comes back to the map's output in a random basis, which untrained networks do not beat.
+Of a map with weight W behind a norm x = γ ⊙ n + a constant, A = W'ᵀW' with W' = W diag(γ), and M is the AGOP of the
+loss with respect to n, or its direction AGOP, so that no number knows how a scale is shared out between γ and W;
+centred both where the norm takes the mean away (the ansatz: Radhakrishnan et al., Science 383, 2024). Gradients go
+through W itself, which alone makes ρ positive: an untrained network beats the null of a random basis, and other blocks'
+maps of the same role too. So beside these stands what ρ is where the gradient comes back to the map's output in a
+random basis, which untrained networks do not beat.
 
 Shape legend: d channels, L decoder blocks.
 """

@@ -146,7 +146,9 @@ def _maps(depth: int, passed: _Passed) -> list[StreamMap]:
         transposed = _transposed(module, given, out)
         if transposed is None:
             continue
-        source = next(((Place(module=m, side="output", depth=depth), n) for m, o, n in norms if _same(o, given)), None)
+        source = next(
+            ((Place(module=m, side="output", depth=depth, norm=n), n) for m, o, n in norms if _same(o, given)), None
+        )
         if source is None and _is_stream(given, stream):
             source = Place(module=module, side="input", depth=depth), no_norm(given.shape[-1])
         if source is None:

@@ -29,9 +29,14 @@ class Norm:
         """Dimensions of the space that n(x) fills: d, or d - 1 where it is centred."""
         return len(self.scale) - (self.kind == "layer")
 
-    def centred(self, rows_Nd: torch.Tensor) -> torch.Tensor:
-        """Rows of vectors in that space: without their mean where the norm takes it away, else as they are."""
-        return rows_Nd - rows_Nd.mean(dim=1, keepdim=True) if self.kind == "layer" else rows_Nd
+    def before_scale(self, vectors_d: torch.Tensor) -> torch.Tensor:
+        """Gradients with respect to n(x) from those with respect to what the norm gave, along the last axis.
+
+        The rows of a map that reads what the norm gave become those of one that reads n(x). Both times every channel is
+        multiplied by γ, and the mean, to which n(x) is blind where the norm takes it away, is taken away.
+        """
+        scaled = vectors_d * self.scale.to(vectors_d)
+        return scaled - scaled.mean(dim=-1, keepdim=True) if self.kind == "layer" else scaled
 
 
 def no_norm(width: int) -> Norm:

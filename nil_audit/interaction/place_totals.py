@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nil_audit.interaction.agop import BlockSums
 from nil_audit.interaction.metrics import BlockProducts
+from nil_audit.interaction.norms import Norm
 from nil_audit.interaction.probe import BLOCKS
 from nil_audit.interaction.schedule import Schedule
 
@@ -24,9 +25,18 @@ class PlaceTotals:
     """
 
     def __init__(
-        self, schedule: Schedule, *, windows: int, counted: int, width: int, device: torch.device, dtype: torch.dtype
+        self,
+        schedule: Schedule,
+        *,
+        windows: int,
+        counted: int,
+        width: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        norm: Norm | None = None,
     ) -> None:
-        """Make room for W windows of N counted tokens, d channels wide."""
+        """Make room for W windows of N counted tokens, d channels wide; gradients are taken before a norm's scale."""
+        self._norm = norm
         self._schedule, self._counted = schedule, counted
         self.mean, self.direction = (BlockSums(BLOCKS, width, device=device, dtype=dtype) for _ in range(2))
         self.value_squares = torch.zeros(windows, dtype=torch.float64)
@@ -93,7 +103,8 @@ class PlaceTotals:
         Out of memory while it prepares, it has added nothing.
         """
         dtype = self.mean.sums[0].dtype
-        gradients = gradients_BND.to(dtype).contiguous()
+        gradients = gradients_BND.to(dtype)
+        gradients = (gradients if self._norm is None else self._norm.before_scale(gradients)).contiguous()
         unit, log_squares = directions(gradients)
         value_squares = values_BND.to(dtype).square().mean(dim=(1, 2)).cpu().double()
         kept = {

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from nil_audit.errors import MeasurementError
+from nil_audit.interaction.norms import Norm
 from nil_audit.interaction.probe import BLOCKS
 from nil_audit.shape.meta_model import held
 from nil_audit.weights.checkpoint import Checkpoint, embedding_weight
@@ -27,11 +28,14 @@ class Place:
         module: The module, which runs once in a forward pass.
         side: Its "input" (the first tensor that it is given) or its "output" (the first that it returns).
         depth: The decoder block that it belongs to, from 0.
+        norm: That gave the tensor, x = γ ⊙ n + a constant, where gradients are to be taken with respect to n; None:
+            with respect to the tensor itself.
     """
 
     module: torch.nn.Module
     side: Literal["input", "output"] = "input"
     depth: int
+    norm: Norm | None = None
 
 
 def decoder_blocks(checkpoint: Checkpoint) -> tuple[torch.nn.Module, ...]:

@@ -82,8 +82,12 @@ class WindowTotals:
                 width=width,
                 device=device,
                 dtype=self._dtype,
+                norm=norm,
             )
-            for width, device in [(weight.shape[1], weight.device), *self._inner]
+            for (width, device), norm in [
+                ((weight.shape[1], weight.device), None),
+                *zip(self._inner, [place.norm for place in self._places], strict=True),
+            ]
         )
         self.inside = tuple(inside)
 

@@ -84,7 +84,7 @@ def test_a_norm_s_scale_and_centring_are_those_of_the_vectors_and_of_the_weight(
     vectors = [source.standard_normal((int(count), D)) * np.geomspace(1, 4, D) for count in counts]
     sums = BlockSums(K, D, device=torch.device("cpu"), dtype=torch.float64)
     for block, part in enumerate(vectors):
-        sums.add(block, torch.from_numpy(part))
+        sums.add(block, norm.before_scale(torch.from_numpy(part)))
     through = weight @ np.diag(scale) @ C
     A = through.T @ through
     means = np.array([sum(np.outer(C @ (scale * g), C @ (scale * g)) for g in part) / len(part) for part in vectors])

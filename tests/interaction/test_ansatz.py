@@ -192,11 +192,11 @@ def test_every_correlation_agrees_with_float64_brute_force(name: str) -> None:
             weight = weight.T if type(module).__name__ == "Conv1D" else weight
             through = (weight if read.rows is None else weight[read.rows]) * gamma @ identity
             squares[depth, read.role] = through.T @ through
-            slopes = every[depth * len(points) + read.point]
-            n = np.array([len(part) for part in slopes], dtype=float)
             D_ = np.diag(gamma) @ identity
-            means = [D_.T @ (sum(np.outer(g, g) for g in part) / len(part)) @ D_ for part in slopes]
-            units = [D_.T @ (sum(np.outer(g, g) / (g @ g) for g in part) / len(part)) @ D_ for part in slopes]
+            slopes = [[g @ D_ for g in part] for part in every[depth * len(points) + read.point]]
+            n = np.array([len(part) for part in slopes], dtype=float)
+            means = [sum(np.outer(g, g) for g in part) / len(part) for part in slopes]
+            units = [sum(np.outer(g, g) / (g @ g) for g in part) / len(part) for part in slopes]
             expected[depth, read.role] = {
                 "path": read.path,
                 "rows": len(through),
@@ -231,6 +231,25 @@ def test_every_correlation_agrees_with_float64_brute_force(name: str) -> None:
             assert one["through_map"][kind] == pytest.approx(control, rel=1e-4)
         assert one["beats_null"] == (one["typical"]["low"] > 1.96 * what["null_sd"])
         assert one["beats_through_map"] == (one["typical"]["low"] > one["through_map"]["typical"])
+
+
+def test_a_scale_that_is_moved_from_the_norm_into_the_maps_changes_no_correlation() -> None:
+    model = model_of("llama")
+    before = checked(model, 0, 1)
+    with torch.no_grad():
+        for block in blocks_of(model):
+            attention, mlp = block.self_attn, block.mlp
+            for norm, maps in (
+                (block.input_layernorm, (attention.q_proj, attention.k_proj, attention.v_proj)),
+                (block.post_attention_layernorm, (mlp.gate_proj, mlp.up_proj)),
+            ):
+                for one in maps:
+                    one.weight *= norm.weight
+                norm.weight.fill_(1)
+    after = checked(model, 0, 1)
+    for here, there in zip(before["maps"], after["maps"], strict=True):
+        for kind in ("typical", "mean"):
+            assert there[kind] == pytest.approx(here[kind], rel=1e-3, abs=1e-5), (here["role"], kind)
 
 
 def _order(block: nn.Module, read: Read, reads: list[Read]) -> tuple[int, int]:

@@ -173,7 +173,7 @@ def test_a_block_that_runs_twice_is_refused_with_its_remedy() -> None:
         widths(model, block_inputs(checkpoint, [0, 1]))
 
 
-@pytest.mark.parametrize("shape", [(2, 24), (2, 1, 4, 6)])
+@pytest.mark.parametrize("shape", [(3, 24), (2, 1, 4, 6)])
 def test_an_input_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
     module = torch.nn.Identity()
 
