@@ -125,8 +125,20 @@ class Passes:
         """The record without sections that are not asked for now, and with a note where it could not be kept."""
         assert self._record is not None
         unasked: dict[str, Any] = {name: None for name in SECTIONS if not getattr(self._subject.settings, name)}
-        notes = self._record.notes if self._unkept is None else (*self._record.notes, self._unkept)
-        return replace(self._record, notes=notes, **unasked)
+        record = replace(self._record, **unasked)
+        more = filter(None, (_thinned(record), self._unkept))
+        return replace(record, notes=(*record.notes, *more))
+
+
+def _thinned(record: Record) -> str | None:
+    """The note on sections that are of some blocks alone."""
+    for section in (record.profile, record.ansatz):
+        if section and len(section["depths"]) < section["blocks"]:
+            return (
+                f"Gradients inside {record.name} were taken at {len(section['depths'])} of {section['blocks']} blocks,"
+                " evenly spaced: sums of all did not fit in half of the free memory; with more of it --fresh takes all."
+            )
+    return None
 
 
 def _first_pass(base: Record, subject: Subject, probe: "Probe", progress: Progress) -> Record:
@@ -170,11 +182,6 @@ def _first_pass(base: Record, subject: Subject, probe: "Probe", progress: Progre
         notes.append(
             f"The probe {probe.name} ended after {found.result.windows * found.window:,} tokens of {subject.name},"
             f" before {goal} was reached."
-        )
-    if 0 < len(depths) < blocks:
-        notes.append(
-            f"Sums of all {blocks} blocks of {subject.name} do not fit in half of the free memory: gradients inside it"
-            f" were taken at {len(depths)} blocks, evenly spaced."
         )
     return replace(
         base,

@@ -22,7 +22,7 @@ from nil_audit.interaction.alignment import Moments, inner_products, moments, nu
 from nil_audit.interaction.gradients import exact_matmul
 from nil_audit.interaction.maps import StreamMap, find_maps
 from nil_audit.interaction.place_totals import PlaceTotals
-from nil_audit.interaction.places import Place, decoder_blocks
+from nil_audit.interaction.places import Place, block_inputs, decoder_blocks, widths
 from nil_audit.stats.estimate import Estimate
 from nil_audit.weights.checkpoint import Checkpoint
 
@@ -102,7 +102,12 @@ class Ansatz:
     """
 
     def __init__(self, checkpoint: Checkpoint, depths: Sequence[int]) -> None:
-        """Find the maps of some decoder blocks of a loaded model; their inputs are the places that it watches."""
+        """Find the maps of some decoder blocks of a loaded model; their inputs are the places that it watches.
+
+        Raises:
+            MeasurementError: A block runs other than once in a forward pass.
+        """
+        widths(checkpoint.model, block_inputs(checkpoint, depths))
         self._depths = tuple(depths)
         self._maps, self._left_out = find_maps(checkpoint.model, decoder_blocks(checkpoint), depths)
         self.places: tuple[Place, ...] = tuple(dict.fromkeys(one.place for one in self._maps))

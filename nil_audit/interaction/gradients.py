@@ -68,7 +68,7 @@ def embedding_leaf(model: torch.nn.Module) -> Iterator[Callable[[], torch.Tensor
     def capture(_module: torch.nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
         leaf = output.detach().requires_grad_()
         captured.append(leaf)
-        return leaf
+        return leaf.clone()  # some models scale it in place, which a leaf forbids
 
     def only() -> torch.Tensor:
         if len(captured) != 1:

@@ -111,7 +111,7 @@ def _kept_bytes(model: Any, length: int, last_only: bool = False) -> int:
         kept.setdefault(tensor.untyped_storage().data_ptr(), tensor.untyped_storage().nbytes())
         return tensor
 
-    handle = embedding.register_forward_hook(lambda _module, _inputs, output: output.detach().requires_grad_())
+    handle = embedding.register_forward_hook(lambda _module, _inputs, output: output.detach().requires_grad_().clone())
     tokens = torch.zeros(1, length, dtype=torch.long, device=embedding.weight.device)
     try:
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):

@@ -124,7 +124,10 @@ def test_thinned_blocks_are_said(settings: dict[str, Any], monkeypatch: pytest.M
     monkeypatch.setattr("nil_audit.interaction.places.depths_that_fit", lambda *_: (1,))
     record = audit("m", **settings, profile=True)
     assert record.profile is not None and record.profile["depths"] == [1]
-    assert any("gradients inside it were taken at 1 blocks, evenly" in note for note in record.notes)
+    for one in (record, audit("m", **settings, profile=True)):
+        (note,) = (note for note in one.notes if "Gradients inside m were taken at 1 of 2 blocks" in note)
+        assert note.endswith("--fresh takes all.")
+    assert not any("Gradients inside" in note for note in audit("m", **settings).notes)
 
 
 def test_a_failure_of_one_section_loses_no_other(settings: dict[str, Any], passes: list[str]) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from nil_audit.errors import MeasurementError
 from nil_audit.interaction import places as places_module
+from nil_audit.interaction.ansatz import Ansatz
 from nil_audit.interaction.measure import Interaction, measure
 from nil_audit.interaction.metrics import estimate
 from nil_audit.interaction.places import Place, block_inputs, decoder_blocks, depths_that_fit, widths
@@ -171,6 +172,8 @@ def test_a_block_that_runs_twice_is_refused_with_its_remedy() -> None:
     checkpoint = checkpoint_of(model)
     with pytest.raises(MeasurementError, match=r"ran 2 times in one forward pass.* without --profile and --ansatz"):
         widths(model, block_inputs(checkpoint, [0, 1]))
+    with pytest.raises(MeasurementError, match="ran 2 times in one forward pass"):
+        Ansatz(checkpoint, [0, 1])
 
 
 @pytest.mark.parametrize("shape", [(3, 24), (2, 1, 4, 6)])
