@@ -69,7 +69,7 @@ def depth_trends(profile: Mapping[str, Any]) -> dict[str, Trend]:
     products = [block_products(row["products"]) for row in profile["rows"]]
     if len(products) < 2:
         return {}
-    parts = _parts([row["depth"] for row in profile["rows"]])
+    parts = parts_of([row["depth"] for row in profile["rows"]])
     pairs = list(combinations(parts, 2))
 
     def compute(keep: NDArray[np.bool_]) -> dict[str, float]:
@@ -94,7 +94,7 @@ def depth_trends(profile: Mapping[str, Any]) -> dict[str, Trend]:
     }
 
 
-def _parts(depths: Sequence[int]) -> dict[Part, slice]:
+def parts_of(depths: Sequence[int]) -> dict[Part, slice]:
     """The places of each part among the depths of a profile; the first block is a part where it was measured."""
     start = int(depths[0] == 0)
     others = len(depths) - start

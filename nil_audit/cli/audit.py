@@ -56,10 +56,10 @@ _PRECISION = "Standard error of the typical efficiency that is enough, in nats; 
 _WINDOW = "Tokens a window (default 512, or what the model can read where that is shorter)."
 _CONTEXT = "First positions of a window that are read and not counted."
 _NO_PREFIX = "No document-start token in front of a window."
-_PROFILE = "Also the loss AGOP of the input of every decoder block, from the same backward pass."
-_ANSATZ = "Also the correlation of WᵀW with its input's AGOP, of every map that reads the stream."
-_OUTPUT = "Also the output AGOP: the Jacobian of the last logits, in 64 random directions."
-_SENSITIVITY = "Also whether window, context, text or a rotated basis change what is said."
+_PROFILE = "Also where in the depth: gradients at every block's input, in the same pass."
+_ANSATZ = "Also whether WᵀW of each map is like the AGOP of its input, in the same pass."
+_OUTPUT = "Also the AGOP of the last logits: 64 backward passes a window, 16 windows or more."
+_SENSITIVITY = "Also whether window, context, text or basis change the answer: 6 more passes at most."
 _MEASURING = (
     *("--probe", "--tokens", "--precision", "--window", "--context", "--no-prefix", "--dtype", "--device"),
     *("--profile", "--ansatz", "--probe-output", "--sensitivity"),

@@ -24,12 +24,8 @@ from nil_audit.report.audit.ansatz import (
     ansatz_table,
 )
 from nil_audit.report.audit.page import audit_files
-from nil_audit.report.audit.profile import (
-    profile_frame,
-    profile_sentence,
-    profile_summary_table,
-    profile_table,
-)
+from nil_audit.report.audit.profile import profile_frame, profile_summary_table, profile_table
+from nil_audit.report.audit.profile_words import profile_sentence
 from nil_audit.report.audit.ranking import Entry
 from nil_audit.report.render.page import Page, Section, Table
 from nil_audit.report.render.terminal import render_terminal
@@ -77,46 +73,73 @@ def turned(profile: Mapping[str, Any]) -> dict[str, Any]:
     return {**profile, "rows": rows}
 
 
-def test_the_sentence_states_both_changes_and_their_parts() -> None:
+def test_the_sentence_states_both_changes_and_what_makes_most_of_them() -> None:
     profile = profile_section(blocks=7)
     said = profile_sentence([entry_of(profile=profile)])
     efficiency = unbiased(profile, "typical_efficiency")
     spread = 0.5 * np.log(unbiased(profile, "typical_rank"))
-    trend = depth_trends(profile)["typical_efficiency"]
+    trends = depth_trends(profile)
     wanted: list[float] = []
+    shares = []
     for pair, early, late in ((("start", "first"), [0], [1, 2]), (("first", "last"), [1, 2], [5, 6])):
         change = np.mean([efficiency[one] for one in late]) - np.mean([efficiency[one] for one in early])
         by_spread = np.mean([spread[one] for one in late]) - np.mean([spread[one] for one in early])
-        interval = trend.changes[pair].interval
+        interval = trends["typical_efficiency"].changes[pair].interval
         assert interval is not None and change < 0
-        wanted += [-change, -interval[1], -interval[0], by_spread, change - by_spread]
-    assert numbers(said)[:10] == pytest.approx(wanted, abs=0.00501)
-    assert said.startswith("Over the 7 blocks typical efficiency falls by")
-    assert "nats from the first to the first third of the others (" in said and "nats to the last third (" in said
-    parts = [np.mean([efficiency[one] for one in rows]) for rows in ([0], [1, 2], [3, 4], [5, 6])]
-    lowest = ("the first", "the first third of the others", "the middle third", "the last third")[int(np.argmin(parts))]
-    assert f"it is lowest in {lowest}, " in said
-    assert numbers(said)[10] == pytest.approx(min(parts), abs=0.00501)
+        wanted += [-change, -interval[1], -interval[0]]
+        shares.append(by_spread / change)
     tail = unbiased(profile, "tail")
-    assert f"The tail falls by {tail[0] - np.mean(tail[1:3]):.2f}" in said
-    assert f"nats, then falls by {np.mean(tail[1:3]) - np.mean(tail[5:]):.2f}" in said
+    wanted.append(tail[0] - np.mean(tail[5:]))
+    assert numbers(said)[:7] == pytest.approx(wanted, abs=0.00501)
+    assert max(shares) < 1 / 3 and said.count(", mostly by sensitivity") == 2
+    assert (
+        said.startswith("From the embedding (block 0) to the next blocks (1–2) typical efficiency falls by")
+        and "; from there to the last third (5–6) it falls by" in said
+    )
+    assert " The tail falls by" in said and "nats in all" in said
+
+
+def test_what_makes_most_of_a_change_is_named() -> None:
+    words = {
+        0.2: "mostly by sensitivity",
+        0.45: "by sensitivity and spread over directions alike",
+        0.8: "mostly by spread",
+    }
+    for share, wanted in words.items():
+        profile = profile_section(blocks=2)
+        first, second = (row["products"] for row in profile["rows"])
+        second.update(copy.deepcopy(first))
+        trends = depth_trends(profile)
+        assert trends["typical_efficiency"].changes["start", "first"].value == 0
+        # The direction Gram moves ln(rank), the log norm the sensitivity: a fall of 1 nat in all.
+        gram = np.array(first["direction_gram"])
+        second["direction_gram"] = (gram * np.exp(2 * share)).tolist()
+        second["log_norm"] = (np.array(first["log_norm"]) + 1 - share).tolist()
+        said = profile_sentence([entry_of(profile=profile)])
+        assert f"efficiency falls by 1.00 [1.00, 1.00] nats, {wanted}" in said
 
 
 def test_a_rise_is_called_one_and_noise_is_not() -> None:
     profile = turned(profile_section(blocks=2))
     first, second = unbiased(profile, "typical_efficiency")
     rising = profile_sentence([entry_of(profile=profile)])
-    assert f"typical efficiency rises by {second - first:.2f} [" in rising and "falls" not in rising
+    assert f"to block 1 typical efficiency rises by {second - first:.2f} [" in rising and "falls" not in rising
     assert "The tail rises by" in rising
     flat = profile_section(blocks=3)
-    flat["rows"] = [{**row, **{key: flat["rows"][0][key] for key in ("estimates", "products")}} for row in flat["rows"]]
+    flat["rows"] = [
+        {**row, **{key: copy.deepcopy(flat["rows"][0][key]) for key in ("estimates", "products")}}
+        for row in flat["rows"]
+    ]
     for place, row in enumerate(flat["rows"]):
-        products = copy.deepcopy(row["products"])
         noise = np.random.default_rng(place).normal(0, 0.2, 16)
-        products["log_norm"] = (np.array(products["log_norm"]) + noise - noise.mean()).tolist()
-        row["products"] = products
+        row["products"]["log_norm"] = (np.array(row["products"]["log_norm"]) + noise - noise.mean()).tolist()
+        row["estimates"]["unbiased"]["excess"] = {"value": 0.0, "low": -0.1, "high": 0.1, "se": 0.05}
     said = profile_sentence([entry_of(profile=flat)])
-    assert said.count("does not change by more than noise (0.00 [") == 4 and "lowest" not in said
+    pattern = (
+        r"From the embedding \(block 0\) to block 1 typical efficiency stays within noise \(0\.00 \[[^]]*\] nats\);"
+        r" from there to the last block \(2\) it stays within noise \(0\.00 \[[^]]*\]\)\."
+    )
+    assert re.fullmatch(pattern, said)
 
 
 def test_blocks_on_either_side_of_the_null_are_counted_by_their_intervals() -> None:
@@ -127,14 +150,19 @@ def test_blocks_on_either_side_of_the_null_are_counted_by_their_intervals() -> N
         row["estimates"]["unbiased"]["excess"] = {"value": (low + high) / 2, "low": low, "high": high, "se": 0.1}
     profile["rows"][5]["estimates"]["unbiased"]["excess"] = {"value": None}
     said = profile_sentence([entry_of(profile=profile)])
-    assert "the AOFE-ratio is above its rotation null at 2 and below it at 1 of 5 blocks" in said
+    assert "; the AOFE-ratio lies above its rotation null at 2 and below it at 1 of 5 blocks" in said
+    for row in profile["rows"][:2]:
+        row["estimates"]["unbiased"]["excess"] |= {"value": 0.0, "low": -0.1, "high": 0.1}
+    assert "; the AOFE-ratio lies below its rotation null at 1 of 5 blocks" in profile_sentence(
+        [entry_of(profile=profile)]
+    )
 
 
 def test_two_blocks_are_no_thirds_and_one_has_no_trend() -> None:
     two, one = profiles(2, 1)
     said = profile_sentence([two])
-    assert "nats from the first to the second (" in said and "third" not in said and "then" not in said
-    assert [row[0] for row in texts(profile_summary_table([two]))] == ["First block", "Second", "To second"]
+    assert "(block 0) to block 1 typical efficiency" in said and "third" not in said and "from there" not in said
+    assert [row[0] for row in texts(profile_summary_table([two]))] == ["Block 0", "Block 1", "To 1"]
     assert profile_sentence([one]) == "" == profile_sentence([entry_of()])
     assert len(profile_table(one).rows) == 1 and not profile_summary_table([one]).rows
 
@@ -147,12 +175,12 @@ def test_of_several_models_each_is_named_and_of_many_they_are_counted() -> None:
         step, then = efficiency[0] - efficiency[first].mean(), efficiency[first].mean() - efficiency[last].mean()
         assert re.search(rf"{entry.name} falls by {step:.2f} \[[^]]*\], then falls by {then:.2f} \[", said)
     assert "without" not in said
-    assert profile_sentence([entries[0], entries[2]]).startswith("Over the 7 blocks of model-of-7-blocks typical")
+    assert profile_sentence([entries[0], entries[2]]).startswith(
+        "From the embedding (block 0) of model-of-7-blocks to the next blocks"
+    )
     up = entry_of("up", profile=turned(profile_section(blocks=3)))
     counted = profile_sentence([*[entries[1]] * 6, up])
-    assert (
-        "rises in 1 and falls in 6 of 7 models; it is lowest in the first block for 1 and in the last third" in counted
-    )
+    assert "rises in 1 and falls in 6 of 7 models; it is lowest at the embedding for 1 and in the last third" in counted
 
 
 def test_the_summary_of_one_model_adds_up() -> None:
@@ -160,25 +188,48 @@ def test_the_summary_of_one_model_adds_up() -> None:
     table = profile_summary_table([entry])
     efficiency = unbiased(entry.record.profile or {}, "typical_efficiency")
     rows = {row[0].text: row for row in table.rows}
-    parts = ["First block", "First third", "Middle third", "Last third"]
-    assert list(rows) == [*parts, "To first", "To middle", "To last"]
-    assert rows["Middle third"][1].value == pytest.approx(np.mean(efficiency[3:5]))
+    parts = ["Block 0", "Blocks 1–2", "Blocks 3–4", "Blocks 5–6"]
+    assert list(rows) == [*parts, "To 1–2", "To 3–4", "To 5–6"]
+    assert rows["Blocks 3–4"][1].value == pytest.approx(np.mean(efficiency[3:5]))
     for place in range(1, 5):
         start, *levels = (rows[part][place].value for part in parts)
-        for part, level in zip(("To first", "To middle", "To last"), levels, strict=True):
+        for part, level in zip(("To 1–2", "To 3–4", "To 5–6"), levels, strict=True):
             assert rows[part][place].value == pytest.approx(level - start, abs=1e-12)
             start = level
-    assert rows["To last"][1].strong and not rows["Last third"][1].strong
+    changes = depth_trends(entry.record.profile or {})
+    for name, place in (("typical_efficiency", 1), ("tail", 3), ("excess", 4)):
+        stars = [changes[name].changes[pair].excludes_zero for pair in (("start", "first"), ("first", "middle"))]
+        assert [rows[part][place].text.endswith("*") for part in ("To 1–2", "To 3–4")] == stars
+    assert not any("*" in cell.text for part in parts for cell in rows[part])
+    assert "* the 95% interval excludes zero" in table.note
     assert max(map(len, lines(table))) <= 80
 
 
-def test_the_summary_of_several_has_the_blocks_nearest_to_the_quarters() -> None:
-    entries = profiles(12, 2)
-    table = profile_summary_table(entries)
-    for row, entry, blocks in zip(table.rows, entries, ([0, 3, 6, 9, 11], [0, 0, 1, 1, 1]), strict=True):
-        efficiency = unbiased(entry.record.profile or {}, "typical_efficiency")
-        assert [cell.value for cell in row[1:6]] == [efficiency[block] for block in blocks]
-        assert row[6].strong is (entry is entries[0]) and (row[6].text == "–") is (entry is entries[1])
+@pytest.mark.parametrize(
+    ("blocks", "left_out", "shown"),
+    [
+        (12, 0, [0, 3, 6, 9, 11]),
+        (6, 0, [0, 2, 3, 4, 5]),
+        (5, 0, [0, 1, 2, 4, 4]),
+        (4, 0, [0, 1, 2, 3, 3]),
+        (3, 0, [0, 1, None, 2, 2]),
+        (2, 0, [0, None, 1, None, 1]),
+        (12, 5, [0, None, None, None, 10]),
+    ],
+)
+def test_the_summary_of_several_has_the_blocks_at_the_quarters(
+    blocks: int, left_out: int, shown: list[int | None]
+) -> None:
+    entry = entry_of(profile=profile_section(blocks=blocks, left_out=left_out))
+    table = profile_summary_table([entry, entry])
+    efficiency = {
+        row["depth"]: row["estimates"]["unbiased"]["typical_efficiency"]["value"]
+        for row in (entry.record.profile or {})["rows"]
+    }
+    for row in table.rows:
+        assert [cell.value for cell in row[1:6]] == [None if one is None else efficiency[one] for one in shown]
+        assert [cell.text == "–" for cell in row[1:6]] == [one is None for one in shown]
+        assert row[6].text == "–" if blocks == 2 else row[6].text.endswith("*")
     assert max(map(len, lines(table))) <= 80
 
 
@@ -207,7 +258,8 @@ def test_the_profile_frame_holds_every_number_of_every_block() -> None:
             rows = [row["estimates"][kind][name] for one in entries[:2] for row in (one.record.profile or {})["rows"]]
             assert frame[prefix + name].tolist() == [row["value"] for row in rows]
             assert frame[f"{prefix}{name}_se"].tolist() == [row["se"] for row in rows]
-    assert profile_frame([bare_record()]).empty
+    assert profile_frame(bare_record()).empty
+    assert profile_frame(entries[0].record).equals(profile_frame([entries[0].record]))
 
 
 @given(data=st.data())
@@ -240,24 +292,33 @@ def test_files_of_an_audit_hold_them_only_where_a_record_does() -> None:
     assert len(audit_files([plain, both])["ansatz.csv"]) == 30
 
 
-def test_the_ansatz_sentence_counts_maps_above_the_null_and_beyond_the_path_through_them() -> None:
+def test_the_ansatz_sentence_counts_maps_above_the_bound_and_has_what_untrained_networks_have() -> None:
     ansatz = ansatz_section(blocks=6, holds=0.3)
     maps = ansatz["maps"]
-    ansatz["shares"]["all"]["beats_through_map"] = 1 / 3
+    for place, one in enumerate(maps):
+        one["beats_through_map"] = place in (0, 5, 9, 10, 14, 19)
     above = sum(one["typical"]["low"] > 1.96 * one["null_sd"] for one in maps)
     assert 0 < above < 30
     said = ansatz_sentence([entry_of(ansatz=ansatz)])
     assert said.startswith(
-        f"Neural Feature Ansatz: {above} ({100 * above / 30:.0f}%) of 30 maps that read the residual stream are more"
+        f"Neural Feature Ansatz: {100 * above / 30:.0f}% of 30 maps lie above a random basis, which says little, since"
     )
     assert (
-        "as half or more of an untrained network's are" in said
-        and "; 10 (33%) by more than that path explains. Median" in said
+        "; 6 (20%) lie above a bound on what that path can give (below it nothing is shown): query 3, MLP gate 3. M"
+        in said
     )
-    middle = {role: median(one["typical"]["value"] for one in maps if one["role"] == role) for role in ROLES}
-    words = ", ".join(f"{role.replace('mlp_', 'MLP ')} {value:.2f}" for role, value in middle.items())
-    others = median(one["other_blocks"]["typical"] for one in maps)
-    assert said.replace("−", "-").endswith(f"Median ρ (1: proportional): {words}; other blocks {others:.2f}.")
+    middle = [f"{median(one['typical']['value'] for one in maps if one['role'] == role):.2f}" for role in ROLES]
+    query, key, value, into, gate = middle
+    assert said.replace("−", "-").endswith(
+        f"Median ρ (in brackets of untrained networks): query {query}, key {key} (0 to 0.2); value {value},"
+        f" MLP in {into}, MLP gate {gate} (0.1 to 0.5)."
+    )
+    for one in maps:
+        one["beats_through_map"] = False
+        one["role"] = "state_space_in" if one["role"] == "mlp_gate" else one["role"]
+    said = ansatz_sentence([entry_of(ansatz=ansatz)]).replace("−", "-")
+    assert "; none lies above a bound on what that path can give (below it nothing is shown). Median" in said
+    assert said.endswith(f"value {value}, MLP in {into} (0.1 to 0.5); state space in {gate}.")
 
 
 def test_a_model_of_one_block_has_no_other_blocks() -> None:
@@ -267,23 +328,28 @@ def test_a_model_of_one_block_has_no_other_blocks() -> None:
     for shares in ansatz["shares"].values():
         shares["beats_other_blocks"] = None
     entry = entry_of(ansatz=ansatz)
-    assert "other blocks" not in ansatz_sentence([entry])
     assert all(row[4] == "–" == row[7] for row in texts(ansatz_table(entry)))
     assert ansatz_sentence([entry_of()]) == ""
 
 
 def test_the_ansatz_of_several_is_named_and_of_many_a_range() -> None:
     entries = [entry_of(f"m{place}", ansatz=ansatz_section(place, 2, holds=0.2 + 0.1 * place)) for place in range(7)]
-    found = [(entry.record.ansatz or {})["shares"]["all"] for entry in entries]
+    held = [(entry.record.ansatz or {})["maps"] for entry in entries]
     few = ansatz_sentence([*entries[:2], entry_of("without")])
-    for entry, one in zip(entries[:2], found, strict=False):
-        beats = [f"{100 * one[key]:.0f}%" for key in ("beats_null", "beats_through_map")]
-        assert f"{entry.name} {' and '.join(beats)} of 10 (median ρ " in few
-    assert "without" not in few and few.count("an untrained network") == 1
-    many = ansatz_sentence(entries)
-    for key in ("beats_null", "beats_through_map"):
-        shares = [100 * one[key] for one in found]
-        assert f"({min(shares):.0f}% to {max(shares):.0f}%, median {median(shares):.0f}%)" in many
+    middles = {
+        role: [median(one["typical"]["value"] for one in maps if one["role"] == role) for maps in held]
+        for role in ROLES
+    }
+    for place in range(2):
+        above = sum(one["beats_through_map"] for one in held[place])
+        by_role = ", ".join(f"{role.replace('mlp_', 'MLP ')} {middles[role][place]:.2f}" for role in ROLES)
+        assert f" m{place} {by_role}, {above or 'none'} of 10" in few.replace("−", "-")
+    assert "without" not in few and few.count("untrained networks: query, key 0 to 0.2; value, MLP in, MLP gate") == 1
+    many = ansatz_sentence(entries).replace("−", "-")
+    for role, found in middles.items():
+        assert f"{role.replace('mlp_', 'MLP ')} {min(found):.2f} to {max(found):.2f}" in many
+    shares = [100 * (entry.record.ansatz or {})["shares"]["all"]["beats_through_map"] for entry in entries]
+    assert f"; {min(shares):.0f}% to {max(shares):.0f}% of their maps lie above a bound" in many
     table = ansatz_of_many(entries)
     maps = (entries[3].record.ansatz or {})["maps"]
     assert texts(table)[3][4] == f"{median(one['typical']['value'] for one in maps if one['role'] == 'query'):.2f}"
@@ -323,7 +389,7 @@ def test_a_row_a_block_brackets_what_is_not_above_the_null() -> None:
                 for one in ansatz["maps"]
                 if (one["depth"], one["role"]) == (depth, role) and one["typical"]["value"] is not None
             ]
-            assert text.startswith("(") is not one["beats_null"]
+            assert text.startswith("(") is not one["beats_null"] and ("*" in text) is one["beats_through_map"]
             assert numbers(text)[0] == pytest.approx(one["typical"]["value"], abs=one["typical"]["se"])
     assert max(map(len, lines(table))) <= 80
 
@@ -339,4 +405,6 @@ def test_the_ansatz_frame_holds_every_map() -> None:
     assert math.isnan(frame["typical"][0])
     assert frame["typical_low"].tolist()[1:] == [one["typical"]["low"] for one in ansatz["maps"][1:]]
     assert frame["other_blocks_mean"].tolist() == [one["other_blocks"]["mean"] for one in ansatz["maps"]]
-    assert ansatz_frame([bare_record()]).empty
+    assert ansatz_frame(bare_record()).empty
+    alone = record_with(bare_record(), ansatz=ansatz)
+    assert ansatz_frame(alone).equals(ansatz_frame([alone]))

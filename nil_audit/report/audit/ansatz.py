@@ -1,6 +1,6 @@
 """The ansatz check in words and tables: whether WᵀW of the maps that read the residual stream is like their AGOP."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from nil_audit.auditing.record import Record
 from nil_audit.report.audit.ranking import Entry
 from nil_audit.report.audit.words import SPOKEN, model_names
 from nil_audit.report.render.page import Cell, Column, Table, table
-from nil_audit.report.render.text import MISSING, error_text, interval_text, listing, percent
+from nil_audit.report.render.text import MISSING, error_text, interval_text, percent
 from nil_audit.stats.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -65,18 +65,19 @@ def ansatz_table(entry: Entry) -> Table:
             )
         )
     return table(
-        f"{entry.name}: correlation ρ of WᵀW with the AGOP of the map's input, beyond the isotropic part; medians over"
-        " blocks",
+        f"{entry.name}: correlation ρ of WᵀW with the AGOP of the map's input, beyond the isotropic part: share of maps"
+        " above a random basis (null), above a bound on what the gradient's path through the map gives (path) and above"
+        " other blocks' maps (others), and medians over blocks",
         (
             "Map",
             "Maps",
-            Column(label="Above null", numeric=True, help="lower end of 95% above 1.96 sd of a random basis"),
-            Column(label="Above its path", numeric=True, help="lower end of 95% above what the path explains"),
-            Column(label="Above other blocks'", numeric=True, help="ρ above the median ρ of other blocks' maps"),
-            "ρ typical",
-            Column(label="ρ path", numeric=True, help="of a gradient that is random at the map's output"),
-            Column(label="ρ other blocks'", numeric=True, help="of the same role, with this block's AGOP"),
-            "ρ mean",
+            Column(label="> null", numeric=True, help="lower end of 95% above 1.96 sd of a random basis"),
+            Column(label="> path", numeric=True, help="lower end of 95% above the ρ in the column path"),
+            Column(label="> others", numeric=True, help="ρ above the one in the column others"),
+            Column(label="ρ", numeric=True, help="with the AGOP of a typical token"),
+            Column(label="path", numeric=True, help="ρ of a gradient that is random at the map's output"),
+            Column(label="others", numeric=True, help="ρ of other blocks' maps of the same role with this AGOP"),
+            Column(label="ρ mean", numeric=True, help="with the AGOP of the mean, the paper's"),
         ),
         rows,
         note=" ".join((UNTRAINED, *ansatz["left_out"])),
@@ -109,9 +110,9 @@ def ansatz_of_many(entries: Sequence[Entry]) -> Table:
             )
         )
     return table(
-        "Share of maps whose WᵀW is more like the AGOP of their input than a random basis, and than the gradient's path"
-        " through the map, makes them, and the median ρ of each role",
-        ("Model", "Maps", "Random", "Path", *map(role_name, columns)),
+        "Share of maps whose WᵀW is more like the AGOP of their input than in a random basis (null), and than a"
+        " bound on what the gradient's path through the map gives (path), and the median ρ of each role",
+        ("Model", "Maps", "> null", "> path", *map(role_name, columns)),
         rows,
         note=UNTRAINED,
     )
@@ -132,7 +133,7 @@ def ansatz_block_table(entry: Entry) -> Table:
             rows.append((str(depth), *(_map_cell(held.get(role)) for role in columns)))
     return table(
         f"{entry.name}, block by block: ρ typical ± jackknife standard error; in brackets where not above the null,"
-        " set apart where above what the path through the map explains",
+        " * where above the bound on what the path through the map gives",
         ("Block", *map(role_name, columns)),
         rows,
     )
@@ -142,14 +143,12 @@ def _map_cell(one: Map | None) -> Cell:
     found = correlation(one) if one else None
     if one is None or found is None:
         return Cell(text=MISSING)
-    text = error_text(found, 1)
-    return Cell(
-        text=text if one["beats_null"] else f"({text})", value=found.value, strong=bool(one["beats_through_map"])
-    )
+    text = f"{error_text(found, 1)}{'*' * one['beats_through_map']}"
+    return Cell(text=text if one["beats_null"] else f"({text})", value=found.value)
 
 
 def ansatz_sentence(entries: Sequence[Entry]) -> str:
-    """Whether the Neural Feature Ansatz holds: against a random basis, against maps of other blocks, and its limits.
+    """How far the Neural Feature Ansatz holds: against what the path through a map gives, and untrained networks.
 
     Returns:
         Sentences; empty where no model was checked.
@@ -161,47 +160,66 @@ def ansatz_sentence(entries: Sequence[Entry]) -> str:
         return _counted(found)
     if len(found) == 1:
         return _full(found[0], named=len(entries) > 1)
+    untrained = "; ".join(f"{', '.join(map(_inside, held))} {span}" for held, span in _UNTRAINED.items())
     said = [f"{entry.name} {_clause(entry)}" for entry in found]
     return (
-        f"Neural Feature Ansatz, share of the maps more like the AGOP of their input than a random basis makes them"
-        f" ({_CAVEAT}), and by more than that path explains: {'; '.join(said)}."
+        f"Neural Feature Ansatz, median ρ by role (untrained networks: {untrained}) and maps above {_BOUND}:"
+        f" {'; '.join(said)}."
     )
 
 
-_CAVEAT = "as half or more of an untrained network's are, for the gradient passes through the map"
+_BOUND = "a bound on what the gradient's path through the map itself can give (below it nothing is shown)"
+_UNTRAINED = {("query", "key"): "0 to 0.2", ("value", "mlp_in", "mlp_gate"): "0.1 to 0.5"}
 UNTRAINED = (
     "Untrained networks have some of it too, as the gradient passes through the map: five had ρ 0.1 to 0.5 (value,"
     " MLP), 0 to 0.2 (query, key) and 0 (other blocks' maps)."
 )
-"""What both shares do not show. Medians over the blocks of networks with their architectures' initial weights: the
-shapes of SmolLM2-135M and of four small models (two blocks x 256 channels to 12 x 96; GPT-2, GPT-NeoX, Llama, Qwen3),
-8,192 tokens or more; of all maps 50 to 92% were above the null and 80 to 100% above other blocks' maps
+"""What the share above the null does not show. Medians over the blocks of networks with their architectures' initial
+weights: the shapes of SmolLM2-135M and of four small models (two blocks x 256 channels to 12 x 96; GPT-2, GPT-NeoX,
+Llama, Qwen3), 8,192 tokens or more; of all maps 50 to 92% were above the null and 80 to 100% above other blocks' maps
 (benchmarks/ansatz_untrained.py)."""
 
 
 def _full(entry: Entry, *, named: bool) -> str:
     ansatz = entry.record.ansatz or {}
-    maps: Sequence[Map] = ansatz["maps"]
     shares = ansatz["shares"]["all"]
-    by_role = [
-        f"{role_name(role, inside=True)} {_middle(_values([one for one in maps if one['role'] == role]))}"
-        for role in roles(maps)
-    ]
-    others = _held_against(maps, "other_blocks")
-    beyond = ""
-    if shares["beats_through_map"] is not None:
-        beyond = f"; {_share(shares, 'beats_through_map')} by more than that path explains"
+    above = Counter(one["role"] for one in ansatz["maps"] if one["beats_through_map"])
+    many = above.total()
+    said = f"{many} ({percent(many / shares['maps'], 0)}) lie" if many else "none lies"
+    where = [f"{_inside(role)} {above[role]}" for role in roles(ansatz["maps"]) if above[role]]
     return (
-        f"Neural Feature Ansatz: {_share(shares, 'beats_null')} of {shares['maps']} maps{f' of {entry.name}' * named}"
-        " that read the residual stream are more like the AGOP of their input than a random basis makes them,"
-        f" {_CAVEAT}{beyond}. Median ρ (1: proportional): {', '.join(by_role)}"
-        f"{f'; other blocks {_middle(others)}' if others else ''}."
+        f"Neural Feature Ansatz: {percent(shares['beats_null'], 0)} of {shares['maps']} maps"
+        f"{f' of {entry.name}' * named} lie above a random basis, which says little, since the gradient passes through"
+        f" the map itself; {said} above a bound on what that path can give (below it nothing is shown)"
+        f"{': ' * bool(where)}{', '.join(where)}. Median ρ (in brackets of untrained networks):"
+        f" {_by_role([ansatz['maps']], untrained=True)}."
     )
 
 
-def _share(shares: Mapping[str, Any], key: str) -> str:
-    share = shares[key]
-    return MISSING if share is None else f"{round(share * shares['maps'])} ({percent(share, 0)})"
+def _inside(role: str) -> str:
+    """What a role is called inside a sentence."""
+    return role_name(role, inside=True)
+
+
+def _by_role(models: Sequence[Sequence[Map]], *, untrained: bool) -> str:
+    """The median ρ of each role, of several models the range of these, with what untrained networks have."""
+    found = roles([one for maps in models for one in maps])
+    groups = [([role for role in held if role in found], span) for held, span in _UNTRAINED.items()]
+    groups.append(([role for role in found if not any(role in held for held in _UNTRAINED)], ""))
+    return ("; " if untrained else ", ").join(
+        ", ".join(f"{_inside(role)} {_range(models, role)}" for role in held)
+        + f" ({span})" * (untrained and bool(span))
+        for held, span in groups
+        if held
+    )
+
+
+def _range(models: Sequence[Sequence[Map]], role: str) -> str:
+    """The median ρ of one role, from the lowest to the highest of models that have it."""
+    values = [_values([one for one in maps if one["role"] == role]) for maps in models]
+    middles = sorted(median(held) for held in values if held)
+    ends = [interval_text(Estimate(value=one)) for one in dict.fromkeys((*middles[:1], *middles[-1:]))]
+    return " to ".join(ends) or MISSING
 
 
 def _values(maps: Sequence[Map]) -> list[float]:
@@ -215,30 +233,27 @@ def _held_against(maps: Sequence[Map], control: str) -> list[float]:
 
 
 def _clause(entry: Entry) -> str:
-    ansatz = entry.record.ansatz or {}
-    maps, shares = ansatz["maps"], ansatz["shares"]["all"]
-    return (
-        f"{percent(shares['beats_null'], 0)} and {percent(shares['beats_through_map'], 0)} of {shares['maps']} (median"
-        f" ρ {_middle(_values(maps))}, other blocks {_middle(_held_against(maps, 'other_blocks'))})"
-    )
+    maps: Sequence[Map] = (entry.record.ansatz or {})["maps"]
+    above = sum(one["beats_through_map"] for one in maps)
+    return f"{_by_role([maps], untrained=False)}, {above or 'none'} of {len(maps)}"
 
 
 def _counted(entries: Sequence[Entry]) -> str:
-    """The range over many models."""
-    said = []
-    for key, words in (
-        ("beats_null", f"more like the AGOP of their input than a random basis makes them, {_CAVEAT}"),
-        ("beats_through_map", "so by more than that path explains"),
-    ):
-        shares = [one for entry in entries if (one := (entry.record.ansatz or {})["shares"]["all"][key]) is not None]
-        if shares:
-            ends = f"{percent(min(shares), 0)} to {percent(max(shares), 0)}, median {percent(median(shares), 0)}"
-            said.append(f"{words} ({ends})")
-    return f"Neural Feature Ansatz: share of maps in {len(entries)} models that are {listing(said)}."
+    """The ranges over many models."""
+    found = [entry.record.ansatz or {} for entry in entries]
+    shares = [one["shares"]["all"]["beats_through_map"] for one in found]
+    return (
+        f"Neural Feature Ansatz in {len(entries)} models, median ρ (in brackets of untrained networks):"
+        f" {_by_role([one['maps'] for one in found], untrained=True)}; {percent(min(shares), 0)} to"
+        f" {percent(max(shares), 0)} of their maps lie above {_BOUND}."
+    )
 
 
-def ansatz_frame(records: Sequence[Record]) -> "pd.DataFrame":
+def ansatz_frame(records: Record | Sequence[Record]) -> "pd.DataFrame":
     """Every map of every ansatz check as a data frame, a row each: ``ansatz.csv``.
+
+    Args:
+        records: One, or several.
 
     Returns:
         Columns model, block, blocks, relative_depth, role, path, rows, norm, then ρ as typical and mean, each with
@@ -247,6 +262,7 @@ def ansatz_frame(records: Sequence[Record]) -> "pd.DataFrame":
     """
     import pandas as pd
 
+    records = [records] if isinstance(records, Record) else records
     rows = [
         {
             "model": name,

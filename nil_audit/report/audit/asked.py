@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from nil_audit.auditing.record import Record
 from nil_audit.report.audit.ansatz import ansatz_block_table, ansatz_of_many, ansatz_sentence, ansatz_table, checked
 from nil_audit.report.audit.output import output_of_many, output_sentence, output_table, probed
-from nil_audit.report.audit.profile import profile_sentence, profile_summary_table, profile_table, profiled
+from nil_audit.report.audit.profile import profile_summary_table, profile_table, profiled
+from nil_audit.report.audit.profile_words import profile_sentence
 from nil_audit.report.audit.ranking import Entry
 from nil_audit.report.audit.sensitivity import (
     said_table,
