@@ -74,7 +74,7 @@ def test_what_is_asked_for_beside_an_audit_is_answered_in_a_sentence_each(
     assert max(map(len, done.stdout.splitlines())) <= 80
     said = " ".join(done.stdout.split())
     for words in (
-        "Over the 2 blocks",
+        "From the embedding (block 0)",
         "The AGOP of its last logits",
         "Neural Feature Ansatz",
         "said of it",
