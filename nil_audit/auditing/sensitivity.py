@@ -1,4 +1,4 @@
-"""What moves the verdict: the same model at other windows, without context, on another text and in another basis.
+"""What moves the answer: the same model at other windows, without context, on another text and in another basis.
 
 Every variant reads as much text as the audit did, so that their errors can be compared, and where it is the same text
 its blocks are paired. What an audit says of a model is then said of each variant.
@@ -155,10 +155,7 @@ class _Measurements:
             try:
                 _alike(lambda: load_probe(other))
             except ProbeError as error:
-                raise ProbeError(
-                    "The other text is wikitext, which cannot be reached; with --probe FILE it is the one that is"
-                    " shipped."
-                ) from error
+                raise ProbeError(f"{other} cannot be reached from here.") from error
         return self._measured(f"probe {other}", replace(self._settings, probe=other))
 
     def _rotated(self, kind: "Rotation") -> Mapping[str, Any]:

@@ -107,7 +107,7 @@ AuditFolder = Annotated[
 Details = Annotated[
     bool, flag("--details", RESULTS, "Everything else: every number, the heaviest tokens, the settings.")
 ]
-Quiet = Annotated[bool, flag("--quiet", RESULTS, "Only the first lines of the answer; no progress, no notes.")]
+Quiet = Annotated[bool, flag("--quiet", RESULTS, "Only the sentences of the answer; no progress, no notes.")]
 Debug = Annotated[bool, flag("--debug", RESULTS, "Show the traceback of an error.")]
 
 

@@ -1,4 +1,4 @@
-"""What moves the verdict: each variant is the audit that its settings name, and a rotation moves no property."""
+"""What moves the answer: each variant is the audit that its settings name, and a rotation moves no property."""
 
 from pathlib import Path
 from typing import Any
@@ -180,8 +180,7 @@ def test_what_cannot_be_measured_is_left_out_with_its_reason(monkeypatch: pytest
     assert why == {
         "half_window": "A window of 20 leaves nothing to count behind 24 positions of context.",
         "double_window": "m reads 64 tokens at most, fewer than a window of 80 takes.",
-        "other_text": "The other text is wikitext, which cannot be reached; with --probe FILE it is the one that is"
-        " shipped.",
+        "other_text": "wikitext cannot be reached from here.",
         "random_rotation": "It does not turn.",
         "hadamard_rotation": "It does not turn.",
     }

@@ -75,9 +75,9 @@ def test_what_is_asked_for_beside_an_audit_is_answered_in_a_sentence_each(
     said = " ".join(done.stdout.split())
     for words in (
         "From the embedding (block 0)",
-        "The AGOP of its last logits",
+        "The gradients of its last logits",
         "Neural Feature Ansatz",
-        "said of it",
+        "that is said of it changes",
         "Random basis, Hadamard:",
     ):
         assert words in said, words

@@ -214,7 +214,7 @@ def _weight_metrics(gram: Array) -> dict[str, float]:
 def sensitivity_section(
     seed: int = 0, *, moves: Mapping[str, float] | None = None, without: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """What moves the verdict.
+    """What moves the answer.
 
     Args:
         seed: Of the gradients; the baseline is `record_of(seed=seed)`.

@@ -1,4 +1,4 @@
-"""What an audit says and shows of what is measured on request: the output AGOP, what moves the verdict, the weights."""
+"""What an audit says and shows of what is measured on request: the output AGOP, what moves the answer, the weights."""
 
 import csv
 import io
@@ -132,49 +132,54 @@ def test_no_number_is_cut_in_a_terminal(number: int, width: int) -> None:
     assert len(numbers) > 100 and all(number in text for number in numbers)
 
 
-def test_the_table_of_what_moves_the_verdict_stands_in_one_piece_in_80_columns() -> None:
+def test_the_table_of_what_moves_the_answer_stands_in_one_piece_in_80_columns() -> None:
     lines = shown(page_of(WHOLE))
     found = [" ".join(line.split()) for line in lines]
-    assert "half window 3.956 ± 0.029 −0.52 [−0.63, −0.41] 0.611 −0.003 (−0.397) no" in found
-    assert "as asked 4.476 ± 0.041 – 0.618 −0.002 (−0.406) –" in found
+    assert "half window 3.956 ± 0.029 −0.52 [−0.63, −0.41] 0.611 −0.003, −0.397 no" in found
+    assert "as asked 4.476 ± 0.041 – 0.618 −0.002, −0.406 –" in found
 
 
 @pytest.mark.parametrize(
     ("excess", "half", "words"),
     [
-        (0.0, 0.002, "as a random basis of its effective rank, 16.00 ± 0.20 of 64, would have (0.720 ± 0.007 from"),
+        (0.0, 0.002, "says no more: it is that of a random basis of this rank (0.720 ± 0.007 from draw to draw)."),
         # within what one draw of the projection adds, whatever the error of the text
-        (-0.012, 0.002, "as a random basis of its effective rank, 16.00 ± 0.20 of 64, would have (0.732 ± 0.007 from"),
-        (0.3, 0.002, "0.300 [0.298, 0.302] above what a random basis of its effective rank, 16.00 ± 0.20 of 64, would"),
-        (
-            -0.05,
-            0.02,
-            "0.050 [0.030, 0.070] below what a random basis of its effective rank, 16.00 ± 0.20 of 64, would",
-        ),
-        (-0.05, 0.08, "as a random basis"),
+        (-0.012, 0.002, "says no more: it is that of a random basis of this rank (0.732 ± 0.007 from draw to draw)."),
+        (0.3, 0.002, "lies 0.300 [0.298, 0.302] above that of a random basis of this rank (0.420 ± 0.007 from draw"),
+        (-0.05, 0.02, "lies 0.050 [0.030, 0.070] below that of a random basis of this rank (0.770 ± 0.007 from draw"),
+        (-0.05, 0.08, "says no more"),
     ],
 )
 def test_the_output_sentence_says_where_the_ratio_is_the_rank_in_disguise(excess: float, half: float, words: str):
     found = said(record_with(record_of(), output=output(excess=excess, half=half)))
-    start = "The AGOP of its last logits (64 random outputs, 256 windows of 128 tokens) has an AOFE-ratio of 0.7200 ± "
-    assert found.startswith(f"{start}0.0020, {words}")
+    assert found.startswith(
+        "The gradients of its last logits (64 random outputs, 256 windows of 128 tokens) have an effective rank of"
+        f" 16.00 ± 0.20 of 64; their AOFE-ratio, 0.7200 ± 0.0020, {words}"
+    )
 
 
 def test_output_agops_of_several_models_are_grouped_by_what_they_say() -> None:
     alike = [record_with(record_of(f"org/{name}"), output=output()) for name in "abc"]
     apart = record_with(record_of("org/z"), output=output(0.3, -0.4))
     both = said(*alike[:2])
-    assert both.startswith("AOFE-ratio of the AGOP of the last logits, by 64 random outputs: org/a 0.7200 ± 0.0020")
-    assert both.endswith("(effective rank 16.00 ± 0.20): both as a random basis of that rank would have.")
-    assert said(alike[0], apart).endswith(
-        ": org/a as a random basis of that rank would have; org/z (excess −0.400 [−0.402, −0.398]) below what a random"
-        " basis of that rank would have."
+    assert both == (
+        "Effective rank of the gradients of the last logits (64 random outputs): org/a 16.00 ± 0.20 (AOFE-ratio 0.7200"
+        " ± 0.0020) and org/b 16.00 ± 0.20 (AOFE-ratio 0.7200 ± 0.0020). AOFE-ratio: both as a random basis of that"
+        " rank would have."
     )
+    assert said(alike[0], apart).endswith(
+        " AOFE-ratio: org/a as a random basis of that rank would have; org/z (excess −0.400 [−0.402, −0.398])"
+        " below what a random basis of that rank would have."
+    )
+    apart = record_with(record_of("org/z"), output=output(0.3, -0.4, rank=12.0))
     many = said(*(record_with(record_of(f"org/{place}"), output=output()) for place in range(7)), apart)
-    assert "has AOFE-ratios from 0.3000 ± 0.0020 (effective rank 16.00 ± 0.20) of org/z to " in many
+    assert "outputs): from 12.00 ± 0.20 of org/z (AOFE-ratio 0.3000 ± 0.0020) to 16.00 ± 0.20 of org/" in many
     assert many.endswith(": 7 of 8 as a random basis of that rank would have; 1 of 8 below what a random basis of that"
                          " rank would have.")  # fmt: skip
     (rows,) = tables_of(page_of(*alike, bare_record("org/bare")), "output")[:1]
+    (own,) = tables_of(page_of(WHOLE), "output")
+    labels = ["Effective rank", "AOFE-ratio", "Rotation null", "Excess", "AOFE", "Trace", "Output efficiency"]
+    assert [row[0].text for row in own.rows] == labels
     assert [row[0].text for row in rows.rows] == ["org/a", "org/b", "org/c"]
 
 
@@ -192,15 +197,23 @@ def test_how_the_outputs_were_measured_is_among_the_settings() -> None:
 ALL = ("half_window", "double_window", "no_context", "other_text", "random_rotation", "hadamard_rotation")
 
 
+OF_THE_BASIS = "That number is of the channels' basis, not of the function. All else that is said stays."
+
+
 def test_where_nothing_moves_that_is_said_with_the_largest_difference() -> None:
     gaps = (0.05, -0.11, 0.02, 0.1, 0.4, 0.0)  # a rotation is no other measurement of the function
     still = varied(*map(variant, ALL, gaps))
+    tried = "half the window, twice the window, no context and document start or another text"
     assert said(record_with(record_of(), sensitivity=still)) == (
-        "Nothing that is said of it changes with window, context, text or basis: its typical efficiency moves most with"
-        " twice the window, by −0.11 [−0.31, +0.09] nats."
+        f"With {tried} nothing that is said of it changes: its typical efficiency moves most with twice the window, by"
+        " −0.11 [−0.31, +0.09] nats. In a rotated basis its AOFE-ratio, 0.900 (below its null) as it is, becomes 0.900"
+        f" (below its null). {OF_THE_BASIS}"
     )
     two = [record_with(record_of(name), sensitivity=still) for name in ("org/a", "org/b")]
-    assert said(*two).startswith("Nothing that is said of org/a and org/b changes with window, context, text or basis:")
+    assert said(*two).startswith(
+        f"org/a and org/b: with {tried} nothing that is said changes: the typical efficiency of org/a moves most with"
+        " twice the window, by −0.11 [−0.31, +0.09] nats. In a rotated basis AOFE-ratios become others: org/a 0.900 "
+    )
 
 
 def test_what_changes_is_said_with_what_it_changes_and_with_what_not() -> None:
@@ -209,75 +222,140 @@ def test_what_changes_is_said_with_what_it_changes_and_with_what_not() -> None:
         variant("double_window", 0.6, efficiency="moved", tail_covered=False),
         variant("no_context", 0.1, one_token=True),
         variant("other_text", 0.1),
-        variant("random_rotation", 0.0, excess="at"),
-        variant("hadamard_rotation", 0.0, excess="at"),
+        variant("random_rotation", 0.0, excess="at") | {"estimates": {"aofe_ratio": est(0.91)}},
+        variant("hadamard_rotation", 0.0, excess="at") | {"estimates": {"aofe_ratio": est(0.92)}},
     )
     assert said(record_with(record_of(), sensitivity=found)) == (
-        "What is said of it changes with window, context and basis, not with text: with half the window its typical"
-        " efficiency moves by −0.50 [−0.70, −0.30] nats; with twice the window its typical efficiency moves by +0.60"
-        " [+0.40, +0.80] nats; with twice the window intervals of the mean's size are too narrow; without context and"
-        " document start one token carries over 5% of the trace; in a random basis and in a Hadamard basis its"
-        " AOFE-ratio lies at its rotation null (below it as asked)."
+        "With half the window its typical efficiency moves by −0.50 [−0.70, −0.30] nats; with twice the window its"
+        " typical efficiency moves by +0.60 [+0.40, +0.80] nats and intervals of the mean's size are too narrow; with"
+        " no context and document start one token carries over 5% of the trace; with another text nothing that is said"
+        " of it changes. In a rotated basis its AOFE-ratio, 0.900 (below its null) as it is, becomes 0.910 and 0.920"
+        f" (at its null). {OF_THE_BASIS}"
     )
 
 
-def test_of_several_models_those_that_change_alike_share_a_clause() -> None:
+@pytest.mark.parametrize(
+    ("names", "before", "after", "words"),
+    [
+        (("random_rotation",), "at", ("at",), "a random basis (not tried: a Hadamard basis) its AOFE-ratio, 0.900 (at"
+         " its null) as it is, becomes 0.900 (at its null)"),
+        (ALL[4:], "above", ("at", "below"), "a rotated basis its AOFE-ratio, 0.900 (above its null) as it is, becomes"
+         " 0.900 (at its null) and 0.900 (below its null)"),
+        (ALL[4:], None, (None, None), "a rotated basis its AOFE-ratio, 0.900 (not to be held against its null) as it"
+         " is, becomes 0.900 (not to be held against its null)"),
+    ],
+)  # fmt: skip
+def test_a_rotated_basis_has_a_sentence_of_its_own(
+    names: tuple[str, ...], before: str | None, after: tuple[str | None, ...], words: str
+) -> None:
+    found = varied(*(variant(name, 0.0, excess=where) for name, where in zip(names, after, strict=True)))
+    found["variants"][0]["says"] = SAYS | {"excess": before}
+    assert said(record_with(record_of(), sensitivity=found)) == (
+        "Nothing but other bases was tried (not tried: half the window, twice the window, no context and document"
+        f" start, another text). In {words}. {OF_THE_BASIS}"
+    )
+
+
+def test_only_models_of_which_the_same_changes_with_the_same_share_a_clause() -> None:
     moved = varied(variant("half_window", -0.5, efficiency="moved"), variant("random_rotation", 0.0, excess="at"))
     still = varied(variant("half_window", 0.1), variant("random_rotation", 0.0))
+    token = varied(variant("half_window", 0.1, one_token=True), variant("random_rotation", 0.0))
     records = [record_with(record_of(f"org/{name}"), sensitivity=moved) for name in "ab"]
-    assert said(*records, record_with(record_of("org/c"), sensitivity=still)) == (
-        "Nothing that is said of org/c changes with window or basis: its typical efficiency moves most with half the"
-        " window, by +0.10 [−0.10, +0.30] nats. What is said of org/a or org/b changes with window and basis: with"
-        " half the window typical efficiency moves by −0.50 [−0.70, −0.30] nats (org/a) and −0.50 [−0.70, −0.30] nats"
-        " (org/b); in a random basis the AOFE-ratio of org/a and org/b lies at its rotation null (below it as asked)."
+    others = [
+        record_with(record_of("org/c"), sensitivity=still),
+        record_with(record_of("org/d"), sensitivity=token),
+    ]
+    of_one = said(*records, *others)
+    assert sorted(of_one.split(" In a random basis")[0].split(". ")) == [
+        "org/a and org/b: with half the window typical efficiencies move by −0.50 [−0.70, −0.30] nats (org/a) and −0.50"
+        " [−0.70, −0.30] nats (org/b)",
+        "org/c: with half the window nothing that is said changes: its typical efficiency moves by +0.10 [−0.10, +0.30]"
+        " nats",
+        "org/d: with half the window one token carries over 5% of the trace (not tried of any: twice the window, no"
+        " context and document start, another text).",
+    ]
+    assert "org/a 0.900 (below its null) to 0.900 (at its null), org/b " in of_one
+    many = [record_with(record_of(f"org/{place}"), sensitivity=moved if place else token) for place in range(8)]
+    assert said(*many) == (
+        "Of 8 models what is said changes with half the window for 8; with nothing that was tried for none (not tried:"
+        " twice the window, no context and document start, another text). In a rotated basis the AOFE-ratio changes"
+        " sides of its null for 7 of 8: it is of the channels' basis, not of the function. All else that is said"
+        " changes for none."
     )
-    many = [record_with(record_of(f"org/{place}"), sensitivity=moved if place else still) for place in range(8)]
-    assert said(*many) == "Of 8 models what is said changes with window for 7 and with basis for 7; with nothing for 1."
     (rows,) = tables_of(page_of(*many), "sensitivity")
     cells = {row[0].text: [(cell.text, cell.strong) for cell in row[1:]] for row in rows.rows}
-    assert cells["org/0"] == [("+0.10", False), ("0.00", False)]
-    assert cells["org/1"] == [("−0.50*", True), ("0.00*", False)]
+    assert cells["org/0"] == [("+0.10†", False), ("0.00", False)]
+    assert cells["org/1"] == [("−0.50*", True), ("0.00†", False)]
 
 
 def test_what_was_not_varied_is_said_below_the_table_and_not_claimed() -> None:
     found = varied(variant("half_window", 0.1), left_out={"hadamard_rotation": "Its width is no power of two."})
     page = page_of(record_with(record_of(), sensitivity=found))
-    assert page.answer[3].startswith("Nothing that is said of it changes with window: ")
+    assert page.answer[3] == (
+        "With half the window nothing that is said of it changes: its typical efficiency moves by +0.10 [−0.10, +0.30]"
+        " nats (not tried: twice the window, no context and document start, another text)."
+    )
     (table,) = tables_of(page, "sensitivity")
-    assert table.note == "Not measured: Hadamard. Its width is no power of two."
+    assert table.note.startswith("Same? yes while ")
+    assert table.note.endswith(" stay. Not measured: Hadamard (its width is no power of two).")
     nothing = page_of(record_with(record_of(), sensitivity=varied(left_out={"half_window": "It is too short."})))
-    assert nothing.answer[3] == "What moves the verdict could not be measured: why stands below its table."
-    assert tables_of(nothing, "sensitivity")[0].note == "Not measured: half window. It is too short."
+    assert nothing.answer[3] == "What moves the answer could not be measured: why stands below its table."
+    assert tables_of(nothing, "sensitivity")[0].note.endswith("Not measured: half window (it is too short).")
     rotated = page_of(record_with(record_of(), sensitivity=varied(variant("random_rotation", 0.0))))
-    assert rotated.answer[3] == "Nothing that is said of it changes with basis."
-    assert tables_of(rotated, "sensitivity")[0].note.endswith("is of the basis, not of the function.")
+    assert tables_of(rotated, "sensitivity")[0].note.endswith("The AOFE-ratio and its excess are of the basis.")
 
 
-def test_a_reason_names_the_model_as_the_page_does(tmp_path: Path) -> None:
+def test_what_was_not_measured_of_several_models_is_said_once_for_each_reason() -> None:
+    def record(name: str) -> Record:
+        out = {"double_window": f"{name} reads 512 tokens at most.", "other_text": "wikitext cannot be reached."}
+        return record_with(record_of(name), sensitivity=varied(variant("half_window", 0.1), left_out=out))
+
+    fine = record_with(record_of("org/fine"), sensitivity=varied(variant("half_window", 0.1)))
+    assert tables_of(page_of(record("org/a"), record("org/b"), fine), "sensitivity")[0].note == (
+        "Not measured: twice window of org/a and org/b (it reads 512 tokens at most); other text of org/a and org/b"
+        " (wikitext cannot be reached)."
+    )
+    many = page_of(*(record(f"org/{place}") for place in range(7)), fine)
+    assert tables_of(many, "sensitivity")[0].note == ("Not measured: twice window of 7 models; other text of 7 models.")
+
+
+def test_a_reason_names_no_folder(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     name = str(tmp_path / "model")
     found = varied(variant("half_window", 0.1), left_out={"double_window": f"{name} reads 512 tokens at most."})
     page = page_of(record_with(record_of(name), sensitivity=found))
-    assert tables_of(page, "sensitivity")[0].note == "Not measured: twice window. model reads 512 tokens at most."
+    assert tables_of(page, "sensitivity")[0].note.endswith("twice window (it reads 512 tokens at most).")
     assert str(tmp_path) not in render_markdown(page)
+
+
+def test_a_caution_comes_before_what_was_asked_for() -> None:
+    record = record_with(record_of(token_share=0.65), output=output())
+    page = page_of(record)
+    assert page.headlines == len(page.answer) == 5
+    assert page.answer[3].startswith("One token, ") and page.answer[4].startswith("The gradients of its last logits")
 
 
 def test_details_hold_every_number_of_every_variant() -> None:
     section = sensitivity_section()
     page = page_of(record_with(record_of(), sensitivity=section))
-    facts, numbers, gaps = tables_of(page, "variants")
-    assert len(facts.rows) == len(numbers.columns[1:]) == len(section["variants"]) == 7
+    facts, numbers, turned, gaps = tables_of(page, "variants")
+    assert len(facts.rows) == len(section["variants"]) == 7 and len(numbers.columns[1:]) == 5
     assert [cell.text for cell in facts.rows[1]] == [
         *("half window", "wikitext", "128 of 256", "1,536", "16", "<|endoftext|>"),
         *("moved", "below", "none", "hold"),
     ]
     assert [(row[7].text, row[7].strong) for row in facts.rows[4:6]] == [("below", False), ("at", True)]
-    for place, one in enumerate(section["variants"], start=1):
+    for place, one in enumerate(section["variants"][:5], start=1):
         shown_of = {row[0].text: row[place].text for row in numbers.rows}
         for name, label in (("typical_efficiency", "Typical efficiency"), ("aofe_ratio", "AOFE-ratio")):
             assert shown_of[label] == error_text(Estimate.from_dict(one["estimates"][name]))
         assert shown_of["Loss/token"] == error_text(Estimate.from_dict(one["loss_per_token"]))
         assert len(shown_of) == len(one["estimates"])  # the loss more, ‖G‖² less, which no table of an audit has
+    moving = {"AOFE", "AOFE-ratio", "Excess", "Kappa", "Mean cos²", "Normalised AOFE"}
+    assert {row[0].text for row in turned.rows} == moving and len(turned.columns) == 4
+    ratios = next(row for row in turned.rows if row[0].text == "AOFE-ratio")
+    found = [section["variants"][place]["estimates"]["aofe_ratio"] for place in (0, 5, 6)]
+    assert [cell.text for cell in ratios[1:]] == [error_text(Estimate.from_dict(one)) for one in found]
     excess = next(row for row in gaps.rows if row[0].text == "Excess")
     assert excess[1].text == estimate_text(Estimate.from_dict(section["variants"][1]["difference"]["excess"]), 3)
     assert gaps.note == (

@@ -11,11 +11,10 @@ from nil_audit.report.audit.ranking import Entry
 from nil_audit.report.audit.sensitivity import (
     said_table,
     sensitivity_of_many,
-    sensitivity_sentence,
     sensitivity_table,
     variant_tables,
-    varied,
 )
+from nil_audit.report.audit.sensitivity_words import sensitivity_sentence, varied
 from nil_audit.report.audit.words import SPOKEN
 from nil_audit.report.render.page import Block, Figure, Section, Table
 
@@ -34,7 +33,7 @@ def asked_sentences(entries: Sequence[Entry]) -> tuple[str, ...]:
 
 
 def asked_sections(entries: Sequence[Entry], figures: Mapping[str, Figure]) -> Iterator[Section]:
-    """The sections of what was measured on request; what moves the verdict alone stands in the page itself.
+    """The sections of what was measured on request; what moves the answer alone stands in the page itself.
 
     Args:
         entries: Of the page.
@@ -43,7 +42,7 @@ def asked_sections(entries: Sequence[Entry], figures: Mapping[str, Figure]) -> I
     few = len(entries) <= SPOKEN
     if found := varied(entries):
         main = sensitivity_table(found[0]) if len(entries) == 1 else sensitivity_of_many(found)
-        yield Section(name="sensitivity", title="What moves the verdict", blocks=(main,))
+        yield Section(name="sensitivity", title="What moves the answer", blocks=(main,))
     if found := profiled(entries):
         thirds = [profile_summary_table([one]) for one in found] if 1 < len(found) <= SPOKEN else []
         depths = map(profile_table, found) if few else ()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nil_audit.interaction.metrics import against_null, rotation_scatter
 from nil_audit.report.audit.ranking import Entry
-from nil_audit.report.audit.words import MEAN, SPOKEN, estimate_of, value_text
+from nil_audit.report.audit.words import SPOKEN, estimate_of, value_text
 from nil_audit.report.render.cells import error_cell
 from nil_audit.report.render.page import Table, table
 from nil_audit.report.render.text import error_text, estimate_text, listing
@@ -17,11 +17,17 @@ _OF_THE_RANK = (
     " then that of the one draw, with a standard deviation of {scatter} at most beside the error given."
 )
 _SHOWN = {
-    "aofe_ratio": "AOFE-ratio",
-    "excess": "Excess",
     "effective_rank": "Effective rank",
-    "interaction_efficiency": "Efficiency",
+    "aofe_ratio": "AOFE-ratio",
+    "rotation_null": "Rotation null",
+    "excess": "Excess",
+    "aofe": "AOFE",
+    "trace": "Trace",
+    "interaction_efficiency": "Output efficiency",
 }
+"""What the table of a model holds; the record holds the rest."""
+
+_OF_MANY = ("effective_rank", "aofe_ratio", "excess", "interaction_efficiency")
 """What the row of a model among several holds."""
 
 
@@ -31,7 +37,7 @@ def probed(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def output_sentence(entries: Sequence[Entry]) -> str:
-    """The AOFE-ratio and the effective rank, and whether the ratio is what a random basis of that rank would have.
+    """The effective rank, and whether the AOFE-ratio says more: whether it is what a random basis of that rank has.
 
     Returns:
         A sentence; empty where no model's output AGOP was measured.
@@ -44,33 +50,33 @@ def output_sentence(entries: Sequence[Entry]) -> str:
         (entry,) = found
         section = entry.record.output or {}
         what = (
-            f"The AGOP of its last logits ({section['outputs']} random outputs, {section['windows']:,} windows of"
-            f" {section['window']} tokens)"
+            f"The gradients of its last logits ({section['outputs']} random outputs, {section['windows']:,} windows of"
+            f" {section['window']} tokens) have an effective rank"
         )
         if not known:
-            return f"{what} is undefined in so little text."
-        return f"{what} has an AOFE-ratio of {error_text(_metric(entry, 'aofe_ratio'))}, {_one_words(entry)}."
-    what = f"AGOP of the last logits, by {(found[0].record.output or {})['outputs']} random outputs"
+            return f"{what} that is undefined in so little text."
+        return (
+            f"{what} of {_rank(entry)} of {section['outputs']}; their AOFE-ratio, {_ratio(entry)}, {_one_words(entry)}."
+        )
+    what = f"gradients of the last logits ({(found[0].record.output or {})['outputs']} random outputs)"
     if not known:
-        return f"The {what}, is undefined in so little text."
+        return f"The effective rank of the {what} is undefined in so little text."
     rest = f" {len(found) - len(known)} of {len(found)} are undefined in so little text." * (len(known) < len(found))
     if len(found) <= SPOKEN:
-        each = listing([f"{one.name} {_ratio_words(one)}" for one in known])
-        return f"AOFE-ratio of the {what}: {each}: {_group_words(known)}.{rest}"
-    ordered = sorted(known, key=lambda one: _value(one, "aofe_ratio"))
-    ends = " to ".join(f"{_ratio_words(one)} of {one.name}" for one in (ordered[0], ordered[-1]))
-    return f"The {what}, has AOFE-ratios from {ends}: {_group_words(known)}.{rest}"
+        each = listing([f"{one.name} {_rank(one)} (AOFE-ratio {_ratio(one)})" for one in known])
+        return f"Effective rank of the {what}: {each}. AOFE-ratio: {_group_words(known)}.{rest}"
+    ordered = sorted(known, key=lambda one: _value(one, "effective_rank"))
+    ends = " to ".join(f"{_rank(one)} of {one.name} (AOFE-ratio {_ratio(one)})" for one in (ordered[0], ordered[-1]))
+    return f"Effective rank of the {what}: from {ends}. AOFE-ratio: {_group_words(known)}.{rest}"
 
 
 def _one_words(entry: Entry) -> str:
-    section = entry.record.output or {}
-    excess, rank = _metric(entry, "excess"), error_text(_metric(entry, "effective_rank"))
     null = f"{value_text(_metric(entry, 'rotation_null'))} ± {_scatter(entry):.3f} from draw to draw"
-    basis = f"a random basis of its effective rank, {rank} of {section['outputs']}, would have ({null})"
+    basis = f"that of a random basis of this rank ({null})"
     where = _standing(entry)
-    if where == "at":
-        return f"as {basis}"
-    return f"{_size(excess)} {where} what {basis}"
+    return (
+        f"says no more: it is {basis}" if where == "at" else f"lies {_size(_metric(entry, 'excess'))} {where} {basis}"
+    )
 
 
 def _size(excess: Estimate | None) -> str:
@@ -80,8 +86,12 @@ def _size(excess: Estimate | None) -> str:
     return f"{abs(excess.value):.3f} [{low:.3f}, {high:.3f}]"
 
 
-def _ratio_words(entry: Entry) -> str:
-    return f"{error_text(_metric(entry, 'aofe_ratio'))} (effective rank {error_text(_metric(entry, 'effective_rank'))})"
+def _rank(entry: Entry) -> str:
+    return error_text(_metric(entry, "effective_rank"))
+
+
+def _ratio(entry: Entry) -> str:
+    return error_text(_metric(entry, "aofe_ratio"))
 
 
 def _group_words(entries: Sequence[Entry]) -> str:
@@ -123,7 +133,7 @@ def _value(entry: Entry, name: str) -> float:
 
 
 def output_table(entry: Entry) -> Table:
-    """Every number of one model's output AGOP in both estimates."""
+    """The numbers of one model's output AGOP in both estimates."""
     section = entry.record.output or {}
     both = section["estimates"]
     return table(
@@ -132,7 +142,7 @@ def output_table(entry: Entry) -> Table:
         ("Metric", "Unbiased", "Plug-in"),
         [
             (title, *(error_text(estimate_of(both[kind], name)) for kind in ("unbiased", "plugin")))
-            for name, title in MEAN.items()
+            for name, title in _SHOWN.items()
             if name in both["unbiased"]
         ],
         note=_OF_THE_RANK.format(scatter=f"{_scatter(entry):.3f}") if _standing(entry) else "",
@@ -143,6 +153,6 @@ def output_of_many(entries: Sequence[Entry]) -> Table:
     """The output AGOP of several models, a row each."""
     return table(
         "The AGOP of random outputs of the last position, unbiased ± jackknife standard errors",
-        ("Model", *_SHOWN.values()),
-        [(entry.name, *(error_cell(_metric(entry, name)) for name in _SHOWN)) for entry in entries],
+        ("Model", *(_SHOWN[name] for name in _OF_MANY)),
+        [(entry.name, *(error_cell(_metric(entry, name)) for name in _OF_MANY)) for entry in entries],
     )

@@ -44,7 +44,7 @@ def audit_page(
 ) -> Page:
     """The audit as a page: a sentence each on shape, interaction and score, a table, and all numbers as details.
 
-    What was measured on request has its sentence after these.
+    What has to be read with the first three comes after them, then a sentence each on what was measured on request.
 
     Args:
         records: One a model, at least one.
@@ -54,12 +54,13 @@ def audit_page(
     """
     ranking = rank(records, references)
     entries = ranking.entries
-    answer = audit_answer(ranking)
+    answer, asked = audit_answer(ranking), asked_sentences(entries)
+    beside = (*cautions(entries), *asked)
     return Page(
         title=entries[0].name if len(entries) == 1 else f"Audit of {len(entries)} models",
         kicker="Depth, width and gradient-space interaction",
-        answer=(*answer, *cautions(entries)),
-        headlines=len(answer),
+        answer=(*answer, *beside),
+        headlines=len(answer) + (len(beside) if asked else 0),
         numbers=tuple(_key_numbers(ranking)),
         sections=tuple(section for section in _sections(ranking, _drawn(ranking, draw), command) if section.blocks),
         footer=(
@@ -80,10 +81,8 @@ def _tables_beside(records: Sequence[Record]) -> Iterator[str]:
 
 
 def audit_answer(ranking: Ranking) -> tuple[str, ...]:
-    """What is said first: of shape, interaction and score, then of what was measured on request."""
-    entries = ranking.entries
-    answer = answer_of_one(entries[0], ranking) if len(entries) == 1 else answer_of_many(ranking)
-    return (*answer, *asked_sentences(entries))
+    """What is said first: of shape, interaction and score."""
+    return answer_of_one(ranking.entries[0], ranking) if len(ranking.entries) == 1 else answer_of_many(ranking)
 
 
 def audit_files(records: Sequence[Record]) -> dict[str, Any]:
@@ -167,7 +166,7 @@ def _sections(ranking: Ranking, figures: Mapping[str, Figure], command: str) -> 
     if few:
         yield section("metrics", "Every number, and the paper's", *map(details.metric_table, measured))
         yield section("weights", "Parameter space beside gradient space", *_weights(entries))
-        yield section("variants", "What moves the verdict: every number", *every_variant(entries))
+        yield section("variants", "What moves the answer: every number", *every_variant(entries))
         yield section("heaviest", "The heaviest tokens", *map(details.heaviest_table, with_tokens))
         yield section("studies", "What each study says", *map(details.study_table, entries))
         yield section("rounds", "Round by round", *(details.round_table(entry) for entry in measured))

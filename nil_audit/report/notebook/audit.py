@@ -10,6 +10,7 @@ from nil_audit.auditing.several import Audits
 from nil_audit.errors import DataError
 from nil_audit.interaction.metrics import LOSSES, MEAN_METRICS, TYPICAL_METRICS
 from nil_audit.report.audit import tables
+from nil_audit.report.audit.asked import asked_sentences
 from nil_audit.report.audit.cautions import cautions
 from nil_audit.report.audit.frame import audit_frame
 from nil_audit.report.audit.page import audit_answer
@@ -116,7 +117,7 @@ class AuditsView:
 
 def _answer(ranking: Ranking) -> tuple[str, ...]:
     """The sentences that the page begins with."""
-    return (*audit_answer(ranking), *cautions(ranking.entries))
+    return (*audit_answer(ranking), *cautions(ranking.entries), *asked_sentences(ranking.entries))
 
 
 def _plot(records: Sequence[Record]) -> "Figure":
