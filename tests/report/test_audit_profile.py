@@ -89,8 +89,12 @@ def test_the_sentence_states_both_changes_and_what_makes_most_of_them() -> None:
         wanted += [-change, -interval[1], -interval[0]]
         shares.append(by_spread / change)
     tail = unbiased(profile, "tail")
-    wanted.append(tail[0] - np.mean(tail[5:]))
-    assert numbers(said)[:7] == pytest.approx(wanted, abs=0.00501)
+    tail_falls = tail[0] - np.mean(tail[5:])
+    dip = re.search(r" \(lowest between them, (−?[\d.]+) \[[^]]*\] in 3–4\)\.", said)
+    assert dip and numbers(dip[1]) == pytest.approx([np.mean(efficiency[3:5])], abs=0.00501)
+    assert np.mean(efficiency[3:5]) < np.mean(efficiency[5:])
+    assert f" The tail falls by {tail_falls:.2f} [" in said and said.count("nats") == 2
+    assert numbers(said)[:6] == pytest.approx(wanted, abs=0.00501)
     assert max(shares) < 1 / 3 and said.count(", mostly by sensitivity") == 2
     assert (
         said.startswith("From the embedding (block 0) to the next blocks (1–2) typical efficiency falls by")

@@ -60,6 +60,9 @@ def _full(entry: Entry, trends: Mapping[str, Trend], *, named: bool) -> Iterator
     if then := efficiency.changes.get(("first", "last")):
         to_last = f"the last {'third' if several else 'block'} ({spans['last']})"
         said += f"; from there to {to_last} it {_change(then)}{_mostly_by(trends, 'first', 'last')}"
+    # The two steps alone would hide a dip.
+    if efficiency.lowest == "middle":
+        said += f" (lowest between them, {interval_text(efficiency.means['middle'])} in {spans['middle']})"
     yield f"{said}."
     whole = tail.changes["start", "last" if "last" in tail.means else "first"]
     rest = [f"the tail {_change(whole, ' nats')} in all" if whole.excludes_zero else "", _against_null(profile)]
