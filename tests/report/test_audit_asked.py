@@ -212,7 +212,7 @@ def test_where_nothing_moves_that_is_said_with_the_largest_difference() -> None:
     two = [record_with(record_of(name), sensitivity=still) for name in ("org/a", "org/b")]
     assert said(*two).startswith(
         f"org/a and org/b: with {tried} nothing that is said changes: the typical efficiency of org/a moves most with"
-        " twice the window, by −0.11 [−0.31, +0.09] nats. In a rotated basis AOFE-ratios become others: org/a 0.900 "
+        " twice the window, by −0.11 [−0.31, +0.09] nats. In a rotated basis AOFE-ratios move: org/a from 0.900 "
     )
 
 
@@ -271,10 +271,10 @@ def test_only_models_of_which_the_same_changes_with_the_same_share_a_clause() ->
         " [−0.70, −0.30] nats (org/b)",
         "org/c: with half the window nothing that is said changes: its typical efficiency moves by +0.10 [−0.10, +0.30]"
         " nats",
-        "org/d: with half the window one token carries over 5% of the trace (not tried of any: twice the window, no"
-        " context and document start, another text).",
+        "org/d: with half the window one token carries over 5% of the trace (not tried with any model: twice the"
+        " window, no context and document start, another text).",
     ]
-    assert "org/a 0.900 (below its null) to 0.900 (at its null), org/b " in of_one
+    assert "org/a from 0.900 (below its null) to 0.900 (at its null), org/b " in of_one
     many = [record_with(record_of(f"org/{place}"), sensitivity=moved if place else token) for place in range(8)]
     assert said(*many) == (
         "Of 8 models what is said changes with half the window for 8; with nothing that was tried for none (not tried:"

@@ -58,7 +58,7 @@ def _tried_sentences(entries: Sequence[Entry], alone: bool) -> Iterator[str]:
     untried = [_untried(_names(group[0], TRIED), TRIED) for group in groups.values()]
     if len(groups) > 1 and len(set(untried)) == 1:  # said once, behind the last
         untried[:-1] = [""] * (len(groups) - 1)
-        untried[-1] = untried[-1].replace("not tried", "not tried of any")
+        untried[-1] = untried[-1].replace("not tried", "not tried with any model")
     for group, rest in zip(groups.values(), untried, strict=True):
         words = f"{_group_words(group, ' of it' if alone else '')}{rest}."
         yield f"{words[0].upper()}{words[1:]}" if alone else f"{listing([one.name for one in group])}: {words}"
@@ -124,8 +124,8 @@ def _basis_sentences(entries: Sequence[Entry], alone: bool) -> Iterator[str]:
             ((before, after),) = each
             ratios = f"its AOFE-ratio, {before} as it is, becomes {after}"
         else:
-            ratios = "AOFE-ratios become others: " + listing(
-                [f"{one.name} {before} to {after}" for one, (before, after) in zip(group, each, strict=True)]
+            ratios = "AOFE-ratios move: " + listing(
+                [f"{one.name} from {before} to {after}" for one, (before, after) in zip(group, each, strict=True)]
             )
         others = {
             f"{where} {_fact_words([one], name, fact, *pair)}"
