@@ -83,6 +83,10 @@ def plain(value: Any) -> Any:
     A dataclass becomes its fields, an object with a method ``to_dict`` what that says, a data frame its columns, and
     NumPy's arrays and numbers become Python's.
     """
+    if value is None or type(value) in (str, int, bool):  # most of every document, so first
+        return value
+    if type(value) is float:
+        return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
