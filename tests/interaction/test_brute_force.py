@@ -54,7 +54,8 @@ def brute_force(name: str, windows: int, start: list[int], context: int) -> dict
         given = original(table, read).detach().requires_grad_()
         table.forward = lambda *_args, given=given, **_kwargs: given
         logits = model(input_ids=read).logits[0][len(start) :]
-        loss = sum(torch.logsumexp(logits[t], 0) - logits[t, text[t + 1]] for t in range(context, T))
+        said = logits[range(context, T), text[context + 1 :]]
+        loss = (torch.logsumexp(logits[context:], 1) - said).sum()
         loss.backward()
         blocks[i * K // windows] += list(given.grad[0].numpy()[len(start) + context :])
         squares += list((given.detach().numpy()[0][len(start) + context :] ** 2).ravel())
