@@ -35,11 +35,12 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def forks() -> Iterator[Forks]:
-    """A process that has loaded what an audit and a comparison load."""
+    """A process that has loaded what an audit, a score and a comparison load."""
     ours = ("cli.app", "auditing.audit", "interaction.measure", "weights.checkpoint", "report.audit.page", "gguf_file")
-    ours += ("comparison.compare", "report.comparison.page")
+    ours += ("comparison.compare", "report.comparison.page", "report.score")
+    ours += ("score.engines.shared", "score.questions", "score.run")
     libraries = ("huggingface_hub.hf_api", "transformers.models.llama.modeling_llama", "matplotlib.figure", "gguf")
-    libraries += ("pandas", "scipy.stats", "scipy.interpolate")
+    libraries += ("pandas", "scipy.stats", "scipy.interpolate", "datasets", "lm_eval.tasks")
     with Forks(*(f"nil_audit.{name}" for name in ours), *libraries) as loaded:
         yield loaded
 

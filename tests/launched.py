@@ -325,6 +325,8 @@ def main() -> None:
     folder = Path(sys.argv[1])
     for place in STEPS.values():
         import_module(place.partition(":")[0])
+    for library in ("datasets", "lm_eval.tasks"):
+        import_module(library)
     from transformers import GPT2LMHeadModel, LlamaForCausalLM  # noqa: F401
 
     children = []

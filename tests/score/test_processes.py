@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,6 @@ from nil_audit.shape.architecture import read_shape
 from nil_audit.source import resolve
 from tests.forks import Forks, Started
 from tests.mmlu import mmlu_rows, write_mmlu
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    """A process with everything loaded that scoring loads."""
-    ours = ("cli.app", "score.engines.shared", "score.questions", "score.run", "weights.checkpoint", "report.score")
-    modules = (*(f"nil_audit.{name}" for name in ours), "transformers.models.llama.modeling_llama", "datasets")
-    with Forks(*modules) as loaded:
-        yield loaded
 
 
 def _score(process: Started) -> dict[str, Any]:
