@@ -6,6 +6,7 @@ influence the prediction of an earlier one.
 """
 
 import csv
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from nil_audit.errors import UnsupportedArchitectureError
 from nil_audit.progress import quiet_libraries
-from nil_audit.shape.architecture import shape_from_config
+from nil_audit.shape.architecture import Shape, shape_from_config
 from nil_audit.shape.classification import Kind
 from nil_audit.shape.hf_config import transformers_config
 from tests.shape.tiny import default_config, kinds_in, tiny_config
@@ -31,6 +32,12 @@ REFUSED = [model_type for model_type in HERE if model_type not in DENSE]
 # Text towers inside a larger checkpoint, whose other parts are too large to make.
 TOWERS = ("emu3", "fuyu", "gemma3", "gemma3n", "git", "got_ocr2", "moss_transcribe_diarize", "phi4_multimodal")
 ALONE = [model_type for model_type in DENSE if model_type not in TOWERS]
+
+
+@cache
+def tiny_shape(model_type: str) -> Shape:
+    """The shape of a tiny config of this type, which several tests look at."""
+    return shape_from_config(tiny_config(model_type), model_type)
 
 
 def test_table_holds_every_type_of_the_installed_transformers() -> None:
@@ -55,8 +62,7 @@ def test_refuses_with_the_reason(model_type: str) -> None:
 
 @pytest.mark.parametrize("model_type", ALONE)
 def test_shape_is_that_of_a_real_model(model_type: str) -> None:
-    raw = tiny_config(model_type)
-    shape = shape_from_config(raw, model_type)
+    raw, shape = tiny_config(model_type), tiny_shape(model_type)
     with quiet_libraries():
         config = AutoConfig.for_model(**raw)
         torch.manual_seed(0)
@@ -101,8 +107,7 @@ def count_calls(model: torch.nn.Module, depth: int) -> dict[int, int]:
 
 @pytest.mark.parametrize("model_type", [name for name in DENSE if name in TOWERS])
 def test_text_tower_counts_as_it_would_alone(model_type: str) -> None:
-    raw = tiny_config(model_type)
-    shape = shape_from_config(raw, model_type)
+    raw, shape = tiny_config(model_type), tiny_shape(model_type)
     assert shape.text_tower_of == model_type
     assert (shape.depth, shape.width) == (3, 32)
     assert any("Text tower" in note for note in shape.notes)
@@ -123,7 +128,7 @@ def test_mlp_width_agrees_with_the_config_where_it_says_one(model_type: str) -> 
     said = said[0] if isinstance(said, list) else said
     if model_type == "moshi":  # ffn_dim counts both halves of the gated pair
         said = text.ffn_dim // 2
-    assert shape_from_config(raw, model_type).mlp_width == (said or 4 * text.hidden_size)
+    assert tiny_shape(model_type).mlp_width == (said or 4 * text.hidden_size)
 
 
 # Types that transformers knows and that predict no next token.
