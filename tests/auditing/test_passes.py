@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nil_audit.auditing.audit import audit
-from nil_audit.auditing.record import SECTIONS, read_record, record_from
+from nil_audit.auditing.record import SECTIONS, Record, read_record, record_from
 from nil_audit.auditing.several import read_records
 from nil_audit.errors import ProbeError
 from tests.tiny import checkpoint_folder, english
@@ -16,13 +16,29 @@ from tests.tiny import checkpoint_folder, english
 MEASURING = ("interaction.measure.measure", "interaction.output.measure_output")
 
 
+SETTINGS = {"probe": "probe.txt", "window": 16, "context": 4, "tokens": 1040, "precision": 0.0, "device": "cpu"}
+
+
+def laid_out(folder: Path, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A model, a probe text and an empty cache in the folder where the process then is; what is asked there."""
+    patch.chdir(folder)
+    patch.setenv("NIL_AUDIT_CACHE", str(folder / "cache"))
+    checkpoint_folder(folder / "m")
+    (folder / "probe.txt").write_text(english(2000))
+    return dict(SETTINGS)
+
+
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NIL_AUDIT_CACHE", str(tmp_path / "cache"))
-    checkpoint_folder(tmp_path / "m")
-    (tmp_path / "probe.txt").write_text(english(2000))
-    return {"probe": "probe.txt", "window": 16, "context": 4, "tokens": 1040, "precision": 0.0, "device": "cpu"}
+    return laid_out(tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def every(tmp_path_factory: pytest.TempPathFactory) -> Record:
+    """A record with all that one process measures on request."""
+    with pytest.MonkeyPatch.context() as patch:
+        asked = laid_out(tmp_path_factory.mktemp("every"), patch)
+        return audit("m", **asked, profile=True, ansatz=True, output=True)
 
 
 @pytest.fixture
@@ -89,9 +105,8 @@ def test_what_was_measured_before_an_interrupt_is_kept(
     assert sections(found) == ["profile", "output"] and passes == ["measure", "measure_output"]
 
 
-def test_a_record_survives_its_file_with_every_section(settings: dict[str, Any]) -> None:
-    record = audit("m", **settings, profile=True, ansatz=True, output=True)
-    document = json.loads(record.to_json())
+def test_a_record_survives_its_file_with_every_section(every: Record) -> None:
+    document = json.loads(every.to_json())
     again = record_from(document)
     assert again.to_dict() == document
     assert sections(again) == ["profile", "ansatz", "output"]
@@ -106,14 +121,13 @@ def test_records_of_one_measurement_are_read_as_one_with_the_sections_of_all(set
         assert read.output == json.loads(output.to_json())["output"]
 
 
-def test_estimates_of_profile_and_output_follow_from_their_products(settings: dict[str, Any]) -> None:
+def test_estimates_of_profile_and_output_follow_from_their_products(every: Record) -> None:
     from nil_audit.auditing.measured import block_products, estimates
 
-    record = audit("m", **settings, profile=True, output=True)
-    assert record.profile is not None and record.output is not None
-    assert record.profile["depths"] == [0, 1] and record.profile["blocks"] == 2
-    assert [row["relative"] for row in record.profile["rows"]] == [0, 0.5]
-    for part in (*record.profile["rows"], record.output):
+    assert every.profile is not None and every.output is not None
+    assert every.profile["depths"] == [0, 1] and every.profile["blocks"] == 2
+    assert [row["relative"] for row in every.profile["rows"]] == [0, 0.5]
+    for part in (*every.profile["rows"], every.output):
         again = estimates(block_products(part["products"]))
         for kind, table in part["estimates"].items():
             for name, found in table.items():
