@@ -127,7 +127,7 @@ def gradients(model: nn.Module, points: list[tuple[nn.Module, bool]], width: int
                     handle = module.register_forward_hook(lambda _m, _g, out, s=shift: out + s)
                 stack.callback(handle.remove)
             logits = model(input_ids=torch.tensor([[start, *text[:T]]])).logits[0, 1:]
-        loss = sum(torch.logsumexp(logits[t], 0) - logits[t, text[t + 1]] for t in range(C, T))
+        loss = (torch.logsumexp(logits[C:T], 1) - logits[range(C, T), text[C + 1 :]]).sum()
         loss.backward()
         for kept, shift in zip(found, shifts, strict=True):
             kept[window * K // WINDOWS] += list(shift.grad[0, 1 + C :].numpy())

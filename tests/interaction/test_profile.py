@@ -36,7 +36,8 @@ def brute_force(name: str) -> list[dict[str, float]]:
         for one in hidden:
             one.retain_grad()
         logits = found.logits[0, 1:]
-        sum(torch.logsumexp(logits[t], 0) - logits[t, text[t + 1]] for t in range(CONTEXT, T)).backward()
+        said = logits[range(CONTEXT, T), text[CONTEXT + 1 :]]
+        (torch.logsumexp(logits[CONTEXT:T], 1) - said).sum().backward()
         for depth, one in enumerate(hidden):
             blocks = gradients.setdefault(depth, [[] for _ in range(K)])
             blocks[i * K // WINDOWS] += list(one.grad[0, 1 + CONTEXT :].numpy())
