@@ -190,10 +190,14 @@ def llama(few_outputs: None) -> Checkpoint:
     return checkpoint_of(tiny_model("llama").double())
 
 
-@pytest.fixture
-def everything(llama: Checkpoint) -> OutputAgop:
-    """All 37 windows, in rounds of 18 and 37."""
-    return measure_output(llama, PROBE, precision=0, batch_size=16)
+@pytest.fixture(scope="module")
+def everything() -> OutputAgop:
+    """All 37 windows with 8 outputs, in rounds of 18 and 37."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(output_module, "WINDOW", T)
+        patch.setattr(jacobian_module, "OUTPUTS", 8)
+        patch.setattr(output_module, "OUTPUTS", 8)
+        return measure_output(checkpoint_of(tiny_model("llama").double()), PROBE, precision=0, batch_size=16)
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 64])
@@ -234,6 +238,7 @@ def test_out_of_memory_halves_the_batch_and_adds_nothing_twice(
     assert sum(steps) == W * 8
 
 
+@pytest.mark.usefixtures("few_outputs")
 def test_processes_share_the_windows_and_find_the_same(everything: OutputAgop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three processes, played by threads that add up what each has read."""
     here, meet, shared = threading.local(), threading.Barrier(3, timeout=60), {}
@@ -375,6 +380,7 @@ def test_gradients_that_overflow_or_vanish_are_refused() -> None:
         measure_output(checkpoint_of(model, "float32"), PROBE)
 
 
+@pytest.mark.usefixtures("few_outputs")
 def test_the_document_holds_what_the_numbers_follow_from(everything: OutputAgop) -> None:
     asked = {"tokens": 131_072, "precision": 0, "prefix": True}
     document = output_document(everything, asked)
