@@ -9,6 +9,7 @@ from nil_audit.report.comparison.figures import draw_figures, main_plot
 from nil_audit.report.comparison.words import effect_text
 from nil_audit.report.plots.style import Drawing
 from nil_audit.report.render.page import Figure
+from tests.drawn import lighten
 from tests.report.conftest import synthetic_frame
 from tests.report.plots.measured import assert_readable
 
@@ -17,19 +18,20 @@ NAMES = ["effect", "score-against-ratio", "adjusted-score", "specification-curve
 
 @pytest.fixture(scope="module")
 def figures(comparison: Comparison) -> dict[str, Figure]:
-    """The figures of the comparison, whole."""
-    return draw_figures(comparison)
+    """The figures of the comparison; their PNG and PDF are looked at where the page is written."""
+    with pytest.MonkeyPatch.context() as patch:
+        lighten(patch)
+        return draw_figures(comparison)
 
 
 def words(figure: Drawing) -> list[str]:
     return [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
-def test_a_comparison_has_four_figures_each_for_paper_screen_and_phone(figures: dict[str, Figure]):
+def test_a_comparison_has_four_figures_each_for_screen_and_phone(figures: dict[str, Figure]):
     assert list(figures) == NAMES
     for name, figure in figures.items():
         assert figure.name == name and figure.caption.endswith(".") and figure.description.endswith(".")
-        assert figure.png.startswith(b"\x89PNG") and figure.pdf.startswith(b"%PDF")
         assert figure.svg.count("<svg") == 1 and figure.narrow and figure.narrow != figure.svg
         assert "None" not in figure.caption and "nan" not in figure.caption
 

@@ -40,9 +40,15 @@ def _tables(page: Page) -> list[Table]:
 
 
 @pytest.fixture(scope="module")
-def folder(comparison: Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page(comparison: Comparison) -> Page:
+    """The page of the comparison with its figures, whole."""
+    return comparison_page(comparison, command=COMMAND)
+
+
+@pytest.fixture(scope="module")
+def folder(comparison: Comparison, page: Page, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("report")
-    _write(comparison, place)
+    write_report(place, "report", page, comparison_files(comparison, COMMAND))
     return place
 
 
@@ -74,8 +80,7 @@ def test_table_csv_holds_every_model_exactly(comparison, folder):
     assert "month" not in table
 
 
-def test_the_page_has_its_parts_in_order_and_folds_the_last(comparison):
-    page = comparison_page(comparison, command=COMMAND)
+def test_the_page_has_its_parts_in_order_and_folds_the_last(page):
     assert [section.name for section in page.sections] == PARTS
     assert [section.name for section in page.sections if section.folded] == ["numbers"]
     assert page.figure and page.figure.name == "effect"
@@ -199,10 +204,9 @@ def test_a_quick_comparison_has_no_specification_curve_and_names_no_removals(com
     assert not [one for one in captions if one.startswith(("Which choice moves", "The fewest whose absence"))]
 
 
-def test_a_terminal_gets_one_table_and_the_rest_by_details(comparison):
-    with_figures = comparison_page(comparison, command=COMMAND)
+def test_a_terminal_gets_one_table_and_the_rest_by_details(comparison, page):
     without = comparison_page(comparison, command=COMMAND, draw=False)
-    assert without.figures == () and _tables(without) == _tables(with_figures)
+    assert without.figures == () and _tables(without) == _tables(page)
     (first,) = [section for section in without.sections if not section.detail]
     assert first.name == "rows" and len(first.blocks) == 1 and isinstance(first.blocks[0], Table)
     assert "--details" in without.closing and "--out" in without.closing
