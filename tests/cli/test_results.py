@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer
 
-from nil_audit.auditing import audit as auditing
+from nil_audit.auditing import passes
 from nil_audit.cli import app
 from nil_audit.cli.output import Output
 from nil_audit.cli.results import deliver, finish, kept_words
@@ -80,14 +80,14 @@ def test_a_report_is_written_before_it_is_printed_and_named_after(
 def test_an_interrupted_run_writes_and_prints_what_is_finished(
     models: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = auditing.shape_record
+    real = passes.shape_record
 
     def interrupted(name: str, *rest: Any) -> Any:
         if name == models[2]:
             raise KeyboardInterrupt
         return real(name, *rest)
 
-    monkeypatch.setattr(auditing, "shape_record", interrupted)
+    monkeypatch.setattr(passes, "shape_record", interrupted)
     assert run([*models, "--shape-only", "--out", str(tmp_path / "out")], monkeypatch) == 130
     printed = capsys.readouterr()
     assert re.search(r"^one .*2 x 24", printed.out, re.MULTILINE)
