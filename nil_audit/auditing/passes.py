@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nil_audit import __version__
 from nil_audit.auditing.measured import interaction_document, profile_document
 from nil_audit.auditing.record import SECTIONS, Record, find_record, keep_record, renamed, verdict_document
-from nil_audit.auditing.subject import Subject
+from nil_audit.auditing.subject import Settings, Subject
 from nil_audit.files import plain
 from nil_audit.processes import Team
 from nil_audit.progress import Progress, silent
@@ -19,7 +19,9 @@ from nil_audit.score.kept import kept_scores
 from nil_audit.shape.architecture import Shape
 
 if TYPE_CHECKING:
+    from nil_audit.interaction.measure import Interaction, Watcher
     from nil_audit.interaction.probe import Probe
+    from nil_audit.weights.checkpoint import Checkpoint
 
 _SAME_PASS = ("profile", "ansatz")
 
@@ -141,9 +143,38 @@ def _thinned(record: Record) -> str | None:
     return None
 
 
+def gradient_pass(
+    checkpoint: "Checkpoint",
+    probe: "Probe",
+    settings: Settings,
+    *,
+    watchers: Sequence["Watcher"] = (),
+    progress: Progress = silent,
+) -> "Interaction":
+    """What `nil_audit.interaction.measure.measure` gives of a loaded checkpoint in an audit's settings."""
+    from nil_audit.interaction.measure import measure
+
+    return measure(
+        checkpoint,
+        probe,
+        tokens=settings.tokens,
+        precision=settings.precision,
+        window=settings.window,
+        prefix=settings.prefix,
+        context=settings.context,
+        batch_size=settings.batch_size,
+        watchers=watchers,
+        progress=progress,
+    )
+
+
+def asked_for(settings: Settings) -> dict[str, Any]:
+    """How much text was asked for, as a record states it."""
+    return {"tokens": settings.tokens, "precision": settings.precision, "prefix": settings.prefix}
+
+
 def _first_pass(base: Record, subject: Subject, probe: "Probe", progress: Progress) -> Record:
     """The base record with interaction and superposition, and with what is asked for of the same backward pass."""
-    from nil_audit.interaction.measure import measure
     from nil_audit.interaction.places import decoder_blocks, depths_that_fit
     from nil_audit.interaction.profile import Profile
     from nil_audit.interaction.superposition import Superposition
@@ -159,18 +190,7 @@ def _first_pass(base: Record, subject: Subject, probe: "Probe", progress: Progre
         from nil_audit.interaction.ansatz import Ansatz, ansatz_document
 
         watchers["ansatz"] = Ansatz(checkpoint, depths)
-    found = measure(
-        checkpoint,
-        probe,
-        tokens=settings.tokens,
-        precision=settings.precision,
-        window=settings.window,
-        prefix=settings.prefix,
-        context=settings.context,
-        batch_size=settings.batch_size,
-        watchers=tuple(watchers.values()),
-        progress=progress,
-    )
+    found = gradient_pass(checkpoint, probe, settings, watchers=tuple(watchers.values()), progress=progress)
     read = dict(zip(watchers, found.readings, strict=True))
     notes = list(checkpoint.notes)
     if settings.prefix and found.prefix is None:
@@ -193,9 +213,7 @@ def _first_pass(base: Record, subject: Subject, probe: "Probe", progress: Progre
             "dtype": checkpoint.dtype,
             "device": checkpoint.device,
         },
-        interaction=interaction_document(
-            found, {"tokens": settings.tokens, "precision": settings.precision, "prefix": settings.prefix}
-        ),
+        interaction=interaction_document(found, asked_for(settings)),
         superposition=plain(read["superposition"]),
         profile=profile_document(read["profile"], blocks=blocks) if settings.profile else None,
         ansatz=ansatz_document(read["ansatz"], blocks=blocks) if settings.ansatz else None,
@@ -218,8 +236,7 @@ def _output(subject: Subject, probe: "Probe", progress: Progress) -> dict[str, A
         batch_size=settings.batch_size,
         progress=progress,
     )
-    asked = {"tokens": settings.tokens, "precision": settings.precision, "prefix": settings.prefix}
-    return output_document(found, asked)
+    return output_document(found, asked_for(settings))
 
 
 def environment() -> dict[str, str]:

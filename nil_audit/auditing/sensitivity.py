@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nil_audit.auditing.measured import block_products, interaction_document, paired
-from nil_audit.auditing.passes import Passes
+from nil_audit.auditing.passes import Passes, asked_for, gradient_pass
 from nil_audit.auditing.record import SECTIONS, Record
 from nil_audit.auditing.subject import Settings, Subject
 from nil_audit.errors import MeasurementError, NilAuditError, ProbeError, RotationError
@@ -25,7 +25,6 @@ from nil_audit.stats.estimate import Estimate
 from nil_audit.stats.jackknife import independent
 
 if TYPE_CHECKING:
-    from nil_audit.interaction.probe import Probe
     from nil_audit.weights.checkpoint import Checkpoint
     from nil_audit.weights.orthogonal import Rotation
 
@@ -159,26 +158,17 @@ class _Measurements:
         return self._measured(f"probe {other}", replace(self._settings, probe=other))
 
     def _rotated(self, kind: "Rotation") -> Mapping[str, Any]:
-        from nil_audit.interaction.measure import measure
         from nil_audit.interaction.probe import load_probe
         from nil_audit.weights.rotation import rotated
 
         settings = self._settings
-        probe: Probe = load_probe(settings.probe)
-        found = measure(
+        found = gradient_pass(
             _alike(lambda: rotated(self.subject.checkpoint, kind)),
-            probe,
-            tokens=settings.tokens,
-            precision=settings.precision,
-            window=settings.window,
-            prefix=settings.prefix,
-            context=settings.context,
-            batch_size=settings.batch_size,
+            load_probe(settings.probe),
+            settings,
             progress=_called(self.progress, f"{kind} basis"),
         )
-        return interaction_document(
-            found, {"tokens": settings.tokens, "precision": settings.precision, "prefix": settings.prefix}
-        )
+        return interaction_document(found, asked_for(settings))
 
 
 def _called(progress: Progress, words: str) -> Progress:
