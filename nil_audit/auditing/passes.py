@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from nil_audit import __version__
-from nil_audit.auditing.measured import interaction_document, profile_document
+from nil_audit.auditing.measured import interaction_document, output_document, profile_document
 from nil_audit.auditing.record import SECTIONS, Record, find_record, keep_record, renamed, verdict_document
 from nil_audit.auditing.subject import Settings, Subject
 from nil_audit.files import plain
@@ -111,7 +111,19 @@ class Passes:
         Raises:
             NilAuditError: What is wrong with the model or the probe, and what to do.
         """
-        return _output(self._subject, self._probe, self._progress)
+        from nil_audit.interaction.output import measure_output
+
+        settings = self._subject.settings
+        found = measure_output(
+            self._subject.checkpoint,
+            self._probe,
+            tokens=settings.tokens,
+            precision=settings.precision,
+            prefix=settings.prefix,
+            batch_size=settings.batch_size,
+            progress=self._progress,
+        )
+        return output_document(found, asked_for(settings))
 
     def add(self, section: str, document: Mapping[str, Any]) -> None:
         """Add a section to the record, and keep it for another time."""
@@ -219,24 +231,6 @@ def _first_pass(base: Record, subject: Subject, probe: "Probe", progress: Progre
         ansatz=ansatz_document(read["ansatz"], blocks=blocks) if settings.ansatz else None,
         notes=tuple(notes),
     )
-
-
-def _output(subject: Subject, probe: "Probe", progress: Progress) -> dict[str, Any]:
-    """The output AGOP of a model."""
-    from nil_audit.auditing.measured import output_document
-    from nil_audit.interaction.output import measure_output
-
-    settings = subject.settings
-    found = measure_output(
-        subject.checkpoint,
-        probe,
-        tokens=settings.tokens,
-        precision=settings.precision,
-        prefix=settings.prefix,
-        batch_size=settings.batch_size,
-        progress=progress,
-    )
-    return output_document(found, asked_for(settings))
 
 
 def environment() -> dict[str, str]:
